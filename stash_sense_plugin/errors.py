@@ -1,0 +1,134 @@
+"""What may go wrong, as a tree.
+
+StashSenseError
+├── SettingsError          a setting, command word or user's file is not usable
+├── VocabularyError        vocabulary.yaml, ours or the user's
+├── CatalogueError         catalogue.yaml, ours or the user's
+├── MediaError             pictures that could not be had
+│   ├── MediaUnreadable    opened, and not what it claims to be: the scene's fault
+│   └── MediaMissing       not found or not opened: the disk, the mount, the network
+├── ModelError
+│   ├── ModelMissing       its files are not here
+│   └── ModelBroken        its files are here and do not run
+├── StashError             Stash did not do what was asked
+│   ├── StashUnreachable   no answer
+│   ├── StashUnauthorised  401, 403 or a login page
+│   └── StashRefused       an answer with errors in it
+├── StoreError             our own database
+└── Cancelled              the user stopped the job
+"""
+
+from typing import ClassVar, Literal
+
+Fault = Literal["scene", "world"]
+"""Whose fault it is: only a scene's own fault earns the Errored tag; the world's keeps TagMe."""
+
+
+class StashSenseError(Exception):
+    """Says what went wrong with which thing, and what to do about it."""
+
+    kind: ClassVar[str] = "error"
+    fault: ClassVar[Fault] = "world"
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.remedy}" if self.remedy else self.message
+
+
+class SettingsError(StashSenseError):
+    """A setting, a command's word or a user's file cannot be used."""
+
+    kind = "settings"
+
+
+class VocabularyError(SettingsError):
+    """A vocabulary file cannot be used."""
+
+    kind = "vocabulary"
+
+
+class CatalogueError(SettingsError):
+    """A model catalogue cannot be used."""
+
+    kind = "catalogue"
+
+
+class MediaError(StashSenseError):
+    """A scene's pictures could not be had."""
+
+    kind = "media"
+
+
+class MediaUnreadable(MediaError):
+    """The file was opened and is not a picture or video that can be read."""
+
+    kind = "unreadable"
+    fault = "scene"
+
+
+class MediaMissing(MediaError):
+    """The file, sprite sheet or folder is not there or may not be opened."""
+
+    kind = "missing"
+
+
+class ModelError(StashSenseError):
+    """A network cannot be used."""
+
+    kind = "model"
+
+
+class ModelMissing(ModelError):
+    """A network's files are not on this machine."""
+
+    kind = "model-missing"
+
+
+class ModelBroken(ModelError):
+    """A network's files are here, and it does not load or run."""
+
+    kind = "model-broken"
+
+
+class StashError(StashSenseError):
+    """Stash did not do what was asked of it."""
+
+    kind = "stash"
+
+
+class StashUnreachable(StashError):
+    """Stash gave no answer."""
+
+    kind = "stash-unreachable"
+
+
+class StashUnauthorised(StashError):
+    """Stash does not know us."""
+
+    kind = "stash-unauthorised"
+
+
+class StashRefused(StashError):
+    """Stash answered with errors; `messages` holds its words."""
+
+    kind = "stash-refused"
+
+    def __init__(self, message: str, remedy: str = "", messages: tuple[str, ...] = ()) -> None:
+        super().__init__(message, remedy)
+        self.messages = messages
+
+
+class StoreError(StashSenseError):
+    """Our own database cannot be used."""
+
+    kind = "store"
+
+
+class Cancelled(StashSenseError):
+    """The user stopped the job."""
+
+    kind = "cancelled"
