@@ -1,7 +1,7 @@
 """The values that flow from a scene to Stash, and the Protocols between rooms."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
 from typing import ClassVar, Literal, Protocol
 
@@ -283,6 +283,57 @@ class SceneResult:
     ran: tuple[Ran, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     error: Failure | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result as plain values; every number is finite, times are in seconds."""
+        return {
+            "source": self.source,
+            "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
+            "frames": {source.value: self.frames.get(source, 0) for source in FrameSource},
+            "suggestions": [_suggestion_json(suggestion) for suggestion in self.suggestions],
+            "texts": [_rounded(asdict(text)) for text in self.texts],
+            "ran": [_rounded(asdict(ran)) for ran in self.ran],
+            "skipped": [asdict(skipped) for skipped in self.skipped],
+            "error": None if self.error is None else asdict(self.error),
+        }
+
+
+def _suggestion_json(suggestion: Suggestion) -> dict[str, object]:
+    return {
+        "kind": suggestion.kind,
+        "name": suggestion.name,
+        "label": suggestion.label,
+        "confidence": round(suggestion.confidence, 4),
+        "decision": suggestion.decision.name,
+        "ranges": [
+            {
+                "start_s": round(part.start_s, 3),
+                "end_s": round(part.end_s, 3),
+                "score": round(part.score, 4),
+            }
+            for part in suggestion.ranges
+        ],
+        "evidence": [_evidence_json(evidence) for evidence in suggestion.evidence],
+    }
+
+
+def _evidence_json(evidence: Evidence) -> dict[str, object]:
+    box = evidence.box
+    return {
+        "time_s": round(evidence.time_s, 3),
+        "score": round(evidence.score, 4),
+        "detector": evidence.detector,
+        "model": evidence.model,
+        "box": None if box is None else [round(part, 4) for part in (box.x, box.y, box.w, box.h)],
+        "text": evidence.text,
+    }
+
+
+def _rounded(values: dict[str, object]) -> dict[str, object]:
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in values.items()
+    }
 
 
 # --- What a job is told and tells --------------------------------------------------------------
