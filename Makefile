@@ -1,0 +1,36 @@
+# Thin names over plain commands; people and CI run the same ones.
+# PYTHON names a Python 3.11 or newer.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check fix zip clean
+
+demo: .venv/ready
+	$(BIN)/python -m demo
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+zip: .venv/ready
+	$(BIN)/python tools/build_zip.py
+
+clean:
+	rm -rf .venv build dist
+
+# The file is made last, so that an install cut short is done again.
+.venv/ready: requirements.txt requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch .venv/ready
