@@ -1,0 +1,253 @@
+"""The one door to SQLite: opens the file, takes turns, and turns its errors into ours."""
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.library.migrations import migrate
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
+
+BUSY_TIMEOUT_S = 10.0
+"""How long to wait for another process that holds the file, a backup for example."""
+
+_WAL_LIMIT_BYTES = 64 * 2**20
+
+_AGAIN = "then run the task again; nothing is lost"
+_MEANINGS = {
+    sqlite3.SQLITE_FULL: ("The disk that holds {path} is full", f"free some space, {_AGAIN}"),
+    sqlite3.SQLITE_BUSY: (
+        "{path} is locked by another program",
+        f"close what has it open (a database browser, a backup), {_AGAIN}",
+    ),
+    sqlite3.SQLITE_LOCKED: ("{path} is locked by another program", f"close it, {_AGAIN}"),
+    sqlite3.SQLITE_READONLY: (
+        "{path} cannot be written",
+        "give the user that runs Stash the right to write this file and its folder",
+    ),
+    sqlite3.SQLITE_PERM: (
+        "{path} may not be opened",
+        "give the user that runs Stash the right to read and write this file and its folder",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "{path} cannot be opened",
+        "check that its folder is there and that the user that runs Stash may write in it",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "The disk or mount that holds {path} failed",
+        f"check the disk and its connection, {_AGAIN}",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "{path} is damaged",
+        "put a backup in its place, or move it away to begin a new store",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        "{path} is not a database",
+        "put a backup in its place, or move it away to begin a new store",
+    ),
+}
+
+
+def store_error(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return SQLite's error in our words, with what to do about it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    known = None if code is None else _MEANINGS.get(code & 0xFF)
+    if known is None:
+        return StoreError(f"The store {path} failed: {error}")
+    meaning, remedy = known
+    return StoreError(f"{meaning.format(path=path)} ({error})", remedy)
+
+
+class _Connection(sqlite3.Connection):
+    """Binds any Python text: a lone surrogate (from a file's name) has no UTF-8, `?` stands in."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().execute(sql, _bindable(parameters))
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().executemany(sql, map(_bindable, rows))
+
+
+def _bindable(parameters: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(printable(each) if isinstance(each, str) else each for each in parameters)
+
+
+def printable(text: str) -> str:
+    """Return the text with every lone surrogate replaced by `?`, so that it has a UTF-8 form."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+class Database:
+    """One SQLite file with our schema, shared by the threads of one process.
+
+    One connection and a lock, not a connection per thread: SQLite has one writer at a time
+    anyway, every transaction here is short, and so no thread meets SQLITE_BUSY from its
+    neighbour and none that ends leaves a connection behind.
+    """
+
+    def __init__(
+        self, path: Path, *, clock: Clock = time.time, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        self.path = path
+        self.clock = clock
+        self._lock = threading.RLock()
+        self._connection: _Connection | None = None
+        _prepare(path)
+        with self._errors():
+            connection = self._connection = sqlite3.connect(
+                path,
+                timeout=busy_timeout_s,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=_Connection,
+            )
+        try:
+            with self._errors():
+                self.journal_mode = _configure(connection)
+                migrate(connection, str(path))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; a second call does nothing."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Hold one state of the store; SQLite's errors leave as StoreError."""
+        with self._lock, self._errors(), _transaction(self._open(), "BEGIN") as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Change the store wholly or not at all; SQLite's errors leave as StoreError.
+
+        A kill of the process loses nothing that was committed. A power cut may lose the last
+        commits, never the store's order, unless `durable`: then it is on the disk.
+        """
+        with self._lock, self._errors():
+            connection = self._open()
+            if durable and self.journal_mode == "wal":
+                connection.execute("PRAGMA synchronous = FULL")
+            try:
+                with _transaction(connection, "BEGIN IMMEDIATE"):
+                    yield connection
+            finally:
+                if durable and self.journal_mode == "wal":
+                    connection.execute("PRAGMA synchronous = NORMAL")
+
+    def new_id(self) -> str:
+        """Return an id that sorts by time and never comes again."""
+        return f"{int(self.clock() * 1_000_000):014x}-{secrets.token_hex(4)}"
+
+    def size_bytes(self) -> int:
+        """Return what the store takes on the disk, its write-ahead log included."""
+        files = [
+            self.path,
+            *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm")),
+        ]
+        return sum(each.stat().st_size for each in files if each.exists())
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what SQLite's own check and the references find wrong; empty when all is well."""
+        with self.read() as db:
+            found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            lost = db.execute("PRAGMA foreign_key_check").fetchall()
+        return (*found, *(f"{row[0]} refers to a missing row of {row[2]}" for row in lost))
+
+    def _open(self) -> _Connection:
+        if self._connection is None:
+            raise StoreError(f"The store {self.path} is closed")
+        return self._connection
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+        except OverflowError as error:
+            raise StoreError(
+                f"The store {self.path} was given too large a number: {error}"
+            ) from error
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder and the file so that only this user reads them."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"The store {path} cannot be opened ({error.strerror})",
+            "check that its folder is there and that the user that runs Stash may write in it",
+        ) from error
+    # A mount without Unix rights (exFAT, SMB) refuses, and has nothing to set.
+    with contextlib.suppress(OSError):
+        path.chmod(0o600)
+
+
+def _configure(connection: sqlite3.Connection) -> str:
+    """Set the connection up and return the journal mode that the file's disk allows."""
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        mode = str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+    except sqlite3.OperationalError:
+        # Network mounts have no shared memory: the rollback journal works everywhere.
+        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+    # Without WAL a commit is the removal of a journal, which only EXTRA brings to the disk.
+    connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'EXTRA'}")
+    return mode
+
+
+@contextlib.contextmanager
+def _transaction(connection: _Connection, begin: str) -> Iterator[sqlite3.Connection]:
+    connection.execute(begin)
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Return one JSON object without spaces; StoreError when it cannot be one."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"The store keeps only plain JSON: {error}") from error
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """Return the object that `to_json` wrote."""
+    value: dict[str, Any] = json.loads(text)
+    return value

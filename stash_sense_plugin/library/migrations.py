@@ -1,0 +1,299 @@
+"""The store's schema, as numbered steps that each happen wholly or not at all."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from stash_sense_plugin.errors import StoreError
+
+APPLICATION_ID = 0x53545353
+"""`STSS` in the file's header: tells our store from another program's database."""
+
+_FIRST_STRICT = (3, 37)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step from a version of the schema to the next."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+    """Written for a SQLite that knows STRICT tables; see `plain`."""
+
+
+_FIRST = (
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    """
+    CREATE TABLE files (
+        id INTEGER PRIMARY KEY,
+        oshash TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        UNIQUE (oshash, size_bytes)
+    ) STRICT
+    """,
+    # A damaged video may give one detector fewer frames than another under the same key, so a
+    # sampling is known by its times as well: the digest is of times, source and duration.
+    """
+    CREATE TABLE samplings (
+        id INTEGER PRIMARY KEY,
+        file_id INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        source TEXT NOT NULL,
+        duration_s REAL,
+        UNIQUE (file_id, key, digest)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE frames (
+        sampling_id INTEGER NOT NULL REFERENCES samplings (id) ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        time_s REAL NOT NULL,
+        PRIMARY KEY (sampling_id, place)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE analyses (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        file_id INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+        detector TEXT NOT NULL,
+        model TEXT NOT NULL,
+        sampling_key TEXT NOT NULL,
+        sampling_id INTEGER NOT NULL REFERENCES samplings (id) ON DELETE CASCADE,
+        scene_key TEXT NOT NULL,
+        device TEXT NOT NULL,
+        precision TEXT NOT NULL,
+        frames INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        observations INTEGER NOT NULL,
+        saved_at_s REAL NOT NULL,
+        UNIQUE (file_id, detector, model, sampling_key)
+    ) STRICT
+    """,
+    "CREATE INDEX analyses_by_sampling ON analyses (sampling_id)",
+    """
+    CREATE TABLE observations (
+        analysis_id INTEGER NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        frame_index INTEGER NOT NULL,
+        time_s REAL NOT NULL,
+        label TEXT NOT NULL,
+        score REAL NOT NULL,
+        x REAL,
+        y REAL,
+        w REAL,
+        h REAL,
+        text TEXT,
+        track INTEGER,
+        vector_row INTEGER,
+        PRIMARY KEY (analysis_id, place)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE embeddings (
+        analysis_id INTEGER PRIMARY KEY REFERENCES analyses (id) ON DELETE CASCADE,
+        count INTEGER NOT NULL,
+        dimensions INTEGER NOT NULL,
+        float16 BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE prompts (
+        model TEXT NOT NULL,
+        text TEXT NOT NULL,
+        float32 BLOB NOT NULL,
+        PRIMARY KEY (model, text)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE runs (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        status TEXT NOT NULL,
+        summary TEXT NOT NULL,
+        begun_at_s REAL NOT NULL,
+        ended_at_s REAL
+    ) STRICT
+    """,
+    "CREATE INDEX runs_open ON runs (row) WHERE status = 'running'",
+    """
+    CREATE TABLE run_scenes (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        scene_id TEXT NOT NULL,
+        file_id INTEGER REFERENCES files (id) ON DELETE SET NULL,
+        result TEXT NOT NULL,
+        saved_at_s REAL NOT NULL,
+        UNIQUE (run_id, scene_id)
+    ) STRICT
+    """,
+    "CREATE INDEX run_scenes_by_scene ON run_scenes (scene_id, row)",
+    "CREATE INDEX run_scenes_by_file ON run_scenes (file_id)",
+    """
+    CREATE TABLE scenes (
+        id TEXT PRIMARY KEY,
+        file_id INTEGER REFERENCES files (id) ON DELETE SET NULL,
+        source TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        result_row INTEGER NOT NULL,
+        error_kind TEXT,
+        error_message TEXT,
+        error_remedy TEXT,
+        seen_at_s REAL NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX scenes_by_file ON scenes (file_id)",
+    "CREATE INDEX scenes_failed ON scenes (result_row) WHERE error_kind IS NOT NULL",
+    """
+    CREATE TABLE jobs (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        mode TEXT NOT NULL CHECK (mode IN ('attached', 'owned')),
+        args TEXT NOT NULL,
+        same BLOB NOT NULL,
+        priority INTEGER NOT NULL,
+        status TEXT NOT NULL CHECK (
+            status IN ('queued', 'running', 'done', 'failed', 'cancelled', 'interrupted')
+        ),
+        progress REAL NOT NULL DEFAULT 0,
+        done INTEGER NOT NULL DEFAULT 0,
+        deaths INTEGER NOT NULL DEFAULT 0,
+        scene_id TEXT NOT NULL DEFAULT '',
+        detector TEXT NOT NULL DEFAULT '',
+        result TEXT NOT NULL DEFAULT '{}',
+        error_kind TEXT,
+        error_message TEXT,
+        error_remedy TEXT,
+        queued_at_s REAL NOT NULL,
+        begun_at_s REAL,
+        ended_at_s REAL
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX jobs_open ON jobs (same) WHERE status IN ('queued', 'running')",
+    "CREATE INDEX jobs_by_status ON jobs (status, priority, row)",
+    """
+    CREATE TABLE job_scenes (
+        job_row INTEGER NOT NULL REFERENCES jobs (row) ON DELETE CASCADE,
+        scene_id TEXT NOT NULL,
+        PRIMARY KEY (job_row, scene_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # No reference to runs: what we did to Stash is kept when the history of runs is cut.
+    """
+    CREATE TABLE ledger (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        run_id TEXT NOT NULL,
+        action TEXT NOT NULL,
+        scene_id TEXT NOT NULL,
+        oshash TEXT,
+        size_bytes INTEGER,
+        target_id TEXT NOT NULL,
+        target_name TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        withdrawn TEXT CHECK (withdrawn IN ('taken-back', 'refused')),
+        intended_at_s REAL NOT NULL,
+        settled_at_s REAL
+    ) STRICT
+    """,
+    "CREATE INDEX ledger_by_run ON ledger (run_id, row)",
+    "CREATE INDEX ledger_unsettled ON ledger (row) WHERE outcome = 'intended'",
+    """
+    CREATE INDEX ledger_ours ON ledger (scene_id, row)
+        WHERE outcome = 'ours' AND withdrawn IS NULL
+    """,
+    """
+    CREATE TABLE refusals (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        target_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        scene_id TEXT NOT NULL,
+        oshash TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        detail TEXT NOT NULL,
+        refused_at_s REAL NOT NULL,
+        UNIQUE (kind, target_id, name, scene_id, oshash, size_bytes, detail)
+    ) STRICT
+    """,
+    "CREATE INDEX refusals_by_scene ON refusals (scene_id)",
+    "CREATE INDEX refusals_by_file ON refusals (oshash, size_bytes)",
+    """
+    CREATE TABLE library_identity (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        database_path TEXT NOT NULL,
+        remembered_at_s REAL NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE library_samples (
+        scene_id TEXT PRIMARY KEY,
+        oshash TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
+MIGRATIONS = (Migration(1, "observations, results, jobs and the ledger", _FIRST),)
+
+NEWEST = MIGRATIONS[-1].number
+
+
+def plain(statement: str) -> str:
+    """Return the statement for a SQLite that does not know STRICT tables."""
+    return statement.replace(") STRICT, WITHOUT ROWID", ") WITHOUT ROWID").replace(") STRICT", ")")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the last step that this file has taken; 0 for an empty one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    path: str,
+    migrations: tuple[Migration, ...] = MIGRATIONS,
+    strict: bool = sqlite3.sqlite_version_info >= _FIRST_STRICT,
+) -> None:
+    """Bring the file to the newest version, each step in a transaction of its own.
+
+    Raises StoreError when the file is another program's or of a newer version of ours.
+    """
+    _refuse_foreign(connection, path)
+    newest = migrations[-1].number
+    version = version_of(connection)
+    if version > newest:
+        raise StoreError(
+            f"{path} was written by a newer Stash Sense (store version {version}; this one "
+            f"knows up to {newest})",
+            "update the plugin, or move the file away to begin a new store",
+        )
+    for migration in migrations:
+        if migration.number > version:
+            _step(connection, migration, strict)
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: str) -> None:
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if tables and owner != APPLICATION_ID:
+        raise StoreError(
+            f"{path} is a database of another program", "name another file for Stash Sense's store"
+        )
+
+
+def _step(connection: sqlite3.Connection, migration: Migration, strict: bool) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again under the lock: another process may have taken the step meanwhile.
+        if version_of(connection) < migration.number:
+            for statement in migration.statements:
+                connection.execute(statement if strict else plain(statement))
+            connection.execute(f"PRAGMA user_version = {migration.number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
