@@ -1,0 +1,318 @@
+"""The jobs: what waits, what runs and how far it is, so that a killed one goes on."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.library.database import Database, from_json, to_json
+from stash_sense_plugin.records import Failure
+
+JOBS_KEPT = 500
+"""How many closed jobs are kept."""
+DEATHS_ALLOWED = 3
+"""How often the worker may die under a job without one scene done between, before it fails."""
+
+Mode = Literal["attached", "owned"]
+"""Attached jobs end with their last door; owned ones survive it."""
+
+
+class Status(StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """Its door went, or the worker died under it; its scenes still wait in Stash."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits or runs."""
+        return self in (Status.QUEUED, Status.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work that was asked for; times are seconds since 1970."""
+
+    row: int
+    id: str
+    """Ours, and never used twice; Stash's ids start again at 1."""
+    kind: str
+    mode: Mode
+    args: Mapping[str, Any]
+    priority: int
+    """Higher goes first."""
+    status: Status
+    progress: float
+    """0..1."""
+    done: int
+    """How many scenes are done."""
+    deaths: int
+    """How often the worker died under it since a scene was last done."""
+    scene_id: str
+    """The scene in hand; after a crash, the one it happened on."""
+    detector: str
+    """The detector in hand."""
+    result: Mapping[str, Any]
+    error: Failure | None
+    queued_at_s: float
+    begun_at_s: float | None
+    ended_at_s: float | None
+
+
+class JobTable:
+    """The store's jobs; every change is one transaction, so any thread may call."""
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+
+    def enqueue(self, kind: str, mode: Mode, args: Mapping[str, Any], priority: int = 0) -> Job:
+        """Queue a job and return it; one of this kind and args that is open is returned instead.
+
+        Then the higher priority holds, and owned before attached: someone counts on its end.
+        """
+        same = _same(kind, args)
+        job_id, now, text = self._store.new_id(), self._store.clock(), to_json(args)
+        with self._store.write() as db:
+            joined = db.execute(
+                "UPDATE jobs SET priority = max(priority, ?),"
+                " mode = CASE WHEN ? = 'owned' THEN 'owned' ELSE mode END"
+                " WHERE same = ? AND status IN ('queued', 'running')",
+                (priority, mode, same),
+            ).rowcount
+            if not joined:
+                db.execute(
+                    "INSERT INTO jobs (id, kind, mode, args, same, priority, status, queued_at_s)"
+                    " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)",
+                    (job_id, kind, mode, text, same, priority, now),
+                )
+                _forget_old(db)
+            return _job(
+                db.execute(
+                    "SELECT * FROM jobs WHERE same = ? AND status IN ('queued', 'running')",
+                    (same,),
+                ).fetchone()
+            )
+
+    def next(self) -> Job | None:
+        """Return the queued job to begin with: the highest priority, then the oldest."""
+        with self._store.read() as db:
+            row = db.execute(
+                "SELECT * FROM jobs WHERE status = 'queued' ORDER BY priority DESC, row LIMIT 1"
+            ).fetchone()
+        return None if row is None else _job(row)
+
+    def begin(self, job_id: str) -> bool:
+        """Mark a queued job as running; False when it no longer waits (cancelled meanwhile)."""
+        return self._change(
+            "UPDATE jobs SET status = 'running', begun_at_s = ? WHERE id = ? AND status = 'queued'",
+            (self._store.clock(), job_id),
+        )
+
+    def finish(self, job_id: str, result: Mapping[str, Any] | None = None) -> bool:
+        """Close an open job as done; False when it was closed before (cancelled), which stays."""
+        return self._close(job_id, Status.DONE, result or {}, None)
+
+    def fail(self, job_id: str, error: Failure, result: Mapping[str, Any] | None = None) -> bool:
+        """Close an open job as failed; False when it was closed before."""
+        return self._close(job_id, Status.FAILED, result or {}, error)
+
+    def cancel(self, job_id: str, result: Mapping[str, Any] | None = None) -> bool:
+        """Close an open job as cancelled, and so for good; False when it was closed before.
+
+        One that runs learns it by `status` between its batches.
+        """
+        return self._close(job_id, Status.CANCELLED, result or {}, None)
+
+    def interrupt(self, job_id: str) -> bool:
+        """Close an open job whose last door went; False when it was closed before."""
+        return self._close(job_id, Status.INTERRUPTED, {}, None)
+
+    def requeue(self, job_id: str) -> bool:
+        """Let a running job wait again, its scenes done kept; False when it does not run."""
+        return self._change(
+            "UPDATE jobs SET status = 'queued' WHERE id = ? AND status = 'running'", (job_id,)
+        )
+
+    def requeue_interrupted(self) -> list[Job]:
+        """Put right what a dead worker left, and return those jobs as they are now.
+
+        To be called once, before the first job begins. Owned jobs that ran wait again, at their
+        scene and with those done kept; attached ones are closed, for their doors are gone. A job
+        under which the worker died again and again, with no scene done between, has failed.
+        """
+        with self._store.write() as db:
+            db.execute("UPDATE jobs SET deaths = deaths + 1 WHERE status = 'running'")
+            left = db.execute(
+                "SELECT * FROM jobs WHERE status = 'running' OR"
+                " (status = 'queued' AND mode = 'attached') ORDER BY row"
+            ).fetchall()
+            now = self._store.clock()
+            return [_put_right(db, _job(row), now) for row in left]
+
+    def progress(self, job_id: str, fraction: float) -> None:
+        """Remember how far an open job is, 0..1."""
+        self._change(
+            "UPDATE jobs SET progress = ? WHERE id = ? AND status IN ('queued', 'running')",
+            (min(1.0, max(0.0, float(fraction))), job_id),
+        )
+
+    def stage(self, job_id: str, scene_id: str, detector: str) -> None:
+        """Remember what an open job is about to do, so that a native crash names it."""
+        self._change(
+            "UPDATE jobs SET scene_id = ?, detector = ?"
+            " WHERE id = ? AND status IN ('queued', 'running')",
+            (scene_id, detector, job_id),
+        )
+
+    def mark_done(self, job_id: str, scene_id: str) -> None:
+        """Remember that the job has done with a scene; a closed job needs it no more."""
+        with self._store.write() as db:
+            new = db.execute(
+                "INSERT OR IGNORE INTO job_scenes SELECT row, ? FROM jobs"
+                " WHERE id = ? AND status IN ('queued', 'running')",
+                (scene_id, job_id),
+            ).rowcount
+            if new > 0:
+                db.execute("UPDATE jobs SET done = done + 1, deaths = 0 WHERE id = ?", (job_id,))
+
+    def is_done(self, job_id: str, scene_id: str) -> bool:
+        """Tell whether an open job has done with a scene, before a kill too."""
+        with self._store.read() as db:
+            row = db.execute(
+                "SELECT 1 FROM job_scenes WHERE scene_id = ?"
+                " AND job_row = (SELECT row FROM jobs WHERE id = ?)",
+                (scene_id, job_id),
+            ).fetchone()
+        return row is not None
+
+    def job(self, job_id: str) -> Job | None:
+        """Return one job, or None when there is none or it is long forgotten."""
+        with self._store.read() as db:
+            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else _job(row)
+
+    def status(self, job_id: str) -> Status:
+        """Return a job's status; StoreError when there is no such job."""
+        job = self.job(job_id)
+        if job is None:
+            raise StoreError(f"There is no job {job_id}", "list the jobs to see their ids")
+        return job.status
+
+    def open_jobs(self) -> list[Job]:
+        """Return what runs and waits, in the order it will be done."""
+        with self._store.read() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE status IN ('queued', 'running')"
+                " ORDER BY status = 'queued', priority DESC, row"
+            ).fetchall()
+        return [_job(row) for row in rows]
+
+    def jobs(self, limit: int = 50, after: int | None = None) -> list[Job]:
+        """Return jobs, the newest first; page on with the last one's row as `after`."""
+        with self._store.read() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE ? IS NULL OR row < ? ORDER BY row DESC LIMIT ?",
+                (after, after, limit),
+            ).fetchall()
+        return [_job(row) for row in rows]
+
+    def _change(self, sql: str, values: tuple[Any, ...]) -> bool:
+        with self._store.write() as db:
+            return db.execute(sql, values).rowcount > 0
+
+    def _close(
+        self, job_id: str, status: Status, result: Mapping[str, Any], error: Failure | None
+    ) -> bool:
+        with self._store.write() as db:
+            return _close(db, job_id, status, result, error, self._store.clock())
+
+
+def _same(kind: str, args: Mapping[str, Any]) -> bytes:
+    """Return what two requests for the same work share, whatever the order of their args."""
+    to_json(args)
+    canonical = json.dumps([kind, args], sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=16).digest()
+
+
+def _close(
+    db: sqlite3.Connection,
+    job_id: str,
+    status: Status,
+    result: Mapping[str, Any],
+    error: Failure | None,
+    now: float,
+) -> bool:
+    why = (None, None, None) if error is None else (error.kind, error.message, error.remedy)
+    closed = db.execute(
+        "UPDATE jobs SET status = ?, result = ?, error_kind = ?, error_message = ?,"
+        " error_remedy = ?, ended_at_s = ?, progress = CASE ? WHEN 'done' THEN 1 ELSE progress END"
+        " WHERE id = ? AND status IN ('queued', 'running')",
+        (status.value, to_json(result), *why, now, status.value, job_id),
+    ).rowcount
+    if closed:
+        # A closed job never resumes, and a sweep's list is as long as the library.
+        db.execute(
+            "DELETE FROM job_scenes WHERE job_row = (SELECT row FROM jobs WHERE id = ?)", (job_id,)
+        )
+    return closed > 0
+
+
+def _put_right(db: sqlite3.Connection, job: Job, now: float) -> Job:
+    if job.deaths >= DEATHS_ALLOWED:
+        _close(db, job.id, Status.FAILED, {}, _died(job), now)
+    elif job.mode == "attached":
+        _close(db, job.id, Status.INTERRUPTED, {}, None, now)
+    else:
+        db.execute("UPDATE jobs SET status = 'queued' WHERE id = ?", (job.id,))
+    return _job(db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
+
+
+def _died(job: Job) -> Failure:
+    at = f" while {job.detector} looked at scene {job.scene_id}" if job.scene_id else ""
+    return Failure(
+        "worker-died",
+        f"The worker died {job.deaths} times{at}",
+        "leave that scene or that detector out, or see the worker's log for the cause",
+    )
+
+
+def _forget_old(db: sqlite3.Connection) -> None:
+    db.execute(
+        "DELETE FROM jobs WHERE status NOT IN ('queued', 'running') AND row <= (SELECT row"
+        " FROM jobs WHERE status NOT IN ('queued', 'running') ORDER BY row DESC LIMIT 1 OFFSET ?)",
+        (JOBS_KEPT,),
+    )
+
+
+def _job(row: sqlite3.Row) -> Job:
+    error = None
+    if row["error_kind"] is not None:
+        error = Failure(row["error_kind"], row["error_message"], row["error_remedy"])
+    return Job(
+        row=row["row"],
+        id=row["id"],
+        kind=row["kind"],
+        mode=row["mode"],
+        args=from_json(row["args"]),
+        priority=row["priority"],
+        status=Status(row["status"]),
+        progress=row["progress"],
+        done=row["done"],
+        deaths=row["deaths"],
+        scene_id=row["scene_id"],
+        detector=row["detector"],
+        result=from_json(row["result"]),
+        error=error,
+        queued_at_s=row["queued_at_s"],
+        begun_at_s=row["begun_at_s"],
+        ended_at_s=row["ended_at_s"],
+    )

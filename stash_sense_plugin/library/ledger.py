@@ -1,0 +1,226 @@
+"""The ledger: a row before and after every write to Stash, and what the user refused."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.library.database import Database, from_json, to_json
+from stash_sense_plugin.records import Action, Fingerprint, LedgerEntry, Outcome, Scene
+
+REFUSABLE = {
+    Action.ADD_TAG: "tag",
+    Action.CREATE_MARKER: "marker",
+    Action.SET_STUDIO: "studio",
+}
+"""What a user can refuse, and the kind that `refused` calls it."""
+
+_CHUNK = 500
+"""Scene ids per query: old SQLite binds at most 999 values."""
+
+_SELECT = (
+    "SELECT row, run_id, action, scene_id, oshash, size_bytes, target_id, target_name, detail,"
+    " outcome FROM ledger"
+)
+
+
+class StoreLedger:
+    """The `Ledger` over the store; every write is on the disk when its call returns.
+
+    A detail comes back as JSON has it: tuples as lists.
+    """
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+
+    def intend(self, entries: Sequence[LedgerEntry]) -> list[int]:
+        """Write before-rows, all or none, and return their numbers, in order."""
+        if not entries:
+            return []
+        now = self._store.clock()
+        with self._store.write(durable=True) as db:
+            return [_insert(db, entry, now) for entry in entries]
+
+    def settle(self, outcomes: Mapping[int, tuple[Outcome, str]]) -> None:
+        """Write after-rows, all or none: row number -> how it ended and the target's id.
+
+        An empty id keeps the one that was intended. Saying the same again does nothing; another
+        outcome for a settled row, or an unknown row, raises StoreError and settles none.
+        """
+        if not outcomes:
+            return
+        now = self._store.clock()
+        with self._store.write(durable=True) as db:
+            for row, (outcome, target_id) in outcomes.items():
+                _settle(db, row, outcome, target_id, now)
+
+    def unsettled(self) -> list[LedgerEntry]:
+        """Return before-rows without an after-row, in their order: what a kill interrupted."""
+        with self._store.read() as db:
+            return _entries(db.execute(f"{_SELECT} WHERE outcome = 'intended' ORDER BY row"))
+
+    def ours(self, scene_ids: Iterable[str]) -> list[LedgerEntry]:
+        """Return what we wrote to these scenes and have not taken back or found taken away.
+
+        Moves of workflow tags are not among them: they come and go, and only `entries` has them.
+        """
+        with self._store.read() as db:
+            return [entry for some in _chunks(scene_ids) for entry in _ours(db, some)]
+
+    def refuse(self, entries: Sequence[LedgerEntry]) -> None:
+        """Remember that the user took these away from their scenes: they are never put back.
+
+        Workflow tags and the making of a tag are passed over: they are no scene's content.
+        """
+        refusable = [entry for entry in entries if entry.action in REFUSABLE]
+        if not refusable:
+            return
+        now = self._store.clock()
+        with self._store.write(durable=True) as db:
+            for entry in refusable:
+                _refuse(db, entry, now)
+
+    def refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
+        """Return what the user refused for this scene or its file, in any run.
+
+        Each refusal is there twice: (kind, id) and (kind, casefolded name), so that a tag made
+        anew under the name, or renamed under the id, stays refused. Kinds: `REFUSABLE`.
+        """
+        file = scene.fingerprint or Fingerprint("", -1)
+        with self._store.read() as db:
+            rows = db.execute(
+                "SELECT kind, target_id, name FROM refusals"
+                " WHERE (scene_id = ? AND scene_id != '') OR (oshash = ? AND size_bytes = ?)",
+                (scene.id, file.oshash, file.size_bytes),
+            ).fetchall()
+        return frozenset((kind, word) for kind, *words in rows for word in words if word)
+
+    def withdraw(self, rows: Iterable[int]) -> None:
+        """Remember that we took these back ourselves: no longer ours, and no refusal."""
+        with self._store.write(durable=True) as db:
+            db.executemany(
+                "UPDATE ledger SET withdrawn = 'taken-back' WHERE row = ? AND outcome = 'ours'"
+                " AND withdrawn IS NULL",
+                ((row,) for row in rows),
+            )
+
+    def entries(
+        self, run_id: str | None = None, after: int = 0, limit: int = 500
+    ) -> list[LedgerEntry]:
+        """Return rows of a run, or of all, in their order.
+
+        Page on with the last one's row as `after`.
+        """
+        of_run = "" if run_id is None else "run_id = ? AND "
+        values = (after, limit) if run_id is None else (run_id, after, limit)
+        with self._store.read() as db:
+            return _entries(
+                db.execute(f"{_SELECT} WHERE {of_run}row > ? ORDER BY row LIMIT ?", values)
+            )
+
+
+def folded(name: str) -> str:
+    """Return the name as refusals compare it."""
+    return name.strip().casefold()
+
+
+def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
+    file = entry.fingerprint
+    row = db.execute(
+        "INSERT INTO ledger (run_id, action, scene_id, oshash, size_bytes, target_id,"
+        " target_name, detail, outcome, intended_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            entry.run_id,
+            entry.action.value,
+            entry.scene_id,
+            file and file.oshash,
+            file and file.size_bytes,
+            entry.target_id,
+            entry.target_name,
+            to_json(entry.detail),
+            Outcome.INTENDED.value,
+            now,
+        ),
+    ).lastrowid
+    assert row is not None
+    return row
+
+
+def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, now: float) -> None:
+    if outcome is Outcome.INTENDED:
+        raise StoreError(f"Row {row} of the ledger cannot be settled as merely intended")
+    changed = db.execute(
+        "UPDATE ledger SET outcome = ?, settled_at_s = ?,"
+        " target_id = CASE WHEN ? = '' THEN target_id ELSE ? END"
+        " WHERE row = ? AND outcome = 'intended'",
+        (outcome.value, now, target_id, target_id, row),
+    ).rowcount
+    if not changed:
+        _settled_alike(db, row, outcome, target_id)
+
+
+def _settled_alike(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str) -> None:
+    """Raise StoreError unless the row already says just this."""
+    there = db.execute("SELECT outcome, target_id FROM ledger WHERE row = ?", (row,)).fetchone()
+    if there is None:
+        raise StoreError(f"The ledger has no row {row}")
+    if there["outcome"] != outcome or target_id not in ("", there["target_id"]):
+        raise StoreError(
+            f"Row {row} of the ledger is settled as {there['outcome']} ({there['target_id']}),"
+            f" and cannot become {outcome} ({target_id})"
+        )
+
+
+def _ours(db: sqlite3.Connection, scene_ids: Sequence[str]) -> list[LedgerEntry]:
+    marks = ", ".join("?" * len(scene_ids))
+    return _entries(
+        db.execute(
+            f"{_SELECT} WHERE outcome = 'ours' AND withdrawn IS NULL AND scene_id IN ({marks})"
+            " AND action != ? ORDER BY row",
+            (*scene_ids, Action.MOVE_WORKFLOW.value),
+        )
+    )
+
+
+def _refuse(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> None:
+    file = entry.fingerprint or Fingerprint("", 0)
+    if not (entry.scene_id or file.oshash):
+        raise StoreError(f"A refusal of {entry.target_name} needs a scene or a file")
+    what = (REFUSABLE[entry.action], entry.target_id, folded(entry.target_name))
+    where = (entry.scene_id, file.oshash, file.size_bytes)
+    db.execute(
+        "INSERT OR IGNORE INTO refusals (kind, target_id, name, scene_id, oshash, size_bytes,"
+        " detail, refused_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*what, *where, to_json(entry.detail), now),
+    )
+    # The same thing may be ours by an earlier row too, and is gone from the scene all the same.
+    db.execute(
+        "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
+        " AND (row = ? OR (scene_id = ? AND scene_id != '' AND action = ? AND target_id = ?))",
+        (entry.row, entry.scene_id, entry.action.value, entry.target_id),
+    )
+
+
+def _entries(rows: Iterable[sqlite3.Row]) -> list[LedgerEntry]:
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: sqlite3.Row) -> LedgerEntry:
+    file = None if row["oshash"] is None else Fingerprint(row["oshash"], row["size_bytes"])
+    return LedgerEntry(
+        run_id=row["run_id"],
+        action=Action(row["action"]),
+        scene_id=row["scene_id"],
+        fingerprint=file,
+        target_id=row["target_id"],
+        target_name=row["target_name"],
+        detail=from_json(row["detail"]),
+        outcome=Outcome(row["outcome"]),
+        row=row["row"],
+    )
+
+
+def _chunks(scene_ids: Iterable[str]) -> Iterator[Sequence[str]]:
+    each = iter(dict.fromkeys(scene_ids))
+    while some := tuple(islice(each, _CHUNK)):
+        yield some
