@@ -1,0 +1,321 @@
+"""The rows of catalogue.yaml: which networks there are, where they come from, how they are fed."""
+
+import difflib
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from stash_sense_plugin.errors import CatalogueError
+
+Task = Literal["clip", "objects", "text"]
+Preset = Literal["fast", "balanced", "accurate"]
+Triple = tuple[float, float, float]
+
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_SHA256 = r"^[0-9a-f]{64}$"
+_ROLES: Mapping[Task, frozenset[str]] = {
+    "clip": frozenset({"visual", "textual", "tokenizer"}),
+    "objects": frozenset({"network"}),
+    "text": frozenset({"detection", "recognition", "direction"}),
+}
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _inside(path: str) -> str:
+    """Return `path` when it is a plain relative path that stays where it is put."""
+    parts = PurePosixPath(path).parts
+    if (
+        not parts
+        or path != PurePosixPath(path).as_posix()
+        or PurePosixPath(path).is_absolute()
+        or PureWindowsPath(path).drive
+        or "\\" in path
+        or ".." in parts
+        or any(ord(letter) < 32 for letter in path)
+    ):
+        raise ValueError(f"{path!r} is not a plain path below its folder")
+    return path
+
+
+class _Checked(_Row):
+    sha256: Annotated[str, Field(pattern=_SHA256)] | None = None
+    """None where it is not known: the first download records it and it is checked ever after."""
+    bytes: Annotated[int, Field(gt=0)] | None = None
+
+
+class HubFile(_Checked):
+    """A file in a repository on the Hugging Face hub."""
+
+    repo: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+    path: str
+
+    _path = field_validator("path")(_inside)
+
+    @property
+    def version(self) -> str:
+        """The first eight digits of the revision."""
+        return self.revision[:8]
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in one word."""
+        return f"{self.repo}@{self.revision}:{self.path}"
+
+
+class UrlFile(_Checked):
+    """A file at a pinned address."""
+
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _plain(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"https", "http"} or not parts.hostname or not _leaf(url):
+            raise ValueError(f"{url!r} is not the https address of a file")
+        if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+            raise ValueError(f"{url!r} is not encrypted: write https")
+        return url
+
+    @property
+    def path(self) -> str:
+        """The file's own name."""
+        return _leaf(self.url)
+
+    @property
+    def version(self) -> str:
+        """The first eight digits of its hash, or of its address where no hash is known."""
+        return (self.sha256 or hashlib.sha256(self.url.encode()).hexdigest())[:8]
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in one word."""
+        return self.url
+
+
+def _leaf(url: str) -> str:
+    name = PurePosixPath(urlsplit(url).path).name
+    return name if name not in {"", ".", ".."} and "\\" not in name else ""
+
+
+class PackageFile(_Checked):
+    """A file inside an installed Python package."""
+
+    package: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+    path: str
+
+    _path = field_validator("path")(_inside)
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in one word."""
+        return f"{self.package}:{self.path}"
+
+
+class LocalFile(_Checked):
+    """A file of the user's own; a relative path starts at the catalogue that names it."""
+
+    path: str
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in one word."""
+        return self.path
+
+
+def _kind(value: object) -> str:
+    keys = value.keys() if isinstance(value, dict) else vars(value).keys()
+    for key, kind in (("repo", "hub"), ("url", "url"), ("package", "package")):
+        if key in keys:
+            return kind
+    return "local"
+
+
+ModelFile = Annotated[
+    Annotated[HubFile, Tag("hub")]
+    | Annotated[UrlFile, Tag("url")]
+    | Annotated[PackageFile, Tag("package")]
+    | Annotated[LocalFile, Tag("local")],
+    Discriminator(_kind),
+]
+
+
+class ModelCard(_Row):
+    """One network: a row of the catalogue."""
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    task: Task
+    about: str
+    licence: str
+    commercial: bool
+    """Whether its licence allows commercial use: such a row alone may be a default."""
+    presets: tuple[Preset, ...] = ()
+    hardware: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda")
+    default: bool = False
+    """Whether Set up fetches it."""
+    untried: bool = False
+    """Nobody here has run these weights: results of the first run are to be looked at."""
+    files: Mapping[str, ModelFile]
+    size: Annotated[int, Field(gt=0, le=4096)] | None = None
+    """Side of the square input in pixels; None: the network's own word."""
+    layout: Literal["ultralytics", "yolox"] = "ultralytics"
+    colour: Literal["rgb", "bgr"] = "rgb"
+    mean: Triple = (0.48145466, 0.4578275, 0.40821073)
+    std: Triple = (0.26862954, 0.26130258, 0.27577711)
+    logit_scale: Annotated[float, Field(gt=0, le=1000)] = 100.0
+    """What cosines are multiplied by before softmax or sigmoid."""
+    words: Annotated[str, Field(pattern=_NAME)] | None = None
+    """Name of its word list: the first part of its labels."""
+    classes: tuple[str, ...] = ()
+    """Its words in order; read from `WORDS.txt` beside the catalogue when the row has none."""
+    overlaid: bool = False
+    """The row is the user's own."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ModelCard":
+        roles = _ROLES[self.task]
+        if set(self.files) != roles:
+            raise ValueError(
+                f"files must name {', '.join(sorted(roles))} for the task {self.task}, "
+                f"not {', '.join(sorted(self.files)) or 'nothing'}"
+            )
+        if self.task == "objects" and not self.words:
+            raise ValueError("words is missing: the name of its word list")
+        if self.default and not self.commercial:
+            raise ValueError("a row whose licence forbids commercial use is never a default")
+        return self
+
+    @property
+    def bytes(self) -> int | None:
+        """What all its files weigh, or None where one is not known."""
+        sizes = [file.bytes for file in self.files.values()]
+        return None if None in sizes else sum(size for size in sizes if size)
+
+    @property
+    def facts(self) -> str:
+        """Four digits that change with the way the network is fed."""
+        told = (self.size, self.layout, self.colour, self.mean, self.std, self.words, self.classes)
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:4]
+
+
+class Catalogue:
+    """The networks that there are, by name."""
+
+    def __init__(self, cards: Mapping[str, ModelCard]) -> None:
+        self._cards = dict(cards)
+
+    def __iter__(self) -> Iterator[ModelCard]:
+        return iter(self._cards.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._cards
+
+    def card(self, name: str) -> ModelCard:
+        """Return the row called `name`; raises CatalogueError that names the near ones."""
+        try:
+            return self._cards[name]
+        except KeyError:
+            near = difflib.get_close_matches(name, self._cards, n=3, cutoff=0.4)
+            raise CatalogueError(
+                f"There is no model called {name!r}",
+                f"choose one of {', '.join(near or sorted(self._cards))}",
+            ) from None
+
+    def of(self, task: Task) -> tuple[ModelCard, ...]:
+        """Return the rows for one task, in the catalogue's order."""
+        return tuple(card for card in self if card.task == task)
+
+    def defaults(self) -> tuple[ModelCard, ...]:
+        """Return the rows that Set up fetches."""
+        return tuple(card for card in self if card.default)
+
+
+def load_catalogue(ours: Path, overlay: Path | None = None) -> Catalogue:
+    """Read our catalogue and lay the user's own over it; raises CatalogueError by file and row.
+
+    A row of the overlay replaces ours of the same name. A missing overlay is no overlay.
+    """
+    cards = _read(ours, overlaid=False, words_from=(ours.parent,))
+    if overlay is not None and overlay.is_file():
+        cards |= _read(overlay, overlaid=True, words_from=(overlay.parent, ours.parent))
+    return Catalogue(cards)
+
+
+def _read(path: Path, *, overlaid: bool, words_from: tuple[Path, ...]) -> dict[str, ModelCard]:
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CatalogueError(f"Cannot read {path}: {error}", "mend the file") from error
+    rows = (document or {}).get("models", {}) if isinstance(document or {}, dict) else None
+    unknown = set(document or {}) - {"models"} if isinstance(rows, dict) else {"?"}
+    if not isinstance(rows, dict) or unknown:
+        raise CatalogueError(f"{path}: only `models:` with a row for each name may stand here")
+    return {
+        str(name): _card(path, str(name), row, overlaid=overlaid, words_from=words_from)
+        for name, row in rows.items()
+    }
+
+
+def _card(
+    path: Path, name: str, row: Any, *, overlaid: bool, words_from: tuple[Path, ...]
+) -> ModelCard:
+    where = f"{path}: model {name}"
+    if not isinstance(row, dict):
+        raise CatalogueError(f"{where}: a row has keys and values")
+    if forbidden := {"name", "overlaid"} & row.keys():
+        raise CatalogueError(f"{where}: {', '.join(sorted(forbidden))} may not be written here")
+    if not row.get("classes") and row.get("words"):
+        row = row | {"classes": _words(str(row["words"]), words_from)}
+    try:
+        card = ModelCard.model_validate(row | {"name": name, "overlaid": overlaid})
+    except ValidationError as error:
+        raise CatalogueError(f"{where}: {_told(error)}", "mend the row") from error
+    return _placed(card, where, path.parent if overlaid else None)
+
+
+def _words(words: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    for folder in folders:
+        file = folder / f"{words}.txt"
+        if "/" not in words and "\\" not in words and file.is_file():
+            lines = file.read_text("utf-8").splitlines()
+            return tuple(line.strip() for line in lines if line.strip())
+    return ()
+
+
+def _placed(card: ModelCard, where: str, folder: Path | None) -> ModelCard:
+    """Return the card with its local paths made absolute; only the user's rows may have any."""
+    files: dict[str, Any] = dict(card.files)
+    for role, file in files.items():
+        if isinstance(file, LocalFile):
+            if folder is None:
+                raise CatalogueError(f"{where}: {role} has no repo, url or package")
+            files[role] = file.model_copy(update={"path": str((folder / file.path).resolve())})
+    return card.model_copy(update={"files": files})
+
+
+def _told(error: ValidationError) -> str:
+    """Say each thing that is wrong with a row: the key and pydantic's words."""
+    told = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        words = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        told.append(f"{key}: {words}" if key else words)
+    return "; ".join(told)
