@@ -86,7 +86,9 @@ class Wants(StrEnum):
 class Sampling:
     """Frames of one scene that can be read; `key` names them in the store.
 
-    The times are known before a frame is decoded; `frames` streams, and may yield fewer than
+    `times_s` are what is asked for, known before a file is opened; empty where only the frames
+    tell (moments, a video of unknown length). A frame's own `time_s` is the true one, and may
+    differ: a keyframe lies before the time asked for. `frames` streams, and may yield fewer than
     `times_s` where the video is damaged.
     """
 

@@ -1,0 +1,121 @@
+"""Frames of pictures: one, upright, RGB."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from stash_sense_plugin.errors import MediaUnreadable
+from stash_sense_plugin.media.files import fault_of, open_media
+from stash_sense_plugin.records import Frame, FrameSource, Pixels, Sampling
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
+"""What Pillow may take a file for; others of its formats start programs (EPS) or are no pictures
+that Stash knows."""
+MAX_IMAGE_PIXELS = 120_000_000
+"""Pictures above this are refused from their header; the largest phones make 108 million."""
+MAX_SIDE_PX = 2048
+"""The longer side to which a picture is shrunk: no detector looks at more."""
+
+
+def is_image(path: str | Path) -> bool:
+    """Say whether a file's content is a picture, whatever its name; MediaMissing where absent."""
+    try:
+        with open_media(path) as file:
+            open_picture(file, str(path)).close()
+    except MediaUnreadable:
+        return False
+    return True
+
+
+def read_image(path: str | Path, max_side_px: int = MAX_SIDE_PX) -> Pixels:
+    """Return a picture, turned as its EXIF data says, its longer side at most `max_side_px`.
+
+    Raises MediaMissing or MediaUnreadable (not a picture, damaged, too many pixels).
+    """
+    with open_media(path) as file:
+        return decode_picture(file, str(path), max_side_px)
+
+
+def image_sampling(path: str | Path, scene_key: str) -> Sampling:
+    """Return the one frame of a picture, at 0 seconds; the file is opened when it is read."""
+
+    def frames() -> Iterator[Frame]:
+        yield Frame(scene_key, 0, 0.0, read_image(path), FrameSource.IMAGE)
+
+    return Sampling("image", scene_key, FrameSource.IMAGE, None, (0.0,), frames)
+
+
+def decode_picture(
+    data: bytes | BinaryIO,
+    name: str,
+    max_side_px: int | None = None,
+    max_pixels: int = MAX_IMAGE_PIXELS,
+) -> Pixels:
+    """Return an encoded picture as RGB uint8, height x width x 3; `name` is for the message.
+
+    Raises MediaUnreadable, before anything is decoded where its header tells of too many pixels.
+    """
+    with open_picture(data, name, max_pixels) as picture:
+        try:
+            return _pixels(picture, max_side_px)
+        # Damaged files make Pillow raise nearly anything (SyntaxError, struct.error, MemoryError):
+        # whatever it is, the picture cannot be read.
+        except Exception as error:
+            raise fault_of(name, error, "picture") from error
+
+
+def open_picture(
+    data: bytes | BinaryIO, name: str, max_pixels: int = MAX_IMAGE_PIXELS
+) -> "Image.Image":
+    """Read a picture's header only; raises MediaUnreadable for no picture or too many pixels."""
+    from PIL import Image
+
+    # Pillow's own limit would warn on stderr, which is Stash's log, below ours and above it.
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        source = io.BytesIO(data) if isinstance(data, bytes) else data
+        picture = Image.open(source, formats=FORMATS)
+    except Exception as error:
+        raise fault_of(name, error, "picture") from error
+    if picture.width * picture.height > max_pixels:
+        size = f"{picture.width} x {picture.height}"
+        picture.close()
+        raise MediaUnreadable(
+            f"{name} is {size} pixels, more than the {max_pixels // 1_000_000} million allowed",
+            "make it smaller",
+        )
+    return picture
+
+
+def _pixels(picture: "Image.Image", max_side_px: int | None) -> Pixels:
+    from PIL import Image, ImageOps
+
+    if max_side_px:
+        # A JPEG is then decoded at a half, a quarter or an eighth of its size.
+        picture.draft("RGB", (max_side_px, max_side_px))
+    turned = ImageOps.exif_transpose(picture)
+    if max_side_px and max(turned.size) > max_side_px:
+        if turned.mode in ("P", "1"):
+            turned = turned.convert("RGBA")
+        turned.thumbnail((max_side_px, max_side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(_rgb(turned), dtype=np.uint8)
+
+
+def _rgb(picture: "Image.Image") -> "Image.Image":
+    """Return a picture of any mode as RGB: 16 bits scaled to 8, what is transparent on white."""
+    from PIL import Image
+
+    if picture.mode.startswith(("I", "F")):
+        deep = np.asarray(picture, dtype=np.float64)
+        top = 65535.0 if deep.max(initial=0) > 255 else 255.0
+        return Image.fromarray((deep.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    ground = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")

@@ -1,0 +1,172 @@
+"""Which pictures of a scene serve whom: sprites, the video or a picture, by what is wanted."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from mimetypes import guess_type
+
+from stash_sense_plugin.errors import MediaError, MediaMissing
+from stash_sense_plugin.media.images import image_sampling, is_image
+from stash_sense_plugin.media.sprites import sprite_sampling
+from stash_sense_plugin.media.times import Changes, even_times, moments
+from stash_sense_plugin.media.video import probe_video, read_exact, video_sampling
+from stash_sense_plugin.records import Frame, FrameSource, Sampling, Scene, Wants
+
+__all__ = ["SceneMedia", "even_times", "moments"]
+
+LABELS_SIDE_PX = 384
+"""The longer side of video frames that stand in for sprite tiles."""
+DETAIL_SIDE_PX = 640
+MOMENTS_SIDE_PX = 1280
+
+_ORDER = {
+    Wants.LABELS: (FrameSource.SPRITE, FrameSource.VIDEO),
+    Wants.DETAIL: (FrameSource.VIDEO, FrameSource.SPRITE),
+    Wants.MOMENTS: (FrameSource.VIDEO, FrameSource.SPRITE),
+}
+_NAMES = {
+    FrameSource.SPRITE: "the sprite sheet",
+    FrameSource.VIDEO: "the video",
+    FrameSource.IMAGE: "the picture",
+}
+
+
+class SceneMedia:
+    """The pictures of one scene.
+
+    Nothing of the video is opened before its frames are read: what is in the store is found by its
+    key without the file. The exception is a video whose length Stash does not know.
+
+    `fetch` gives what lies at a path on Stash's server and `size_of` its size in bytes; both raise
+    MediaMissing for what is not there. Without `fetch` there are no sprites.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        fetch: Callable[[str], bytes] | None = None,
+        size_of: Callable[[str], int] | None = None,
+        frames: int = 60,
+        text_frames: int = 8,
+    ) -> None:
+        self.scene = scene
+        self._fetch, self._size_of = fetch, size_of
+        self._frames, self._text_frames = frames, text_frames
+        self._changes: Changes | None = None
+
+    @property
+    def key(self) -> str:
+        """What this scene's frames carry: Stash's id, or a file's path."""
+        return f"scene:{self.scene.id}" if self.scene.id else self.scene.path
+
+    @cached_property
+    def duration_s(self) -> float | None:
+        """Stash's word, else the file's own; None for a picture."""
+        if self._is_image or self.scene.duration_s:
+            return self.scene.duration_s
+        return probe_video(self.scene.path).duration_s if self.scene.path else None
+
+    def sampling(self, wants: Wants) -> Sampling:
+        """Return the frames to read first; `note` says why it is not the source that was wanted.
+
+        Raises MediaError when there is no source at all. A source that turns out broken or away
+        while its frames are read raises there: `instead` gives the next one.
+        """
+        return self._first(wants, self._order(wants), None)
+
+    def instead(self, wants: Wants, failed: Sampling, error: MediaError) -> Sampling:
+        """Return the frames to read after those of `failed` raised `error`; raises it if none."""
+        order = self._order(wants)
+        later = order[order.index(failed.source) + 1 :] if failed.source in order else ()
+        return self._first(wants, later, error)
+
+    def _order(self, wants: Wants) -> tuple[FrameSource, ...]:
+        return (FrameSource.IMAGE,) if self._is_image else _ORDER[wants]
+
+    def _first(
+        self, wants: Wants, sources: tuple[FrameSource, ...], error: MediaError | None
+    ) -> Sampling:
+        for source in sources:
+            try:
+                sampling = self._sampling(wants, source)
+            except MediaError as reason:
+                # The video's word counts: a sheet can be made again, and whether the scene or the
+                # drive is at fault is the video's to say.
+                if error is None or source is not FrameSource.SPRITE:
+                    error = reason
+                continue
+            if error is None:
+                return sampling
+            return replace(sampling, note=f"{_NAMES[source]} was read instead: {error}")
+        raise error or MediaMissing(f"{self.scene.source} has no file and no sprite sheet")
+
+    def _sampling(self, wants: Wants, source: FrameSource) -> Sampling:
+        if source is FrameSource.IMAGE:
+            return image_sampling(self.scene.path, self.key)
+        if source is FrameSource.SPRITE:
+            return self._watched(self._sprites())
+        if not self.scene.path:
+            raise MediaMissing(f"{self.scene.source} has no file", "scan the library in Stash")
+        if wants is Wants.MOMENTS:
+            return self._moments()
+        if wants is Wants.DETAIL:
+            return self._video(DETAIL_SIDE_PX)
+        return self._watched(self._video(LABELS_SIDE_PX))
+
+    def _video(self, side_px: int) -> Sampling:
+        path, duration_s = self.scene.path, self.duration_s
+        return video_sampling(path, duration_s, self._frames, side_px, self.key)
+
+    def _sprites(self) -> Sampling:
+        fetch, scene = self._fetch, self.scene
+        if fetch is None or not scene.vtt_path or not scene.sprite_path:
+            raise MediaMissing(f"{scene.source} has no sprite sheet", "generate sprites in Stash")
+        vtt = fetch(scene.vtt_path)
+        size_of = self._size_of or (lambda path: len(fetch(path)))
+        return sprite_sampling(
+            vtt,
+            lambda: fetch(scene.sprite_path),
+            size_of(scene.sprite_path),
+            scene.duration_s,
+            self.key,
+        )
+
+    def _moments(self) -> Sampling:
+        def frames() -> Iterator[Frame]:
+            changes = self._changes or self._looked()
+            times_s = changes.moments(self._text_frames, self.scene.duration_s)
+            yield from read_exact(self.scene.path, times_s, MOMENTS_SIDE_PX, self.key)
+
+        key = f"video:moments:{self._text_frames}:{MOMENTS_SIDE_PX}"
+        return Sampling(key, self.key, FrameSource.VIDEO, self.duration_s, (), frames)
+
+    def _looked(self) -> Changes:
+        """Read the cheap frames only to see where the picture changes."""
+        cheap = self.sampling(Wants.LABELS)
+        try:
+            return Changes.of(cheap.frames())
+        except MediaError as error:
+            return Changes.of(self.instead(Wants.LABELS, cheap, error).frames())
+
+    def _watched(self, sampling: Sampling) -> Sampling:
+        """Note where the picture changes while cheap frames go by, so that none is read twice."""
+
+        def frames() -> Iterator[Frame]:
+            changes = Changes()
+            for frame in sampling.frames():
+                changes.see(frame)
+                yield frame
+            self._changes = changes
+
+        return replace(sampling, frames=frames)
+
+    @cached_property
+    def _is_image(self) -> bool:
+        scene = self.scene
+        if scene.duration_s is not None or not scene.path:
+            return False
+        try:
+            return is_image(scene.path)
+        except MediaMissing:
+            # Its name tells enough to find what the store knows of a picture that is away.
+            return (guess_type(scene.path)[0] or "").startswith("image/")
