@@ -1,0 +1,530 @@
+"""What may become a tag: labels, what they are seen by, and from which score they hold.
+
+`models/vocabulary.yaml` is ours; a file of the same form overlays it, label by label. What no
+label lists never becomes a suggestion, whatever a network can see.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from stash_sense_plugin.errors import VocabularyError
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One thing that can be seen, what it is seen by, and the tag that it becomes.
+
+    It has exactly one of prompts, classes and facts: their scores do not share a scale. Two labels
+    may become one tag.
+    """
+
+    name: str
+    tag: str
+    group: str
+    prompts: tuple[str, ...] = ()
+    """Whole sentences for a zero-shot network, templates filled in."""
+    negatives: tuple[str, ...] = ()
+    """Whole sentences for what it is not; in an exclusive group, for none of the group."""
+    classes: tuple[str, ...] = ()
+    """Classes of object detectors, with their word list: `coco/dog`."""
+    facts: tuple[str, ...] = ()
+    """`picture/...`, or `text` for any text on screen."""
+    exclusive: str | None = None
+    """The group of which at most one label holds at a time."""
+    enter: float = 0.5
+    """The score from which it is seen (see timeline.Rule for these thresholds and gaps)."""
+    stay: float = 0.35
+    """The score from which it is still seen."""
+    min_count: int = 1
+    """How many boxes there must be in a frame, at least."""
+    max_count: int | None = None
+    """And at most."""
+    min_share: float = 0.0
+    """The least part of the picture's area that a box must fill to count, 0..1."""
+    gap_s: float = 2.0
+    grow: float = 0.05
+    shortest_s: float = 1.0
+    shortest_percent: float = 0.0
+    ask: float = 0.5
+    """The confidence from which it is shown to the user."""
+    apply: float | None = 0.85
+    """The confidence from which it is written at once; None for never, whatever the settings."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The detectors' own words for it; empty where prompts see it."""
+        return self.classes or self.facts
+
+    @property
+    def scale(self) -> str:
+        """Whose score it is: the key of its calibration."""
+        if self.prompts:
+            return "clip-exclusive" if self.exclusive else "clip-free"
+        return self.words[0].partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Labels of one kind, and what they share."""
+
+    name: str
+    exclusive: bool = False
+    templates: tuple[str, ...] = ("a photo of {}.",)
+    negatives: tuple[str, ...] = ()
+    """What is none of the group, as phrases like the prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """All labels, by name; what is not here is never suggested."""
+
+    labels: Mapping[str, Label]
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+    @property
+    def zero_shot(self) -> tuple[Label, ...]:
+        """The labels that a zero-shot network scores by their prompts."""
+        return tuple(label for label in self.labels.values() if label.prompts)
+
+    def seen_as(self, word_list: str) -> tuple[Label, ...]:
+        """The labels seen by the words of one list: `coco`, `nudenet`, `picture`, `text`."""
+        return tuple(
+            label
+            for label in self.labels.values()
+            if any(word.partition("/")[0] == word_list for word in label.words)
+        )
+
+
+def load_vocabulary(ours: Path, overlay: Path | None = None) -> Vocabulary:
+    """Read our vocabulary and, where it exists, the user's file that overlays it.
+
+    In the overlay a label or group changes only what it states; `remove: true` drops a label.
+    Raises VocabularyError, naming file and line.
+    """
+    groups, labels = _read(ours, {}, {})
+    if overlay is not None and overlay.exists():
+        groups, labels = _read(overlay, groups, labels)
+    built = {entry.name: _group(entry) for entry in groups.values()}
+    made = [_label(entry, groups, built) for entry in labels.values()]
+    return Vocabulary({label.name: label for label in made}, built)
+
+
+# --- Files to entries ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A line of a file."""
+
+    path: Path
+    line: int
+
+    def refuse(self, message: str, remedy: str = "") -> NoReturn:
+        raise VocabularyError(f"{self.path}:{self.line}: {message}", remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """What a key says, and where."""
+
+    value: Any
+    place: _Place
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A label or group as the files state it."""
+
+    name: str
+    place: _Place
+    stated: Mapping[str, _Value]
+
+
+_Entries = dict[str, _Entry]
+_SOURCES = ("prompts", "classes", "facts")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _read(path: Path, groups: _Entries, labels: _Entries) -> tuple[_Entries, _Entries]:
+    """Lay one file's groups and labels over what is there."""
+    top = _pairs(_composed(path), path, "the vocabulary")
+    for name, (place, _) in top.items():
+        if name not in ("groups", "labels"):
+            _refuse_key(place, name, ("groups", "labels"), "the vocabulary")
+    new_groups = _entries(top, "groups", _GROUP_KEYS, path)
+    new_labels = _entries(top, "labels", _LABEL_KEYS, path)
+    return _overlaid(groups, new_groups), _overlaid(labels, new_labels)
+
+
+def _composed(path: Path) -> yaml.Node:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=_Loader)
+    except OSError as error:
+        raise VocabularyError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise VocabularyError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise VocabularyError(f"{path}:{line}: not YAML: {error.problem}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise VocabularyError(f"{path}: not YAML: {error}") from error
+    return node if node is not None else yaml.MappingNode("tag:yaml.org,2002:map", [])
+
+
+def _pairs(node: yaml.Node, path: Path, what: str) -> dict[str, tuple[_Place, yaml.Node]]:
+    """A mapping's keys and nodes; refuses other nodes, keys that are not text, and doubles."""
+    if not isinstance(node, yaml.MappingNode):
+        _place(node, path).refuse(f"{what} must be keys with values")
+    found: dict[str, tuple[_Place, yaml.Node]] = {}
+    for key, value in node.value:
+        place = _place(key, path)
+        name = _text(_plain(key, place), place, f"a key of {what}")
+        if (folded := name.casefold()) in {other.casefold() for other in found}:
+            first = next(p.line for other, (p, _) in found.items() if other.casefold() == folded)
+            place.refuse(f"{name!r} is twice in {what}, first in line {first}")
+        found[name] = (place, value)
+    return found
+
+
+def _entries(
+    top: Mapping[str, tuple[_Place, yaml.Node]], section: str, keys: "_Keys", path: Path
+) -> _Entries:
+    if section not in top:
+        return {}
+    entries = {}
+    for name, (place, node) in _pairs(top[section][1], path, section).items():
+        what = f"{section[:-1]} {name!r}"
+        stated = {}
+        for key, (key_place, value) in _pairs(node, path, what).items():
+            if key not in keys:
+                _refuse_key(key_place, key, keys, what)
+            stated[key] = _Value(keys[key](_plain(value, key_place), key_place, key), key_place)
+        entries[name.casefold()] = _Entry(name, place, stated)
+    return entries
+
+
+def _overlaid(under: _Entries, over: _Entries) -> _Entries:
+    """Lay entries over others, key by key, and drop the removed."""
+    merged = dict(under)
+    for key, entry in over.items():
+        below = under.get(key)
+        if "remove" in entry.stated and entry.stated["remove"].value:
+            if below is None:
+                entry.place.refuse(f"there is no label {entry.name!r} to remove", _near(key, under))
+            del merged[key]
+        elif below is not None:
+            merged[key] = _Entry(below.name, entry.place, _restated(below.stated, entry.stated))
+        else:
+            merged[key] = entry
+    return merged
+
+
+def _restated(below: Mapping[str, _Value], above: Mapping[str, _Value]) -> dict[str, _Value]:
+    """What both state; another source replaces the one before, its counts and sizes too."""
+    kept = dict(below)
+    if any(source in above and source not in below for source in _SOURCES):
+        for key in (*_SOURCES, "negatives", "count", "min_share"):
+            kept.pop(key, None)
+    return {**kept, **above}
+
+
+def _place(node: yaml.Node, path: Path) -> _Place:
+    return _Place(path, node.start_mark.line + 1 if node.start_mark else 1)
+
+
+def _refuse_key(place: _Place, key: str, known: Iterable[str], what: str) -> NoReturn:
+    place.refuse(f"{what} has no key {key!r}", _near(key, known))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3) or names[:12]
+    return f"did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+# --- Values -------------------------------------------------------------------------------------
+
+
+def _plain(node: yaml.Node, place: _Place) -> Any:
+    """A scalar, list of scalars or mapping of scalars as Python's own; anything else is refused."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_scalar(item, place) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {k: _scalar(v, p) for k, (p, v) in _pairs(node, place.path, "this value").items()}
+    return _scalar(node, place)
+
+
+def _scalar(node: yaml.Node, place: _Place) -> Any:
+    if not isinstance(node, yaml.ScalarNode):
+        place.refuse("the value is nested deeper than anything here is")
+    try:
+        return yaml.constructor.SafeConstructor().construct_object(node)
+    except (yaml.YAMLError, ValueError) as error:
+        place.refuse(f"{node.value!r} cannot be read: {error}")
+
+
+_Check = Callable[[Any, _Place, str], Any]
+_Keys = Mapping[str, _Check]
+
+LONGEST_TEXT = 200
+"""Letters of a name or prompt; CLIP reads some 77 tokens."""
+
+
+def _text(value: Any, place: _Place, key: str) -> str:
+    if not isinstance(value, str):
+        place.refuse(f"{key} must be text, not {value!r}", "put it in quotes")
+    text = value.strip()
+    if not text or len(text) > LONGEST_TEXT or not text.isprintable():
+        place.refuse(f"{key} must be 1 to {LONGEST_TEXT} printable letters, not {value[:50]!r}")
+    return text
+
+
+def _texts(value: Any, place: _Place, key: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        place.refuse(f"{key} must be a list, not {value!r}", "write it as [one, two]")
+    texts = tuple(_text(item, place, f"each of {key}") for item in value)
+    if doubles := {text for text in texts if texts.count(text) > 1}:
+        place.refuse(f"{key} has {min(doubles)!r} twice")
+    return texts
+
+
+def _switch(value: Any, place: _Place, key: str) -> bool:
+    if not isinstance(value, bool):
+        place.refuse(f"{key} must be true or false, not {value!r}")
+    return value
+
+
+def _number(least: float, most: float) -> _Check:
+    def check(value: Any, place: _Place, key: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            place.refuse(f"{key} must be a number, not {value!r}")
+        if not (math.isfinite(value) and least <= value <= most):
+            place.refuse(f"{key} must be from {least:g} to {most:g}, not {value!r}")
+        return float(value)
+
+    return check
+
+
+def _templates(value: Any, place: _Place, key: str) -> tuple[str, ...]:
+    templates = _texts(value, place, key)
+    for template in templates:
+        if template.count("{}") != 1:
+            place.refuse(f"template {template!r} needs one {{}} where the prompt goes")
+    if not templates:
+        place.refuse("templates is empty", 'write ["{}"] for prompts that are whole sentences')
+    return templates
+
+
+def _apply(value: Any, place: _Place, key: str) -> float | None:
+    if value == "never":
+        return None
+    if isinstance(value, str):
+        place.refuse(f"{key} must be a number or never, not {value!r}")
+    number: float = _share(value, place, key)
+    return number
+
+
+def _count(value: Any, place: _Place, key: str) -> tuple[int, int | None]:
+    """`{min: 2, max: 2}`, either of which may be left out."""
+    if not isinstance(value, dict) or not value or not value.keys() <= {"min", "max"}:
+        place.refuse(f"{key} must have min, max or both, not {value!r}", "write {min: 2, max: 2}")
+    for bound in value.values():
+        if isinstance(bound, bool) or not isinstance(bound, int) or not 1 <= bound <= 1000:
+            place.refuse(f"{key} must be whole numbers from 1 to 1000, not {bound!r}")
+    least, most = value.get("min", 1), value.get("max")
+    if most is not None and most < least:
+        place.refuse(f"{key} has max {most} below min {least}")
+    return least, most
+
+
+def _classes(value: Any, place: _Place, key: str) -> tuple[str, ...]:
+    """Classes with their word list; the lists that we know are checked, others are the user's."""
+    words = _texts(value, place, key)
+    for word in words:
+        word_list, slash, name = word.partition("/")
+        if not (word_list and slash and name):
+            place.refuse(f"class {word!r} needs its word list in front", "as in coco/dog")
+        if word_list in ("picture", "text", "clip-free", "clip-exclusive"):
+            place.refuse(f"{word!r} is no class of an object detector", "facts have it")
+        if word_list in WORD_LISTS and name not in WORD_LISTS[word_list]:
+            near = _near(name, WORD_LISTS[word_list])
+            place.refuse(f"{word_list} has no class {name!r}", near)
+    if len({word.partition("/")[0] for word in words}) > 1:
+        place.refuse(f"{key} mixes word lists, whose scores do not share a scale", TWO_LABELS)
+    return words
+
+
+def _facts(value: Any, place: _Place, key: str) -> tuple[str, ...]:
+    words = _texts(value, place, key)
+    for word in words:
+        if word not in FACTS:
+            place.refuse(f"there is no fact {word!r}", _near(word, FACTS))
+    if "text" in words and len(words) > 1:
+        place.refuse(f"{key} mixes text with facts of the picture", TWO_LABELS)
+    return words
+
+
+TWO_LABELS = "write two labels that become one tag"
+
+FACTS = (
+    "picture/vertical",
+    "picture/black-and-white",
+    "picture/dark",
+    "picture/letterboxed",
+    "picture/still",
+    "text",
+)
+
+COCO = """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light,
+fire hydrant, stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear,
+zebra, giraffe, backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball,
+kite, baseball bat, baseball glove, skateboard, surfboard, tennis racket, bottle, wine glass, cup,
+fork, knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut,
+cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard,
+cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear,
+hair drier, toothbrush"""
+
+NUDENET = """FEMALE_GENITALIA_COVERED, FACE_FEMALE, BUTTOCKS_EXPOSED, FEMALE_BREAST_EXPOSED,
+FEMALE_GENITALIA_EXPOSED, MALE_BREAST_EXPOSED, ANUS_EXPOSED, FEET_EXPOSED, BELLY_COVERED,
+FEET_COVERED, ARMPITS_COVERED, ARMPITS_EXPOSED, FACE_MALE, BELLY_EXPOSED, MALE_GENITALIA_EXPOSED,
+ANUS_COVERED, FEMALE_BREAST_COVERED, BUTTOCKS_COVERED"""
+
+WORD_LISTS: Mapping[str, frozenset[str]] = {
+    "coco": frozenset(re.split(r",\s+", COCO)),
+    "nudenet": frozenset(re.split(r",\s+", NUDENET)),
+}
+"""The classes of the word lists that ship; a misspelt one would silently never be seen."""
+
+_share = _number(0, 1)
+_seconds = _number(0, 86_400)
+
+_SHARED_KEYS: _Keys = {
+    "enter": _share,
+    "stay": _share,
+    "gap_s": _seconds,
+    "grow": _number(0, 10),
+    "shortest_s": _seconds,
+    "shortest_percent": _number(0, 100),
+    "ask": _share,
+    "apply": _apply,
+    "min_share": _share,
+    "negatives": _texts,
+}
+_GROUP_KEYS: _Keys = {**_SHARED_KEYS, "exclusive": _switch, "templates": _templates}
+_LABEL_KEYS: _Keys = {
+    **_SHARED_KEYS,
+    "group": _text,
+    "tag": _text,
+    "prompts": _texts,
+    "classes": _classes,
+    "facts": _facts,
+    "count": _count,
+    "remove": _switch,
+}
+
+
+# --- Entries to labels --------------------------------------------------------------------------
+
+
+def _group(entry: _Entry) -> Group:
+    given = {k: entry.stated[k].value for k in ("exclusive", "templates") if k in entry.stated}
+    negatives = entry.stated["negatives"].value if "negatives" in entry.stated else ()
+    return Group(entry.name, negatives=negatives, **given)
+
+
+def _label(entry: _Entry, groups: _Entries, built: Mapping[str, Group]) -> Label:
+    """Build a label from what it states, then its group, then the defaults."""
+    stated = entry.stated
+    for key in ("group", "tag"):
+        if key not in stated:
+            entry.place.refuse(f"label {entry.name!r} has no {key}")
+    home = groups.get(stated["group"].value.casefold())
+    if home is None:
+        near = _near(stated["group"].value, built)
+        stated["group"].place.refuse(f"there is no group {stated['group'].value!r}", near)
+    source = _source(entry)
+    values = {**home.stated, **stated}
+    group = built[home.name]
+    given = {k: v.value for k, v in values.items() if k in _PLAIN_FIELDS}
+    given |= _bounds(entry, values)
+    given |= _sentences(entry, values, group) if source == "prompts" else {}
+    given |= _boxes(entry, values, source)
+    given |= {} if source == "prompts" else {source: stated[source].value}
+    return Label(**{**given, "name": entry.name, "group": home.name})
+
+
+_PLAIN_FIELDS = {f.name for f in fields(Label)} & {
+    "tag",
+    "gap_s",
+    "grow",
+    "shortest_s",
+    "shortest_percent",
+}
+
+
+def _source(entry: _Entry) -> str:
+    """The one of prompts, classes and facts that it is seen by."""
+    given = [source for source in _SOURCES if source in entry.stated and entry.stated[source].value]
+    if len(given) != 1:
+        has = " and ".join(given) or "none"
+        entry.place.refuse(
+            f"label {entry.name!r} needs one of prompts, classes and facts, and has {has}",
+            TWO_LABELS if given else "",
+        )
+    return given[0]
+
+
+def _bounds(entry: _Entry, values: Mapping[str, _Value]) -> dict[str, Any]:
+    """Thresholds in pairs: a lower one follows its upper one down, unless the file states both."""
+    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(Label)}
+    for low, high in (("stay", "enter"), ("ask", "apply")):
+        lower = values[low].value if low in values else defaults[low]
+        upper = values[high].value if high in values else defaults[high]
+        if upper is not None and lower > upper:
+            both = low in entry.stated and high in entry.stated
+            if both and entry.stated[low].place.path == entry.stated[high].place.path:
+                message = f"label {entry.name!r} has {low} {lower:g} above {high} {upper:g}"
+                entry.stated[low].place.refuse(message)
+            lower, upper = (upper, upper) if high in entry.stated else (lower, lower)
+        found |= {low: lower, high: upper}
+    return found
+
+
+def _sentences(entry: _Entry, values: Mapping[str, _Value], group: Group) -> dict[str, Any]:
+    negatives = values["negatives"].value if "negatives" in values else ()
+    if group.exclusive and "negatives" in entry.stated:
+        entry.stated["negatives"].place.refuse(
+            f"label {entry.name!r} is in the exclusive group {group.name!r}, which has negatives "
+            "for all its labels",
+            "write them in the group",
+        )
+    return {
+        "prompts": _filled(group.templates, values["prompts"].value),
+        "negatives": _filled(group.templates, negatives),
+        "exclusive": group.name if group.exclusive else None,
+    }
+
+
+def _filled(templates: Iterable[str], phrases: Iterable[str]) -> tuple[str, ...]:
+    return tuple(t.replace("{}", phrase) for phrase in phrases for t in templates)
+
+
+def _boxes(entry: _Entry, values: Mapping[str, _Value], source: str) -> dict[str, Any]:
+    """Counts and sizes, which only boxes have."""
+    if source != "classes":
+        for key in ("count", "min_share"):
+            if key in entry.stated:
+                entry.stated[key].place.refuse(f"{key} is for labels seen by classes, as boxes are")
+        return {}
+    least, most = values["count"].value if "count" in values else (1, None)
+    share = values["min_share"].value if "min_share" in values else 0.0
+    return {"min_count": least, "max_count": most, "min_share": share}
