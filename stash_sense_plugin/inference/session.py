@@ -77,7 +77,7 @@ class Network:
                 "check the row in the catalogue",
             )
         cast = {name: np.asarray(feed, dtype=ports[name].dtype) for name, feed in feeds.items()}
-        with self._busy():
+        with self.running():
             parts = [self._once(part) for part in self._parts(cast)]
         count = len(next(iter(cast.values())))
         return [_joined(outputs, count) for outputs in zip(*parts, strict=True)]
@@ -100,7 +100,8 @@ class Network:
             ) from error
 
     @contextmanager
-    def _busy(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
+        """Count as busy for the length of the block: the shelf then keeps it."""
         with self._lock:
             self._running += 1
         try:

@@ -1,0 +1,123 @@
+"""ONNX files small enough to compute in one's head, written byte by byte (onnx.proto3)."""
+
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TYPES: Mapping[Any, int] = {np.float32: 1, np.int32: 6, np.int64: 7, np.float16: 10}
+
+Side = int | str
+"""A dimension: a number, or the name of a free one."""
+
+
+def doubling(path: Path, shape: Sequence[Side], dtype: Any = np.float32, **metadata: str) -> Path:
+    """Write a network whose `y` is twice its `x`."""
+    nodes = [_node("Add", ["x", "x"], ["y"])]
+    return _write(path, nodes, [("x", shape, dtype)], [("y", shape, dtype)], {}, metadata)
+
+
+def answering(
+    path: Path, shape: Sequence[Side], answer: NDArray[np.float32], **metadata: str
+) -> Path:
+    """Write a network that gives one answer to every picture; its batch is 1."""
+    nodes = [_node("Identity", ["told"], ["output0"])]
+    return _write(
+        path,
+        nodes,
+        [("images", shape, np.float32)],
+        [("output0", answer.shape, np.float32)],
+        {"told": answer},
+        metadata,
+    )
+
+
+def mean_colour(path: Path) -> Path:
+    """Write a picture network whose vector is the mean of each of the three channels."""
+    nodes = [_node("ReduceMean", ["pixels", "axes"], ["embeds"], keepdims=0)]
+    return _write(
+        path,
+        nodes,
+        [("pixels", ("batch", 3, 224, 224), np.float32)],
+        [("embeds", ("batch", 3), np.float32)],
+        {"axes": np.array([2, 3], np.int64)},
+        {},
+    )
+
+
+def sum_of_words(path: Path, vectors: NDArray[np.float32], length: Side = 77) -> Path:
+    """Write a text network, int32, whose vector is the sum of its tokens' vectors."""
+    nodes = [
+        _node("Gather", ["vectors", "text"], ["each"], axis=0),
+        _node("ReduceSum", ["each", "axes"], ["embeds"], keepdims=0),
+    ]
+    return _write(
+        path,
+        nodes,
+        [("text", ("batch", length), np.int32)],
+        [("embeds", ("batch", vectors.shape[1]), np.float32)],
+        {"vectors": vectors, "axes": np.array([1], np.int64)},
+        {},
+    )
+
+
+def _write(
+    path: Path,
+    nodes: Sequence[bytes],
+    inputs: Sequence[tuple[str, Sequence[Side], Any]],
+    outputs: Sequence[tuple[str, Sequence[Side], Any]],
+    constants: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, str],
+) -> Path:
+    graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, b"small")
+    graph += b"".join(_bytes(5, _tensor(name, value)) for name, value in constants.items())
+    graph += b"".join(_bytes(11, _port(*port)) for port in inputs)
+    graph += b"".join(_bytes(12, _port(*port)) for port in outputs)
+    model = _number(1, 8) + _bytes(7, graph) + _bytes(8, _number(2, 18))
+    for key, value in metadata.items():
+        model += _bytes(14, _bytes(1, key.encode()) + _bytes(2, value.encode()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model)
+    return path
+
+
+def _node(kind: str, inputs: Sequence[str], outputs: Sequence[str], **numbers: int) -> bytes:
+    told = b"".join(_bytes(1, name.encode()) for name in inputs)
+    told += b"".join(_bytes(2, name.encode()) for name in outputs) + _bytes(4, kind.encode())
+    for name, value in numbers.items():
+        told += _bytes(5, _bytes(1, name.encode()) + _number(3, value) + _number(20, 2))
+    return told
+
+
+def _tensor(name: str, value: NDArray[Any]) -> bytes:
+    told = b"".join(_number(1, side) for side in value.shape)
+    told += _number(2, _TYPES[value.dtype.type]) + _bytes(8, name.encode())
+    return told + _bytes(9, np.ascontiguousarray(value).tobytes())
+
+
+def _port(name: str, shape: Sequence[Side], dtype: Any) -> bytes:
+    sides = b"".join(
+        _bytes(1, _number(1, side) if isinstance(side, int) else _bytes(2, side.encode()))
+        for side in shape
+    )
+    kind = _bytes(1, _number(1, _TYPES[dtype]) + _bytes(2, sides))
+    return _bytes(1, name.encode()) + _bytes(2, kind)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    told = b""
+    while value > 127:
+        told += struct.pack("B", value & 127 | 128)
+        value >>= 7
+    return told + struct.pack("B", value)
