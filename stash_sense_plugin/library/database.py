@@ -174,7 +174,10 @@ class Database:
         return sum(each.stat().st_size for each in files if each.exists())
 
     def faults(self) -> tuple[str, ...]:
-        """Return what SQLite's own check and the references find wrong; empty when all is well."""
+        """Return what SQLite's own check and the references find wrong; empty when all is well.
+
+        Reads the whole file, and every other caller waits for it.
+        """
         with self.read() as db:
             found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
             lost = db.execute("PRAGMA foreign_key_check").fetchall()

@@ -1,0 +1,307 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.library.jobs import DEATHS_ALLOWED, JOBS_KEPT, JobTable, Status
+from stash_sense_plugin.library.store import Store
+from stash_sense_plugin.records import Failure
+
+ROOT = Path(__file__).resolve().parent.parent
+BROKEN = Failure("store", "The disk is full", "free some space")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store.sqlite") as store:
+        yield store
+
+
+@pytest.fixture
+def table(store: Store) -> JobTable:
+    return JobTable(store)
+
+
+def running(table: JobTable, kind: str = "tag", args: dict[str, object] | None = None) -> str:
+    job = table.enqueue(kind, "owned", args or {})
+    assert table.begin(job.id)
+    return job.id
+
+
+def test_a_job_waits_runs_and_ends(table: JobTable) -> None:
+    job = table.enqueue("tag", "attached", {"ids": ["1", "2"]}, priority=3)
+    assert (job.status, job.mode, job.priority) == (Status.QUEUED, "attached", 3)
+    assert job.args == {"ids": ["1", "2"]}
+    assert table.begin(job.id)
+    table.progress(job.id, 0.5)
+    table.stage(job.id, "2", "clip")
+    half = table.job(job.id)
+    assert half is not None
+    assert (half.status, half.progress) == (Status.RUNNING, 0.5)
+    assert (half.scene_id, half.detector) == ("2", "clip")
+    assert table.finish(job.id, {"scenes": 2})
+    done = table.job(job.id)
+    assert done is not None
+    assert (done.status, done.progress, done.result) == (Status.DONE, 1.0, {"scenes": 2})
+    assert not done.status.is_open
+
+
+def test_a_failure_keeps_its_reason(table: JobTable) -> None:
+    job_id = running(table)
+    assert table.fail(job_id, BROKEN)
+    job = table.job(job_id)
+    assert job is not None
+    assert (job.status, job.error) == (Status.FAILED, BROKEN)
+
+
+def test_the_same_work_is_one_job_while_it_is_open(table: JobTable) -> None:
+    first = table.enqueue("tag", "attached", {"a": 1, "b": [2]})
+    assert table.enqueue("tag", "attached", {"b": [2], "a": 1}).id == first.id
+    table.begin(first.id)
+    assert table.enqueue("tag", "attached", {"a": 1, "b": [2]}).id == first.id
+    assert table.enqueue("tag", "attached", {"a": 1, "b": [3]}).id != first.id
+    assert table.enqueue("doctor", "attached", {"a": 1, "b": [2]}).id != first.id
+    table.finish(first.id)
+    assert table.enqueue("tag", "attached", {"a": 1, "b": [2]}).id != first.id
+
+
+def test_who_joins_a_job_can_only_make_it_stronger(table: JobTable) -> None:
+    table.enqueue("tag", "attached", {}, priority=1)
+    joined = table.enqueue("tag", "owned", {}, priority=5)
+    assert (joined.mode, joined.priority) == ("owned", 5)
+    again = table.enqueue("tag", "attached", {}, priority=0)
+    assert (again.mode, again.priority) == ("owned", 5)
+
+
+def test_priority_goes_first_and_then_the_oldest(table: JobTable) -> None:
+    sweep = table.enqueue("tag", "attached", {"all": True})
+    later = table.enqueue("tag", "owned", {"ids": ["1"]})
+    urgent = table.enqueue("tag", "owned", {"ids": ["2"]}, priority=9)
+    order = []
+    while job := table.next():
+        order.append(job.id)
+        assert table.begin(job.id)
+    assert order == [urgent.id, sweep.id, later.id]
+    assert [job.id for job in table.open_jobs()] == [urgent.id, sweep.id, later.id]
+
+
+def test_a_job_cancelled_while_it_waits_never_begins(table: JobTable) -> None:
+    job = table.enqueue("tag", "owned", {})
+    assert table.cancel(job.id)
+    assert table.next() is None
+    assert not table.begin(job.id)
+    assert table.status(job.id) is Status.CANCELLED
+
+
+def test_the_first_end_of_a_job_stays(table: JobTable) -> None:
+    job_id = running(table)
+    assert table.cancel(job_id)
+    assert not table.finish(job_id)
+    assert not table.fail(job_id, BROKEN)
+    assert not table.cancel(job_id)
+    assert not table.interrupt(job_id)
+    assert table.status(job_id) is Status.CANCELLED
+
+
+def test_an_unknown_job_is_said_to_be_unknown(table: JobTable) -> None:
+    assert table.job("nothing") is None
+    assert not table.cancel("nothing")
+    assert not table.is_done("nothing", "1")
+    table.mark_done("nothing", "1")
+    with pytest.raises(StoreError, match="no job nothing"):
+        table.status("nothing")
+
+
+def test_args_that_are_no_json_are_refused(table: JobTable) -> None:
+    with pytest.raises(StoreError, match="plain JSON"):
+        table.enqueue("tag", "owned", {"ids": {"1"}})
+    assert table.open_jobs() == []
+
+
+def test_progress_stays_between_0_and_1(table: JobTable) -> None:
+    job_id = running(table)
+    for given, kept in [(1.5, 1.0), (-1.0, 0.0)]:
+        table.progress(job_id, given)
+        job = table.job(job_id)
+        assert job is not None
+        assert job.progress == kept
+
+
+def test_a_scene_is_done_once_and_for_its_own_job(table: JobTable) -> None:
+    job_id, other = running(table), running(table, "evaluate")
+    table.mark_done(job_id, "7")
+    table.mark_done(job_id, "7")
+    job = table.job(job_id)
+    assert job is not None
+    assert job.done == 1
+    assert table.is_done(job_id, "7")
+    assert not table.is_done(job_id, "8")
+    assert not table.is_done(other, "7")
+
+
+def test_a_closed_job_keeps_its_count_and_lets_go_of_its_list(
+    store: Store, table: JobTable
+) -> None:
+    job_id = running(table)
+    for scene in range(5):
+        table.mark_done(job_id, str(scene))
+    table.finish(job_id)
+    table.mark_done(job_id, "late")
+    job = table.job(job_id)
+    assert job is not None
+    assert job.done == 5
+    with store.read() as db:
+        assert db.execute("SELECT count(*) FROM job_scenes").fetchone()[0] == 0
+
+
+def test_after_a_kill_owned_jobs_wait_again_and_attached_ones_are_closed(table: JobTable) -> None:
+    owned = running(table)
+    table.mark_done(owned, "1")
+    table.stage(owned, "2", "clip")
+    attached = table.enqueue("tag", "attached", {"all": True}).id
+    table.begin(attached)
+    doorless = table.enqueue("doctor", "attached", {}).id
+    waiting = table.enqueue("evaluate", "owned", {}).id
+    cancelled = running(table, "index")
+    table.cancel(cancelled)
+
+    left = {job.id: job for job in table.requeue_interrupted()}
+
+    assert set(left) == {owned, attached, doorless}
+    assert left[owned].status is Status.QUEUED
+    assert (left[owned].scene_id, left[owned].detector) == ("2", "clip")
+    assert left[attached].status is left[doorless].status is Status.INTERRUPTED
+    assert table.status(waiting) is Status.QUEUED
+    assert table.status(cancelled) is Status.CANCELLED
+    assert table.is_done(owned, "1")
+    assert not table.is_done(owned, "2")
+    assert table.requeue_interrupted() == []
+
+
+def test_a_job_that_kills_the_worker_again_and_again_fails_and_names_the_scene(
+    table: JobTable,
+) -> None:
+    job_id = running(table)
+    table.stage(job_id, "13", "objects")
+    for _ in range(DEATHS_ALLOWED - 1):
+        (job,) = table.requeue_interrupted()
+        assert job.status is Status.QUEUED
+        table.begin(job_id)
+    (job,) = table.requeue_interrupted()
+    assert job.status is Status.FAILED
+    assert job.error is not None
+    assert "objects looked at scene 13" in job.error.message
+
+
+def test_a_long_job_that_moves_on_between_kills_never_fails(table: JobTable) -> None:
+    job_id = running(table)
+    for scene in range(3 * DEATHS_ALLOWED):
+        table.mark_done(job_id, str(scene))
+        (job,) = table.requeue_interrupted()
+        assert job.status is Status.QUEUED
+        table.begin(job_id)
+    assert table.status(job_id) is Status.RUNNING
+
+
+def test_a_job_can_step_back(table: JobTable) -> None:
+    job_id = running(table)
+    table.mark_done(job_id, "1")
+    assert table.requeue(job_id)
+    assert not table.requeue(job_id)
+    job = table.next()
+    assert job is not None
+    assert (job.id, job.done, job.deaths) == (job_id, 1, 0)
+
+
+def test_history_is_bounded_and_open_jobs_are_not_history(store: Store, table: JobTable) -> None:
+    oldest = table.enqueue("tag", "owned", {"first": True})
+    for number in range(JOBS_KEPT + 20):
+        table.cancel(table.enqueue("tag", "owned", {"n": number}).id)
+    last = table.enqueue("tag", "owned", {"last": True})
+    assert store.stats().jobs == JOBS_KEPT + 2
+    assert [job.id for job in table.open_jobs()] == [oldest.id, last.id]
+
+
+def test_jobs_are_paged_newest_first(table: JobTable) -> None:
+    ids = [table.enqueue("tag", "owned", {"n": number}).id for number in range(7)]
+    page = table.jobs(limit=4)
+    rest = table.jobs(limit=4, after=page[-1].row)
+    assert [job.id for job in page + rest] == ids[::-1]
+
+
+def test_threads_that_ask_for_the_same_get_one_job(table: JobTable) -> None:
+    ids: list[str] = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait()
+        ids.append(table.enqueue("tag", "attached", {"all": True}).id)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ids) == 8
+    assert len(set(ids)) == 1
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from stash_sense_plugin.library.jobs import JobTable
+from stash_sense_plugin.library.store import Store
+
+with Store(Path(sys.argv[1])) as store:
+    table = JobTable(store)
+    table.requeue_interrupted()
+    job = table.next() or table.enqueue("tag", "owned", {"all": True})
+    table.begin(job.id)
+    for scene in range(6):
+        if table.is_done(job.id, str(scene)):
+            continue
+        table.stage(job.id, str(scene), "clip")
+        print(scene, flush=True)
+        if not sys.stdin.readline():
+            break
+        table.mark_done(job.id, str(scene))
+    else:
+        table.finish(job.id)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_job_goes_on_after_its_worker_was_killed_and_repeats_no_scene(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    seen = work_on(path, scenes=2, kill=True) + work_on(path, scenes=2, kill=True)
+    assert seen == ["0", "1", "2", "2", "3", "4"]
+    with Store(path) as store:
+        (job,) = JobTable(store).jobs()
+        assert (job.scene_id, job.detector, job.done) == ("4", "clip", 4)
+    assert work_on(path, scenes=2, kill=False) == ["4", "5"]
+    with Store(path) as store:
+        (job,) = JobTable(store).jobs()
+        assert (job.status, job.done) == (Status.DONE, 6)
+
+
+def work_on(path: Path, scenes: int, kill: bool) -> list[str]:
+    """Let a worker do so many scenes, kill it in the next, return those that it began."""
+    command, pipe = [sys.executable, "-c", WORKER, str(path)], subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        seen = []
+        for _ in range(scenes):
+            seen.append(worker.stdout.readline().strip())
+            worker.stdin.write("go on\n")
+            worker.stdin.flush()
+        if kill:
+            seen.append(worker.stdout.readline().strip())
+            os.kill(worker.pid, signal.SIGKILL)
+    return seen
