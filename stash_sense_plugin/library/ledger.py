@@ -193,12 +193,14 @@ def _refuse(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> None:
         " detail, refused_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (*what, *where, to_json(entry.detail), now),
     )
-    # The same thing may be ours by an earlier row too, and is gone from the scene all the same.
-    db.execute(
-        "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
-        " AND (row = ? OR (scene_id = ? AND scene_id != '' AND action = ? AND target_id = ?))",
-        (entry.row, entry.scene_id, entry.action.value, entry.target_id),
-    )
+    gone = "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
+    db.execute(f"{gone} AND row = ?", (entry.row,))
+    if entry.scene_id:
+        # The same thing may be ours by another row too, and is gone from the scene all the same.
+        db.execute(
+            f"{gone} AND scene_id = ? AND action = ? AND target_id = ?",
+            (entry.scene_id, entry.action.value, entry.target_id),
+        )
 
 
 def _entries(rows: Iterable[sqlite3.Row]) -> list[LedgerEntry]:
