@@ -1,0 +1,113 @@
+"""The door: what Stash starts for each task, hook and operation, and the command line's way in.
+
+With a worker that answers it is a pipe and nothing more, so it imports next to nothing itself.
+Whatever happens, exactly one JSON object goes to stdout.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+
+USAGE = """Stash starts this file by itself, with a JSON document on its input.
+On the command line: python -m stash_sense_plugin --help
+"""
+
+
+def main() -> int:
+    """Serve Stash, or a person who gave arguments."""
+    # Stash's own run puts the package itself first, where `errors` and others would be shadowed.
+    if sys.path and os.path.abspath(sys.path[0]) == PACKAGE:
+        sys.path[0] = os.path.dirname(PACKAGE)
+    os.umask(0o077)
+    # The plugin's folder is Stash's to update and remove: no bytecode goes there.
+    sys.dont_write_bytecode = True
+    if len(sys.argv) > 1:
+        return _command_line(sys.argv[1:])
+    if os.isatty(0):
+        os.write(2, USAGE.encode())
+        return 2
+    _print(_answer())
+    return 0
+
+
+def _answer() -> bytes:
+    try:
+        raw = _read()
+        try:
+            document = _parse(raw)
+        except (ValueError, StopIteration, RecursionError):
+            document = None
+        from stash_sense_plugin.start import door
+
+        return door.answer(document, raw, PACKAGE)
+    except BaseException as error:  # noqa: BLE001, RUF100 - the reply must come whatever happens
+        return _error("{}: {}".format(type(error).__name__, error))
+
+
+def _read() -> bytes:
+    parts = [os.read(0, 65536)]
+    while parts[-1]:
+        parts.append(os.read(0, 65536))
+    return b"".join(parts)
+
+
+class _Context:
+    """What the scanner of the json module asks for, without that module."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
+    memo: "dict[str, str]" = {}  # noqa: RUF012 - 3.8 without typing
+
+
+def _parse(raw: bytes) -> object:
+    text = raw.decode("utf-8").strip()
+    try:
+        from _json import make_scanner
+    except ImportError:
+        import json
+
+        return json.loads(text)
+    context: "Any" = _Context
+    value, end = make_scanner(context)(text, 0)
+    if end != len(text):
+        raise ValueError("more than one document")
+    return value
+
+
+def _error(text: str) -> bytes:
+    import json
+
+    return json.dumps({"error": text}).encode()
+
+
+def _print(reply: bytes) -> None:
+    view = memoryview(reply + b"\n")
+    try:
+        while view:
+            view = view[os.write(1, view) :]
+    except OSError:
+        pass  # Nobody reads any more: Stash has gone or gave the call up.
+
+
+def _command_line(arguments: "list[str]") -> int:
+    try:
+        from stash_sense_plugin import cli
+    except ImportError as error:
+        from stash_sense_plugin.start import environment
+
+        os.write(2, environment.other_python(PACKAGE, error).encode())
+        return 1
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

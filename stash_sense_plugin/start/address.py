@@ -1,0 +1,68 @@
+"""Where things are: the home folder, the worker's socket and lock, and which package asks.
+
+A warm door imports this, so it needs nothing that `os` has not loaded already.
+"""
+
+import os
+import stat
+
+from stash_sense_plugin.start.version import VERSION
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes; the kernel's own limit is 104 to 108."""
+
+
+def home_of(server: "dict[str, object] | None") -> "str | None":
+    """Return the folder that holds all we keep for this library, or None where nothing names it."""
+    given = os.environ.get("STASH_SENSE_HOME")
+    if given:
+        return os.path.abspath(given)
+    folder = (server or {}).get("Dir")
+    return os.path.join(folder, "stash-sense") if isinstance(folder, str) and folder else None
+
+
+def digest(text: str) -> str:
+    """Return 24 hexadecimal digits that stand for `text`."""
+    try:
+        from _blake2 import blake2b
+    except ImportError:
+        from hashlib import blake2b
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def user() -> int:
+    """Return the number of the user that runs us; 0 where users have none."""
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def stamp(package: str) -> str:
+    """Return what tells one installed package from another: its version and its real place."""
+    return "{}-{}".format(VERSION, digest(os.path.realpath(package)))
+
+
+def folders() -> "list[str]":
+    """Return where the folder of sockets may lie, the best first."""
+    bases = [os.environ.get("XDG_RUNTIME_DIR") or "", "/run/user/{}".format(user())]
+    bases = [base for base in bases if os.path.isabs(base) and os.path.isdir(base)]
+    bases += [os.environ.get("TMPDIR") or "/tmp", "/tmp"]
+    return [os.path.join(base, "stash-sense-{}".format(user())) for base in bases]
+
+
+def socket_path(home: str) -> str:
+    """Return the path of the worker's socket for this home and user."""
+    name = digest("{}\0{}".format(os.path.realpath(home), user())) + ".sock"
+    paths = [os.path.join(folder, name) for folder in folders()]
+    short = [path for path in paths if len(os.fsencode(path)) < LONGEST_SOCKET_PATH]
+    return short[0] if short else paths[-1]
+
+
+def private(folder: str) -> bool:
+    """Tell whether a folder is ours alone: no link, owned by us, closed to all others."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    if os.name == "nt":
+        return stat.S_ISDIR(found.st_mode)
+    ours = found.st_uid == user() and not found.st_mode & 0o077
+    return stat.S_ISDIR(found.st_mode) and ours

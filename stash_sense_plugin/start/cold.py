@@ -1,0 +1,155 @@
+"""The door's way where no worker answers: set up, start one, ask again, or say why not."""
+
+import json
+import os
+from typing import Any, Dict, Optional
+
+from stash_sense_plugin.start import door, environment, install, lines, machine, wire, worker
+from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
+from stash_sense_plugin.start.paths import Home
+
+TASKS = ("tag_scenes", "set_up", "doctor")
+"""Modes of plugin.yml's tasks: these may set up, and may be done over when the worker dies."""
+
+NEEDS_SET_UP = {
+    environment.MISSING: "Stash Sense is not set up yet",
+    environment.STALE: "Stash Sense needs other packages since its update",
+    environment.BROKEN: "The environment of Stash Sense cannot be used any more",
+}
+
+
+def answer(request: door.Request, came: "Optional[wire.Answer]") -> bytes:
+    """Return the reply to a request; `came` is what a warm worker said before it ended."""
+    try:
+        return _serve(Visit(request), came)
+    except StartError as error:
+        return door.error_reply(str(error))
+
+
+def say(level: str, text: str) -> None:
+    """Show a line in Stash's log."""
+    door.show(lines.line(level, text))
+
+
+def move(fraction: float) -> None:
+    """Move the task's progress bar."""
+    door.show(lines.progress(fraction))
+
+
+class Visit:
+    """One request with what is decided about it."""
+
+    def __init__(self, request: door.Request) -> None:
+        self.request = request
+        self.home = Home(request.home)
+        self.requirements = environment.requirements_of(request.package)
+        # A hook may carry a task's mode in its arguments; it never sets up.
+        self.task = request.mode in TASKS and "hookContext" not in request.args
+
+    @property
+    def state(self) -> str:
+        """How the environment is now."""
+        return environment.state(self.home, self.requirements)
+
+
+def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
+    if visit.request.mode == "doctor" and visit.state != environment.READY:
+        return _doctor(visit)
+    _prepare(visit)
+    died = came is not None and came.status == wire.OK
+    if died and not visit.task:
+        raise _death(visit)
+    if died:
+        say("warning", "The worker ended in the middle; starting another one, once")
+    reply = _ask(visit)
+    if reply is None and visit.task and not died:
+        say("warning", "The worker ended in the middle; starting another one, once")
+        reply = _ask(visit)
+    if reply is None:
+        raise _death(visit)
+    return reply
+
+
+def _prepare(visit: Visit) -> None:
+    """See to it that there is an environment, as far as this request may."""
+    state = visit.state
+    if state != environment.READY and not visit.task:
+        raise StartError(NEEDS_SET_UP[state], "run the task Set up")
+    if visit.request.mode == "set_up" and state == environment.READY:
+        say("info", "Checking the environment")
+        if install.sound(visit.home):
+            return
+        state = environment.BROKEN
+    if state != environment.READY:
+        _set_up(visit, state)
+
+
+def _set_up(visit: Visit, state: str) -> None:
+    say("info", "{}: setting it up now".format(NEEDS_SET_UP[state]))
+    worker.hand_over(visit.home, visit.request.package)
+    if state == environment.BROKEN and not os.environ.get(environment.GIVEN):
+        install.distrust(visit.home)
+    install.ensure(visit.home, visit.request.package, install.Watcher(say, move))
+    move(0.0)
+
+
+def _ask(visit: Visit) -> "Optional[bytes]":
+    """Ask the worker; an environment that turns out to be broken is made anew, once."""
+    try:
+        return _ask_once(visit)
+    except EnvironmentBroken:
+        if not visit.task or os.environ.get(environment.GIVEN):
+            raise
+    _set_up(visit, environment.BROKEN)
+    return _ask_once(visit)
+
+
+def _ask_once(visit: Visit) -> "Optional[bytes]":
+    request = visit.request
+    python = environment.python_of(visit.home)
+    return worker.ask(visit.home, request.package, python, request.raw, door.show, say).reply
+
+
+def _death(visit: Visit) -> StartError:
+    return StartError(
+        "The worker ended before it had an answer",
+        "try again; see {}".format(visit.home.worker_log),
+    )
+
+
+def _doctor(visit: Visit) -> bytes:
+    """Say what can be said without an environment."""
+    found = machine.look(visit.home.folder)
+    report = facts(visit, found)
+    for name, value in report.items():
+        say("info", "{}: {}".format(name, value))
+    remedy = _remedy(found)
+    say("warning", "{}: {}".format(NEEDS_SET_UP[visit.state], remedy))
+    return json.dumps({"output": dict(report, remedy=remedy)}).encode()
+
+
+def facts(visit: Visit, found: machine.Machine) -> "Dict[str, Any]":
+    """Return what decides how Stash Sense runs here, for people."""
+    pythons = ["{0.name} ({0.path})".format(one) for one in found.interpreters]
+    lives = worker.alive(visit.home, visit.request.package)
+    return {
+        "system": "{0.system} {0.architecture} {0.libc}".format(found).strip(),
+        "python": ", ".join(pythons) or "none",
+        "processors": found.processors,
+        "memory_gb": round(found.memory_bytes / 1e9, 1),
+        "disk_free_gb": round(found.disk_free_bytes / 1e9, 1),
+        "home": visit.home.folder,
+        "environment": visit.state,
+        "worker": "answers" if lives else "not running",
+    }
+
+
+def _remedy(found: machine.Machine) -> str:
+    """Return what to do: press Set up, or what keeps Set up from working here."""
+    from stash_sense_plugin.start import plan
+
+    try:
+        plan.make(found, "", "")
+    except StartError as error:
+        return str(error)
+    return "run the task Set up"

@@ -1,0 +1,480 @@
+"""Jobs: what was asked of the worker, done one at a time, and told to whoever listens.
+
+An attached job ends with its last listener; an owned one survives everybody, and the table brings
+it back after a kill. A job of higher priority goes before a running one at its next batch.
+Operations run at once, beside the jobs.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from stash_sense_plugin.errors import Cancelled, StashSenseError
+from stash_sense_plugin.records import Failure, Level, Reporter
+from stash_sense_plugin.start.lines import line, progress
+from stash_sense_plugin.start.wire import frame
+
+logger = logging.getLogger(__name__)
+
+ATTACHED_PRIORITY = 0
+OWNED_PRIORITY = 10
+"""Someone who asks for one scene waits for it; a sweep has time."""
+
+TAIL_LINES = 200
+"""How many of a job's last lines are kept for who asks later."""
+ENDED_KEPT = 50
+"""How many ended jobs keep their lines."""
+OPERATIONS_AT_ONCE = 8
+
+SHOWN_EVERY_S = 0.1
+"""Stash drops progress that comes faster."""
+STORED_EVERY_S = 2.0
+
+LOG_LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.WARNING,
+}
+"""What a job tells the user as an error is not a fault of the worker."""
+
+Output = Mapping[str, object]
+Listener = Callable[[bytes], None]
+"""Takes frames, from any thread; the last one is the reply."""
+
+
+class Stop(StrEnum):
+    """Why a job is to stop."""
+
+    CANCELLED = "cancelled"
+    ALONE = "its last door went"
+    LEAVING = "the worker leaves"
+
+
+class Row(Protocol):
+    """What is asked of a row of the table of jobs."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def args(self) -> Mapping[str, object]: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def progress(self) -> float: ...
+    @property
+    def result(self) -> Output: ...
+    @property
+    def error(self) -> Failure | None: ...
+    @property
+    def queued_at_s(self) -> float: ...
+    @property
+    def begun_at_s(self) -> float | None: ...
+    @property
+    def ended_at_s(self) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: a mode with its arguments, ready to run."""
+
+    mode: str
+    args: Mapping[str, object]
+    run: Callable[["Telling"], Output]
+    from_stash: bool = True
+    """Whether it needs a Stash that is there; the command line's work may not."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work under way, and who listens to it."""
+
+    id: str
+    work: Work
+    priority: int
+    owned: bool
+    stop: Stop | None = None
+    ended: bool = False
+    fraction: float = 0.0
+    tail: deque[tuple[Level, str]] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    listeners: list[Listener] = field(default_factory=list)
+
+    def tell(self, data: bytes) -> None:
+        """Hand a frame to all who listen."""
+        for listener in tuple(self.listeners):
+            listener(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended: its reply, and the failure where it is one."""
+
+    reply: bytes
+    output: Output | None = None
+    failure: Failure | None = None
+
+
+class Telling(Reporter):
+    """A job's reporter: its lines and progress go to the job's listeners."""
+
+    def __init__(self, job: Job, pause: Callable[[], None], store: Callable[[float], None]) -> None:
+        self._job, self._pause, self._store = job, pause, store
+        self._shown_at = self._stored_at = 0.0
+
+    @property
+    def job_id(self) -> str:
+        """The job's id in the store; empty for an operation, which has no row there."""
+        return self._job.id
+
+    def log(self, level: Level, message: str) -> None:
+        """Show one line to the user."""
+        logger.log(LOG_LEVELS.get(level, logging.INFO), "%s: %s", self._job.work.mode, message)
+        self._job.tail.append((level, message))
+        self._job.tell(frame(b"e", line(level, message)))
+
+    def progress(self, fraction: float) -> None:
+        """Show how far the job is, 0..1."""
+        self._job.fraction = fraction
+        now = time.monotonic()
+        if fraction < 1 and now - self._shown_at < SHOWN_EVERY_S:
+            return
+        self._shown_at = now
+        self._job.tell(frame(b"e", progress(fraction)))
+        if now - self._stored_at >= STORED_EVERY_S:
+            self._stored_at = now
+            self._store(fraction)
+
+    def check(self) -> None:
+        """Let jobs that are more urgent go first; raise Cancelled when this one should stop."""
+        if self._job.stop is None:
+            self._pause()
+        if self._job.stop is not None:
+            raise Cancelled(f"Stopped: {self._job.stop}")
+
+
+class JobTable(Protocol):
+    """The part of the store's table of jobs that is used here; any thread may call."""
+
+    def enqueue(self, kind: str, mode: str, args: Mapping[str, object], priority: int) -> Row: ...
+    def begin(self, job_id: str) -> bool: ...
+    def finish(self, job_id: str, result: Output) -> bool: ...
+    def fail(self, job_id: str, error: Failure) -> bool: ...
+    def cancel(self, job_id: str) -> bool: ...
+    def interrupt(self, job_id: str) -> bool: ...
+    def requeue(self, job_id: str) -> bool: ...
+    def requeue_interrupted(self) -> object: ...
+    def progress(self, job_id: str, fraction: float) -> None: ...
+    def job(self, job_id: str) -> Row | None: ...
+    def open_jobs(self) -> list[Row]: ...
+    def jobs(self, limit: int) -> list[Row]: ...
+
+
+class Jobs:
+    """All jobs of the worker; its methods may be called from any thread."""
+
+    def __init__(self, table: JobTable, log_path: str) -> None:
+        self._table = table
+        self._log_path = log_path
+        self._lock = threading.RLock()
+        self._news = threading.Condition(self._lock)
+        self._waiting: list[Job] = []
+        self._live: dict[str, Job] = {}
+        self._ended: deque[Job] = deque(maxlen=ENDED_KEPT)
+        self._operations: set[Job] = set()
+        self._leaving = False
+        self._active_at = time.monotonic()
+        self._pool = ThreadPoolExecutor(OPERATIONS_AT_ONCE, "operation")
+        self._thread = threading.Thread(target=self._engine, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work; what a killed worker left is put right first."""
+        self._table.requeue_interrupted()
+        self._thread.start()
+
+    # --- Asked by doors -----------------------------------------------------------------------
+
+    def attach(self, work: Work, listener: Listener) -> Job:
+        """Queue work that lasts as long as someone listens; joins the same work under way."""
+        with self._lock:
+            job = self._enqueue(work, owned=False)
+            job.listeners.append(listener)
+            return job
+
+    def own(self, work: Work) -> Job:
+        """Queue work that goes on whoever listens; returns the same work under way."""
+        with self._lock:
+            return self._enqueue(work, owned=True)
+
+    def operate(self, work: Work, listener: Listener) -> Job:
+        """Run an operation at once, beside the jobs."""
+        job = Job("", work, ATTACHED_PRIORITY, owned=False, listeners=[listener])
+        with self._lock:
+            self._refuse_when_leaving()
+            self._operations.add(job)
+            self._pool.submit(self._operate, job)
+        return job
+
+    def detach(self, job: Job, listener: Listener) -> None:
+        """Forget a listener; an attached job without any stops."""
+        with self._lock:
+            if listener in job.listeners:
+                job.listeners.remove(listener)
+            if not job.listeners and not job.owned:
+                self._stop(job, Stop.ALONE)
+
+    def cancel(self, job_id: str) -> bool:
+        """Stop a job for good; False when it has ended, or is none."""
+        with self._lock:
+            closed = self._table.cancel(job_id)
+            job = self._live.get(job_id)
+            if job is not None:
+                self._stop(job, Stop.CANCELLED)
+            return closed
+
+    def describe(self, job_id: str) -> dict[str, object]:
+        """Return what is known of one job; StashSenseError when there is none."""
+        row = self._table.job(job_id)
+        if row is None:
+            raise StashSenseError(f"There is no job {job_id}", "list them with the mode 'jobs'")
+        with self._lock:
+            known = [*self._live.values(), *self._ended]
+            job = next((one for one in known if one.id == job_id), None)
+        tail = list(job.tail) if job is not None else []
+        live = job is not None and job_id in self._live
+        told = _describe(row) | {"log": [{"level": level, "text": text} for level, text in tail]}
+        return told | ({"progress": job.fraction} if job is not None and live else {})
+
+    def listing(self, limit: int) -> list[dict[str, object]]:
+        """Return the last jobs, the newest first, without their lines."""
+        return [_describe(row) for row in self._table.jobs(limit)]
+
+    def resume(self, work_of: Callable[[Row], Work | None]) -> None:
+        """Take the owned jobs up again that wait in the table since before this worker.
+
+        What `work_of` does not know any more fails with that reason.
+        """
+        with self._lock:
+            for row in self._table.open_jobs():
+                if row.id not in self._live:
+                    self._take_up(row, work_of(row))
+
+    # --- Asked by the worker ------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        with self._lock:
+            return bool(self._live or self._operations)
+
+    @property
+    def serves_command_line(self) -> bool:
+        """Whether anything runs or waits that needs no Stash."""
+        with self._lock:
+            under_way = (*self._live.values(), *self._operations)
+            return any(not job.work.from_stash for job in under_way)
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since anything ran or was asked."""
+        return 0.0 if self.busy else time.monotonic() - self._active_at
+
+    def touch(self) -> None:
+        """Count a call as activity."""
+        self._active_at = time.monotonic()
+
+    def leave(self) -> None:
+        """Stop after the batch in hand: attached jobs are told, owned ones wait in the table."""
+        with self._lock:
+            self._leaving = True
+            for job in (*self._live.values(), *self._operations):
+                self._stop(job, Stop.LEAVING)
+            self._news.notify_all()
+
+    def join(self, patience_s: float) -> bool:
+        """Wait until nothing runs any more; False when something still does after that."""
+        deadline = time.monotonic() + patience_s
+        if self._thread.ident is not None:
+            self._thread.join(patience_s)
+        with self._lock:
+            self._news.wait_for(lambda: not self._operations, deadline - time.monotonic())
+            self._pool.shutdown(wait=False)
+            return not self._thread.is_alive() and not self._operations
+
+    # --- Within -------------------------------------------------------------------------------
+
+    def _refuse_when_leaving(self) -> None:
+        if self._leaving:
+            raise StashSenseError("The worker leaves", "try again in a moment")
+
+    def _enqueue(self, work: Work, *, owned: bool) -> Job:
+        self._refuse_when_leaving()
+        self._active_at = time.monotonic()
+        priority = OWNED_PRIORITY if owned else ATTACHED_PRIORITY
+        row = self._table.enqueue(work.mode, "owned" if owned else "attached", work.args, priority)
+        job = self._live.get(row.id)
+        if job is None:
+            return self._wait(Job(row.id, work, priority, owned or row.mode == "owned"))
+        job.priority, job.owned = max(job.priority, priority), job.owned or owned
+        return job
+
+    def _take_up(self, row: Row, work: Work | None) -> None:
+        if work is None:
+            reason = f"This version knows no mode {row.kind}"
+            self._table.fail(row.id, Failure("settings", reason, "ask for it anew"))
+        else:
+            self._wait(Job(row.id, work, OWNED_PRIORITY, owned=True))
+
+    def _wait(self, job: Job) -> Job:
+        self._live[job.id] = job
+        self._waiting.append(job)
+        self._news.notify_all()
+        return job
+
+    def _stop(self, job: Job, why: Stop) -> None:
+        """Mark a job to stop; one that did not begin ends here, one that runs at its next check."""
+        if job.stop is not None or job.ended:
+            return
+        job.stop = why
+        if why is Stop.ALONE and job.id:
+            # Closed at once, so that the same work asked anew is a new job and waits for this one.
+            self._table.interrupt(job.id)
+            self._live.pop(job.id, None)
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._end(job, self._stopped(job))
+
+    def _engine(self) -> None:
+        while True:
+            with self._lock:
+                self._news.wait_for(lambda: self._waiting or self._leaving)
+                if self._leaving:
+                    return
+                job = self._pick(-1)
+            if job is not None:
+                self._carry_out(job)
+
+    def _pick(self, above: int) -> Job | None:
+        """Take the first of the most urgent jobs that wait, if it is above that priority."""
+        with self._lock:
+            best = max(self._waiting, key=lambda job: job.priority, default=None)
+            if best is None or best.priority <= above or self._leaving:
+                return None
+            self._waiting.remove(best)
+            return best
+
+    def _let_urgent_pass(self, job: Job) -> None:
+        # Frames are read ahead on threads of their own, and those may ask too.
+        if threading.current_thread() is not self._thread:
+            return
+        while job.stop is None and (urgent := self._pick(job.priority)) is not None:
+            logger.info("%s waits for %s", job.work.mode, urgent.work.mode)
+            self._carry_out(urgent)
+
+    def _carry_out(self, job: Job) -> None:
+        telling = Telling(
+            job,
+            pause=lambda: self._let_urgent_pass(job),
+            store=lambda fraction: self._table.progress(job.id, fraction),
+        )
+        ending = self._attempt(job, telling)
+        with self._lock:
+            self._end(job, ending)
+
+    def _operate(self, job: Job) -> None:
+        telling = Telling(job, pause=lambda: None, store=lambda _fraction: None)
+        ending = self._attempt(job, telling)
+        with self._lock:
+            job.ended = True
+            job.tell(frame(b"o", ending.reply))
+            self._operations.discard(job)
+            self._active_at = time.monotonic()
+            self._news.notify_all()
+
+    def _attempt(self, job: Job, telling: Telling) -> Ending:
+        """Run the work, and make of whatever it raises a failure that says what to do."""
+        try:
+            if job.id and not self._table.begin(job.id):
+                job.stop = job.stop or Stop.CANCELLED
+            if job.stop is not None:
+                return self._stopped(job)
+            output = job.work.run(telling)
+            return Ending(encode({"output": output}), output=output)
+        except Cancelled:
+            return self._stopped(job)
+        except StashSenseError as error:
+            return _failed(Failure(error.kind, error.message, error.remedy))
+        except ImportError as error:
+            logger.warning("%s failed", job.work.mode, exc_info=True)
+            what = f"The environment lacks something ({error})"
+            return _failed(Failure("environment", what, "run the task Set up"))
+        except (Exception, SystemExit) as error:
+            logger.exception("%s failed", job.work.mode)
+            what = f"{job.work.mode} failed ({type(error).__name__}: {error})"
+            return _failed(Failure("error", what, f"see {self._log_path}"))
+
+    def _stopped(self, job: Job) -> Ending:
+        why = job.stop or Stop.CANCELLED
+        remedy = "run it again" if why is Stop.LEAVING else ""
+        return _failed(Failure("cancelled", f"{job.work.mode} was stopped: {why}", remedy))
+
+    def _end(self, job: Job, ending: Ending) -> None:
+        """Write down how a job ended, and tell those who listen."""
+        try:
+            self._record(job, ending)
+        except Exception:  # the next job must run, and this one's door must hear how it ended
+            logger.exception("Cannot write down how %s ended", job.work.mode)
+        job.ended = True
+        if self._live.get(job.id) is job:
+            del self._live[job.id]
+        self._ended.append(job)
+        self._active_at = time.monotonic()
+        job.tell(frame(b"o", ending.reply))
+
+    def _record(self, job: Job, ending: Ending) -> None:
+        if ending.output is not None:
+            self._table.finish(job.id, ending.output)
+        elif ending.failure is not None and ending.failure.kind != "cancelled":
+            self._table.fail(job.id, ending.failure)
+        elif job.owned and job.stop is Stop.LEAVING:
+            self._table.requeue(job.id)
+        elif job.stop is Stop.CANCELLED:
+            self._table.cancel(job.id)
+        else:
+            self._table.interrupt(job.id)
+
+
+def encode(reply: Mapping[str, object]) -> bytes:
+    """Return a reply as Stash reads it: JSON that holds no NaN."""
+    return json.dumps(reply, allow_nan=False).encode()
+
+
+def _failed(failure: Failure) -> Ending:
+    text = f"{failure.message}: {failure.remedy}" if failure.remedy else failure.message
+    return Ending(encode({"error": text}), failure=failure)
+
+
+def _describe(row: Row) -> dict[str, object]:
+    error = row.error
+    return {
+        "id": row.id,
+        "mode": row.kind,
+        "status": str(row.status),
+        "progress": row.progress,
+        "output": row.result or None,
+        "error": None if error is None else {"message": error.message, "remedy": error.remedy},
+        "queued_at_s": row.queued_at_s,
+        "begun_at_s": row.begun_at_s,
+        "ended_at_s": row.ended_at_s,
+    }

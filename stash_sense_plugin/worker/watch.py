@@ -1,0 +1,93 @@
+"""When the worker leaves: some time after Stash has gone, or when nobody needs it."""
+
+import http.client
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+"""Addresses that a server listens on, and the one to reach it by."""
+
+PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stash:
+    """Where a Stash answers."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def stash_of(server: Mapping[str, object]) -> Stash | None:
+    """Return where the Stash of a `server_connection` answers; None when it does not say."""
+    scheme, host, port = server.get("Scheme"), server.get("Host"), server.get("Port")
+    if not isinstance(port, int) or isinstance(port, bool):
+        return None
+    name = host if isinstance(host, str) else ""
+    return Stash("https" if scheme == "https" else "http", EVERYWHERE.get(name, name), port)
+
+
+def answers(stash: Stash) -> bool:
+    """Tell whether a Stash answers at all; what it answers does not matter."""
+    connection = _connection(stash)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _connection(stash: Stash) -> http.client.HTTPConnection:
+    if stash.scheme == "http":
+        return http.client.HTTPConnection(stash.host, stash.port, timeout=PATIENCE_S)
+    # Nothing is told or believed here, and Stash's own certificate is often self-signed.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(stash.host, stash.port, timeout=PATIENCE_S, context=context)
+
+
+class Watch:
+    """Looks after Stash and the clock, and says when it is time to go."""
+
+    def __init__(
+        self,
+        gone_after_s: float = 60.0,
+        every_s: float = 10.0,
+        answers: Callable[[Stash], bool] = answers,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.every_s = every_s
+        self._gone_after_s = gone_after_s
+        self._answers = answers
+        self._clock = clock
+        self._stash: Stash | None = None
+        self._seen_at = clock()
+
+    def saw(self, server: Mapping[str, object]) -> None:
+        """Take note of the Stash that a call came from: it is the one to look after."""
+        self._stash = stash_of(server) or self._stash
+        self._seen_at = self._clock()
+
+    def look(self) -> None:
+        """Ask Stash for a sign of life; this may take some seconds."""
+        if self._stash is not None and self._answers(self._stash):
+            self._seen_at = self._clock()
+
+    def reason_to_leave(self, *, idle_s: float, limit_s: float, needed: bool) -> str | None:
+        """Return why it is time to go, or None.
+
+        `idle_s` is how long nothing was asked, `limit_s` how long that may be; `needed` holds
+        while something runs that needs no Stash.
+        """
+        if idle_s > limit_s:
+            return f"nothing was asked for {limit_s / 60:g} minutes"
+        silent_s = self._clock() - self._seen_at
+        if self._stash is not None and silent_s > self._gone_after_s and not needed:
+            return "Stash has gone"
+        return None
