@@ -6,6 +6,7 @@ a union of these.
 
 import itertools
 import math
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -319,12 +320,21 @@ def _same_texts(texts: Iterable[Observation]) -> list[list[Observation]]:
 
 
 def _resembled(key: str, leaders: Iterable[str]) -> str | None:
-    """The leader that a reading is most like, if it is like enough to be the same text."""
+    """The leader that a reading is most like, if it is like enough to be the same text.
+
+    Numbers are never misread into each other here: part 1 and part 2 are two texts.
+    """
     if len(key) < SHORT_TEXT:
         return None
-    long = [leader for leader in leaders if len(leader) >= SHORT_TEXT]
+    numbers = _numbers(key)
+    long = [each for each in leaders if len(each) >= SHORT_TEXT and _numbers(each) == numbers]
     found = process.extractOne(key, long, scorer=fuzz.ratio, score_cutoff=SAME_TEXT_PERCENT)
     return None if found is None else str(found[0])
+
+
+def _numbers(key: str) -> list[str]:
+    """Runs of digits, but for those that letters O and l are misread into."""
+    return [run for run in re.findall(r"\d+", key) if run.strip("01")]
 
 
 def _letters(text: str) -> str:

@@ -29,9 +29,11 @@ class Label:
     tag: str
     group: str
     prompts: tuple[str, ...] = ()
-    """Whole sentences for a zero-shot network, templates filled in."""
+    """Phrases for a zero-shot network, each to be put into every template."""
     negatives: tuple[str, ...] = ()
-    """Whole sentences for what it is not; in an exclusive group, for none of the group."""
+    """Phrases for what it is not; in an exclusive group, for what is none of the group."""
+    templates: tuple[str, ...] = ()
+    """Sentences with `{}` where the phrase goes; empty without prompts."""
     classes: tuple[str, ...] = ()
     """Classes of object detectors, with their word list: `coco/dog`."""
     facts: tuple[str, ...] = ()
@@ -508,14 +510,11 @@ def _sentences(entry: _Entry, values: Mapping[str, _Value], group: Group) -> dic
             "write them in the group",
         )
     return {
-        "prompts": _filled(group.templates, values["prompts"].value),
-        "negatives": _filled(group.templates, negatives),
+        "prompts": values["prompts"].value,
+        "negatives": negatives,
+        "templates": group.templates,
         "exclusive": group.name if group.exclusive else None,
     }
-
-
-def _filled(templates: Iterable[str], phrases: Iterable[str]) -> tuple[str, ...]:
-    return tuple(t.replace("{}", phrase) for phrase in phrases for t in templates)
 
 
 def _boxes(entry: _Entry, values: Mapping[str, _Value], source: str) -> dict[str, Any]:
