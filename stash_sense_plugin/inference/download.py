@@ -37,7 +37,10 @@ TRIES = 4
 """How often a connection may break without bringing a byte before a download gives up."""
 TIMEOUT_S = (10.0, 60.0)
 """To connect, and between two pieces."""
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 16
+"""What is written at a time: a connection that breaks loses no more."""
+STEP = 0.005
+"""The least progress that is worth telling."""
 SPARE_BYTES = 64 << 20
 """What a download leaves free on the disk."""
 
@@ -308,7 +311,7 @@ def _short(text: str) -> str:
 
 def _digest(path: Path, hasher: Any) -> str:
     with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
+        while piece := file.read(1 << 20):
             hasher.update(piece)
     return str(hasher.hexdigest())
 
@@ -325,13 +328,16 @@ class _Meter:
         self._weights = {role: 1 if even else weight or 1 for role, weight in weights.items()}
         self._shares = dict.fromkeys(weights, 0.0)
         self._reporter = reporter
+        self._told = -1.0
 
     def at(self, role: str, share: float) -> None:
         """Tell how much of one file is here, 0..1, and learn whether to stop."""
         self._shares[role] = min(1.0, share)
         whole = sum(self._weights.values())
-        told = sum(self._shares[name] * weight for name, weight in self._weights.items())
-        self._reporter.progress(told / whole)
+        here = sum(self._shares[name] * weight for name, weight in self._weights.items()) / whole
+        if here >= self._told + STEP or here == 1.0:
+            self._told = here
+            self._reporter.progress(here)
         self._reporter.check()
 
     def done(self, role: str) -> None:
