@@ -1,0 +1,260 @@
+"""The vocabulary's files: ours is sound, the user's overlays it, and errors name their line."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from stash_sense_plugin.calibration import SHIPPED
+from stash_sense_plugin.errors import VocabularyError
+from stash_sense_plugin.vocabulary import Label, Vocabulary, load_vocabulary
+
+OURS = Path(__file__).resolve().parent.parent / "models" / "vocabulary.yaml"
+
+SMALL = """\
+groups:
+  place:
+    exclusive: true
+    templates: ["a photo of {}.", "{}"]
+    negatives: [a face]
+    enter: 0.6
+    stay: 0.4
+  thing: {ask: 0.5, apply: 0.8}
+labels:
+  kitchen: {group: place, tag: Kitchen, prompts: [a kitchen]}
+  dog: {group: thing, tag: Dog, classes: [coco/dog], min_share: 0.01}
+  dark: {group: thing, tag: Dark, facts: [picture/dark]}
+"""
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    return write(tmp_path / "ours.yaml", SMALL)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def overlaid(ours: Path, text: str) -> Vocabulary:
+    return load_vocabulary(ours, write(ours.parent / "mine.yaml", text))
+
+
+# --- Ours ---------------------------------------------------------------------------------------
+
+
+def test_ours_loads_and_has_the_places_and_scales() -> None:
+    vocabulary = load_vocabulary(OURS)
+    assert len(vocabulary.labels) >= 80
+    assert {"kitchen", "bedroom", "bathroom", "house front", "street"} <= set(vocabulary.labels)
+    assert {label.scale for label in vocabulary.labels.values()} <= set(SHIPPED)
+    assert {group.name for group in vocabulary.groups.values()} == {
+        label.group for label in vocabulary.labels.values()
+    }
+
+
+def test_no_mere_class_becomes_a_tag() -> None:
+    """COCO knows persons and ties; nobody wants either as a tag."""
+    tags = {label.tag.casefold() for label in load_vocabulary(OURS).labels.values()}
+    assert not tags & {"person", "people", "tie", "sink", "fork", "man", "woman", "male", "female"}
+
+
+def test_faces_tell_no_gender() -> None:
+    for label in load_vocabulary(OURS).labels.values():
+        faces = {word for word in label.classes if word.startswith("nudenet/FACE_")}
+        assert faces in (set(), {"nudenet/FACE_FEMALE", "nudenet/FACE_MALE"})
+
+
+def test_intimate_labels_are_never_written_unasked() -> None:
+    intimate = re.compile(r"nudenet/.*(BREAST|BUTTOCKS|GENITALIA|ANUS)")
+    found = [
+        label
+        for label in load_vocabulary(OURS).labels.values()
+        if any(intimate.match(word) for word in label.classes)
+    ]
+    assert len(found) >= 4
+    assert {label.apply for label in found} == {None}
+
+
+def test_a_tag_is_not_two_spellings() -> None:
+    tags = {label.tag for label in load_vocabulary(OURS).labels.values()}
+    assert len(tags) == len({tag.casefold() for tag in tags})
+
+
+# --- Reading ------------------------------------------------------------------------------------
+
+
+def test_a_label_takes_from_its_group_and_the_defaults(ours: Path) -> None:
+    kitchen = load_vocabulary(ours).labels["kitchen"]
+    assert kitchen == Label(
+        name="kitchen",
+        tag="Kitchen",
+        group="place",
+        prompts=("a kitchen",),
+        negatives=("a face",),
+        templates=("a photo of {}.", "{}"),
+        exclusive="place",
+        enter=0.6,
+        stay=0.4,
+    )
+
+
+def test_labels_are_found_by_what_sees_them(ours: Path) -> None:
+    vocabulary = load_vocabulary(ours)
+    assert [label.name for label in vocabulary.zero_shot] == ["kitchen"]
+    assert [label.name for label in vocabulary.seen_as("coco")] == ["dog"]
+    assert [label.name for label in vocabulary.seen_as("picture")] == ["dark"]
+    assert [vocabulary.labels[name].scale for name in ("kitchen", "dog", "dark")] == [
+        "clip-exclusive",
+        "coco",
+        "picture",
+    ]
+
+
+def test_an_absent_overlay_is_none(ours: Path) -> None:
+    assert load_vocabulary(ours, ours.parent / "none.yaml") == load_vocabulary(ours)
+
+
+def test_an_empty_overlay_changes_nothing(ours: Path) -> None:
+    assert overlaid(ours, "# nothing yet\n") == load_vocabulary(ours)
+
+
+def test_an_overlay_changes_only_what_it_states(ours: Path) -> None:
+    dog = overlaid(ours, "labels:\n  Dog: {tag: Hund, shortest_percent: 20}\n").labels["dog"]
+    assert (dog.tag, dog.shortest_percent, dog.classes, dog.apply) == (
+        "Hund",
+        20,
+        ("coco/dog",),
+        0.8,
+    )
+
+
+def test_an_overlay_removes_and_adds(ours: Path) -> None:
+    mine = "labels:\n  dog: {remove: true}\n  cat: {group: thing, tag: Cat, classes: [coco/cat]}\n"
+    assert set(overlaid(ours, mine).labels) == {"kitchen", "dark", "cat"}
+
+
+def test_an_overlay_of_a_group_reaches_its_labels(ours: Path) -> None:
+    mine = "groups:\n  thing: {apply: never}\nlabels:\n  dog: {apply: 0.7}\n"
+    labels = overlaid(ours, mine).labels
+    assert (labels["dog"].apply, labels["dark"].apply) == (0.7, None)
+
+
+def test_another_source_replaces_the_one_before(ours: Path) -> None:
+    mine = "labels:\n  dog: {prompts: [a dog], negatives: [a cat]}\n"
+    dog = overlaid(ours, mine).labels["dog"]
+    assert (dog.prompts, dog.negatives, dog.classes, dog.min_share) == (
+        ("a dog",),
+        ("a cat",),
+        (),
+        0,
+    )
+    assert dog.scale == "clip-free"
+
+
+def test_a_lower_threshold_takes_the_other_along(ours: Path) -> None:
+    """Who wants a label earlier states one number, not two."""
+    labels = overlaid(ours, "labels:\n  kitchen: {enter: 0.3}\n  dog: {apply: 0.4}\n").labels
+    assert (labels["kitchen"].enter, labels["kitchen"].stay) == (0.3, 0.3)
+    assert (labels["dog"].apply, labels["dog"].ask) == (0.4, 0.4)
+
+
+def test_words_of_the_users_own_networks_are_free(ours: Path) -> None:
+    mine = "labels:\n  robot: {group: thing, tag: Robot, classes: [mine/robot]}\n"
+    assert overlaid(ours, mine).labels["robot"].scale == "mine"
+
+
+def test_counts(ours: Path) -> None:
+    mine = """\
+labels:
+  two: {group: thing, tag: Two, classes: [coco/dog], count: {min: 2, max: 2}}
+  pack: {group: thing, tag: Pack, classes: [coco/dog], count: {min: 3}}
+"""
+    labels = overlaid(ours, mine).labels
+    assert (labels["two"].min_count, labels["two"].max_count) == (2, 2)
+    assert (labels["pack"].min_count, labels["pack"].max_count) == (3, None)
+
+
+# --- Errors -------------------------------------------------------------------------------------
+
+CAT = "labels:\n  cat: {group: thing, tag: Cat, classes: [coco/cat]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        pytest.param("labels: {a]}\n", 1, "not YAML", id="broken"),
+        pytest.param("- a\n", 1, "must be keys", id="a list"),
+        pytest.param("labls: {}\n", 1, "'labels'", id="a section misspelt"),
+        pytest.param(CAT + "  cat: {}\n", 3, "twice.*line 2", id="a label twice"),
+        pytest.param(CAT + "  CAT: {}\n", 3, "twice", id="a label twice in another case"),
+        pytest.param("labels:\n  dog:\n    ask: 1\n    ask: 1\n", 4, "twice", id="a key twice"),
+        pytest.param("labels:\n  dog: {tags: D}\n", 2, "'tags'.*'tag'", id="a key misspelt"),
+        pytest.param("labels:\n  dog:\n    enter: high\n", 3, "a number", id="no number"),
+        pytest.param("labels:\n  dog: {enter: true}\n", 2, "a number", id="a switch"),
+        pytest.param("labels:\n  dog: {enter: 1.5}\n", 2, "from 0 to 1", id="out of range"),
+        pytest.param("labels:\n  dog: {enter: .nan}\n", 2, "from 0 to 1", id="not a number"),
+        pytest.param("labels:\n  dog: {gap_s: -1}\n", 2, "from 0", id="a negative gap"),
+        pytest.param("labels:\n  dog: {stay: 0.6, enter: 0.5}\n", 2, "above", id="stay above"),
+        pytest.param("labels:\n  dog: {apply: always}\n", 2, "or never", id="apply a word"),
+        pytest.param("labels:\n  dog: {tag: yes}\n", 2, "quotes", id="a tag that YAML reads"),
+        pytest.param("labels:\n  dog: {tag: ' '}\n", 2, "1 to 200", id="an empty tag"),
+        pytest.param("labels:\n  no: {}\n", 2, "quotes", id="a name that YAML reads"),
+        pytest.param("labels:\n  dog: {classes: coco/dog}\n", 2, "a list", id="no list"),
+        pytest.param("labels:\n  dog: {classes: [dog]}\n", 2, "word list", id="a bare class"),
+        pytest.param(
+            "labels:\n  dog: {classes: [coco/dgo]}\n", 2, "'dgo'.*'dog'", id="a class misspelt"
+        ),
+        pytest.param(
+            "labels:\n  dog: {classes: [coco/dog, nudenet/FEET_EXPOSED]}\n",
+            2,
+            "two labels",
+            id="word lists mixed",
+        ),
+        pytest.param("labels:\n  dark: {facts: [picture/drak]}\n", 2, "picture/dark", id="no fact"),
+        pytest.param("labels:\n  dark: {count: {min: 2}}\n", 2, "boxes", id="count of no boxes"),
+        pytest.param("labels:\n  dog: {count: {min: 0}}\n", 2, "whole", id="a count of none"),
+        pytest.param("labels:\n  dog: {count: {min: 3, max: 2}}\n", 2, "below", id="max below min"),
+        pytest.param(
+            "labels:\n  kitchen: {negatives: [a hall]}\n", 2, "exclusive", id="own negatives"
+        ),
+        pytest.param(
+            "labels:\n  dog: {prompts: [a dog], classes: [coco/dog]}\n",
+            2,
+            "one of",
+            id="two sources",
+        ),
+        pytest.param("labels:\n  cat: {group: thing, tag: C}\n", 2, "none", id="no source"),
+        pytest.param("labels:\n  cat: {tag: C, facts: [text]}\n", 2, "no group", id="no group"),
+        pytest.param("labels:\n  cat: {group: thing, facts: [text]}\n", 2, "no tag", id="no tag"),
+        pytest.param("labels:\n  dog: {group: thin}\n", 2, "'thing'", id="a group misspelt"),
+        pytest.param("labels:\n  dgo: {remove: true}\n", 2, "'dog'", id="nothing to remove"),
+        pytest.param("groups:\n  place: {templates: [a photo]}\n", 2, "{}", id="no place for it"),
+        pytest.param("groups:\n  place: {remove: true}\n", 2, "'remove'", id="a group removed"),
+        pytest.param("labels:\n  dog: {tag: [[a]]}\n", 2, "deeper", id="too deep"),
+        pytest.param("labels:\n  dog: {tag: !!python/name:os.system ''}\n", 2, "read", id="code"),
+        pytest.param("a: 1\n---\nb: 2\n", 2, "not YAML", id="two documents"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(ours: Path, text: str, line: int, words: str) -> None:
+    with pytest.raises(VocabularyError) as caught:
+        overlaid(ours, text)
+    assert str(caught.value).startswith(f"{ours.parent / 'mine.yaml'}:{line}: ")
+    assert re.search(words, str(caught.value)), str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError, match="cannot be read"):
+        load_vocabulary(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"labels: {caf\xe9: {}}")
+    with pytest.raises(VocabularyError, match="UTF-8"):
+        load_vocabulary(tmp_path / "latin.yaml")
+
+
+def test_a_bomb_of_aliases_is_refused(ours: Path) -> None:
+    bomb = "a: &a [x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20)
+    )
+    with pytest.raises(VocabularyError, match="no key"):
+        overlaid(ours, bomb)
