@@ -149,6 +149,9 @@ class _Entry:
     stated: Mapping[str, _Value]
 
 
+DEEPEST = 20
+"""How deep a file may be nested; ours needs five."""
+
 _Entries = dict[str, _Entry]
 _SOURCES = ("prompts", "classes", "facts")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -168,6 +171,7 @@ def _read(path: Path, groups: _Entries, labels: _Entries) -> tuple[_Entries, _En
 def _composed(path: Path) -> yaml.Node:
     try:
         text = path.read_text(encoding="utf-8-sig")
+        _check_depth(text, path)
         node = yaml.compose(text, Loader=_Loader)
     except OSError as error:
         raise VocabularyError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -176,9 +180,20 @@ def _composed(path: Path) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise VocabularyError(f"{path}:{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise VocabularyError(f"{path}: not YAML: {error}") from error
     return node if node is not None else yaml.MappingNode("tag:yaml.org,2002:map", [])
+
+
+def _check_depth(text: str, path: Path) -> None:
+    """Refuse what is nested so deep that composing it would overrun the interpreter's stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise VocabularyError(f"{path}:{line}: nested deeper than anything here is")
 
 
 def _pairs(node: yaml.Node, path: Path, what: str) -> dict[str, tuple[_Place, yaml.Node]]:

@@ -233,6 +233,7 @@ CAT = "labels:\n  cat: {group: thing, tag: Cat, classes: [coco/cat]}\n"
         pytest.param("groups:\n  place: {templates: [a photo]}\n", 2, "{}", id="no place for it"),
         pytest.param("groups:\n  place: {remove: true}\n", 2, "'remove'", id="a group removed"),
         pytest.param("labels:\n  dog: {tag: [[a]]}\n", 2, "deeper", id="too deep"),
+        pytest.param("labels: " + "[" * 200_000, 1, "deeper", id="bottomless"),
         pytest.param("labels:\n  dog: {tag: !!python/name:os.system ''}\n", 2, "read", id="code"),
         pytest.param("a: 1\n---\nb: 2\n", 2, "not YAML", id="two documents"),
     ],
