@@ -34,9 +34,10 @@ def open_media(path: str | Path) -> Iterator[BinaryIO]:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _binary())
     except (OSError, ValueError) as error:
         raise missing(path, error) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise MediaUnreadable(f"{path} is not a file", "name a video or picture file")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise MediaUnreadable(f"{path} is not a file", "name a video or picture file")
         try:
             yield file
         except OSError as error:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
+from math import floor, isfinite
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -38,12 +38,12 @@ READ_BUDGET_S = 120.0
 OPEN_TIMEOUT_S = 30.0
 DECODER_THREADS = 4
 """Each thread holds frames of its own: this bounds the memory on machines of many cores."""
-MAX_STEP_PACKETS = 4096
-"""How far to look for a keyframe after a seek, in packets."""
 END_TOLERANCE = 0.05
 """The part of its duration by which a video may end early before its times are spread anew."""
 
 _EPSILON_S = 1e-4
+_STEPS_BACK_S = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0)
+"""How far before a time to look for its keyframe, where the container cannot say where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,9 +346,14 @@ class _Video:
 
     def decoded_from(self, key_s: float) -> Iterator["VideoFrame"]:
         at = self._find(key_s)
-        if at:
-            self._seek(at[1])
-            yield from self._container.decode(self._stream)
+        if not at:
+            return
+        begun = False
+        self._seek(at[1])
+        for packet in self._container.demux(self._stream):
+            begun = begun or (packet.is_keyframe and packet.pts == at[0].pts)
+            if begun:
+                yield from self._stream.codec_context.decode(packet)
 
     def time_of(self, picture: "VideoFrame") -> float:
         stamp = picture.pts if picture.pts is not None else picture.dts
@@ -438,36 +443,50 @@ class _Video:
         return end_s
 
     def _find(self, time_s: float) -> "tuple[Packet[VideoStream], int] | None":
-        """Return the keyframe at or before a time, and the offset whose seek leads to it.
+        """Return the keyframe at or before a time, and an offset whose seek leads to it.
 
-        A seek goes by decoding times, which lie before the times shown: it may land one keyframe
-        too late, and is then repeated from before that one. None where nothing can be read.
+        A seek may land behind the time's keyframe: containers without an index (MPEG-TS) land
+        anywhere, and others go by decoding times, which lie before the times shown. It is then
+        repeated from ever farther back. None where nothing can be read.
         """
-        offset = round((time_s + self._start_s) / self._base)
+        wanted = self._offset(time_s + _EPSILON_S)
         found = None
-        for _ in range(3):
-            packet = self._keyframe_at(offset)
-            if packet is None:
+        for back_s in _STEPS_BACK_S:
+            self.clock.check()
+            offset = self._offset(time_s - back_s)
+            packet = self._keyframe_between(offset, wanted)
+            if packet is not None:
+                found = packet, offset
+                if (self._stamp(packet) or 0) <= wanted:
+                    break
+            if back_s > time_s:
                 break
-            found = packet, offset
-            if self._packet_s(packet) <= time_s + _EPSILON_S or packet.dts is None:
-                break
-            offset = min(offset, packet.dts) - 1
         return found
 
-    def _keyframe_at(self, offset: int) -> "Packet[VideoStream] | None":
+    def _keyframe_between(self, offset: int, wanted: int) -> "Packet[VideoStream] | None":
+        """Return the last keyframe up to `wanted`, else the first after it, sought from `offset`.
+
+        Where the seek leads to a keyframe right away and asked for no earlier time than wanted,
+        the container has an index, and this is it.
+        """
         import av
 
+        found = None
         try:
             self._seek(offset)
-            for _, packet in zip(
-                range(MAX_STEP_PACKETS), self._container.demux(self._stream), strict=False
-            ):
-                if packet.is_keyframe and packet.size and self._stamp(packet) is not None:
-                    return packet
+            for packet in self._container.demux(self._stream):
+                stamp = self._stamp(packet)
+                if stamp is None or not packet.size:
+                    continue
+                if stamp > wanted and found is not None:
+                    break
+                if packet.is_keyframe:
+                    found = packet
+                    if stamp > wanted or wanted - offset <= 1:
+                        break
         except av.error.FFmpegError as error:
             self.note_damage(error)
-        return None
+        return found
 
     def _decoded(self, packet: "Packet[VideoStream]") -> "VideoFrame | None":
         # Draining right after the one packet makes the decoder give the picture now; it would wait
@@ -475,6 +494,9 @@ class _Video:
         context = self._stream.codec_context
         pictures = context.decode(packet) or context.decode(None)
         return pictures[0] if pictures else None
+
+    def _offset(self, time_s: float) -> int:
+        return floor((time_s + self._start_s) / self._base)
 
     def _seek(self, offset: int) -> None:
         self._container.seek(offset, stream=self._stream)
@@ -495,7 +517,8 @@ def _picture_stream(path: str, container: "InputContainer") -> "VideoStream":
         art = stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
         if art or stream.codec_context is None:
             continue
-        if stream.width * stream.height > MAX_FRAME_PIXELS:
+        # FFmpeg leaves the size at 0 where `max_pixels` stopped it.
+        if not 0 < stream.width * stream.height <= MAX_FRAME_PIXELS:
             raise _too_large(path, stream.width, stream.height)
         chosen: VideoStream = stream
         return chosen
@@ -503,8 +526,6 @@ def _picture_stream(path: str, container: "InputContainer") -> "VideoStream":
 
 
 def _too_large(path: str, width: int, height: int) -> MediaUnreadable:
-    return MediaUnreadable(
-        f"{path} is {width} x {height} pixels, more than the {MAX_FRAME_PIXELS // 1_000_000} "
-        "million allowed",
-        "make it smaller",
-    )
+    size = f"{width} x {height}" if width and height else "of no size that could be read, or of"
+    limit = f"more than the {MAX_FRAME_PIXELS // 1_000_000} million pixels allowed"
+    return MediaUnreadable(f"The pictures of {path} are {size} {limit}", "make it smaller")

@@ -1,0 +1,320 @@
+"""Video files: keyframes, exact times, and what arrives damaged, hostile or strange."""
+
+import errno
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
+from stash_sense_plugin.media.files import fault_of
+from stash_sense_plugin.media.times import even_times
+from stash_sense_plugin.media.video import (
+    MAX_FRAME_PIXELS,
+    probe_video,
+    read_exact,
+    read_keyframes,
+    video_sampling,
+)
+from stash_sense_plugin.records import Frame, FrameSource
+from tests.clips import number_of, turn, write_clip, write_sound
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    return [number_of(frame.pixels) for frame in frames]
+
+
+def test_facts_of_a_video(tmp_path: Path) -> None:
+    facts = probe_video(write_clip(tmp_path / "a.mp4"))
+    assert (facts.width, facts.height, facts.rotation) == (160, 96, 0)
+    assert facts.duration_s == pytest.approx(10, abs=0.2)
+    assert facts.fps == pytest.approx(10, abs=0.2)
+    assert facts.codec == "h264"
+
+
+def test_keyframes_are_those_at_or_before_the_times_and_carry_their_own(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", gop=10)
+    frames = list(read_keyframes(path, [0.5, 3.7, 4.2, 9.99], 384, "k"))
+    assert numbers(frames) == [0, 30, 40, 90]
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 3, 4, 9])
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert {(frame.source, frame.scene_key) for frame in frames} == {(FrameSource.VIDEO, "k")}
+    assert all(frame.pixels.dtype == np.uint8 for frame in frames)
+
+
+def test_a_keyframe_is_yielded_once(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", gop=10)
+    assert numbers(list(read_keyframes(path, [3.1, 3.2, 5.0], 384, "k"))) == [30, 50]
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_exact_times_show_the_picture_of_that_time(
+    tmp_path: Path, b_frames: int, suffix: str
+) -> None:
+    path = write_clip(tmp_path / f"a.{suffix}", gop=25, b_frames=b_frames)
+    times_s = [0.0, 0.14, 2.41, 2.5, 2.55, 4.95, 7.02, 9.93]
+    frames = list(read_exact(path, times_s, 384, "k"))
+    assert numbers(frames) == [0, 1, 24, 25, 49, 70, 99]
+    assert [frame.time_s for frame in frames] == pytest.approx(
+        [0, 0.1, 2.4, 2.5, 4.9, 7.0, 9.9], abs=0.01
+    )
+
+
+def test_exact_times_may_come_in_any_order(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    assert numbers(list(read_exact(path, [7.5, 1.2], 384, "k"))) == [12, 75]
+
+
+def test_a_clip_with_one_keyframe_is_seen_throughout(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", gop=1000)
+    frames = list(read_keyframes(path, even_times(10, 20), 384, "k"))
+    assert len(frames) == 20
+    assert numbers(frames) == [0, 7, 12, 17, *range(22, 100, 5)]
+
+
+def test_what_two_keyframes_leave_open_is_read_exactly(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", gop=50)
+    frames = list(read_keyframes(path, [1, 2, 3, 4, 6, 7, 8, 9], 384, "k"))
+    assert numbers(frames) == [0, 20, 30, 40, 50, 70, 80, 90]
+
+
+def test_a_sampling_opens_nothing_until_its_frames_are_read(tmp_path: Path) -> None:
+    sampling = video_sampling(tmp_path / "absent.mp4", 60.0, 30, 384, "k")
+    assert sampling.key == "video:keyframes:30:384"
+    assert len(sampling.times_s) == 30
+    with pytest.raises(MediaMissing, match=r"absent\.mp4"):
+        next(sampling.frames())
+
+
+def test_frames_stream(tmp_path: Path) -> None:
+    frames = video_sampling(write_clip(tmp_path / "a.mp4"), 10.0, 10, 384, "k").frames()
+    assert next(frames).index == 0
+    frames.close()  # type: ignore[attr-defined]
+
+
+def test_times_keep_to_the_video_when_stash_says_more(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=50, gop=2)
+    frames = list(video_sampling(path, 100.0, 10, 384, "k").frames())
+    assert numbers(frames) == [2, 6, 12, 16, 22, 26, 32, 36, 42, 46]
+
+
+def test_a_video_of_unknown_length_is_measured(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", count=50, gop=2)
+    data = path.read_bytes()
+    # The Duration element (4489, eight bytes long) becomes a Void one of the same length.
+    at = data.index(bytes.fromhex("448988"))
+    path.write_bytes(data[:at] + b"\xec\x89" + bytes(9) + data[at + 11 :])
+    assert probe_video(path).duration_s == pytest.approx(5, abs=0.1)
+    assert len(list(video_sampling(path, None, 10, 384, "k").frames())) == 10
+
+
+def test_frames_are_shrunk_to_the_side_asked_for_and_never_enlarged(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    assert next(read_keyframes(path, [0], 80, "k")).pixels.shape == (48, 80, 3)
+    assert next(read_keyframes(path, [0], 1280, "k")).pixels.shape == (96, 160, 3)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "red"), [(90, (0, 0)), (180, (0, -1)), (270, (-1, -1))], ids=str
+)
+def test_rotation_is_applied(tmp_path: Path, degrees: int, red: tuple[int, int]) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=5)
+    turn(path, degrees)
+    facts = probe_video(path)
+    pixels = next(read_keyframes(path, [0], 384, "k")).pixels
+    assert pixels.shape[:2] == (facts.height, facts.width)
+    assert (facts.width < facts.height) == (degrees != 180)
+    corner = pixels[red].astype(int)
+    assert corner[0] > 180
+    assert corner[1:].max() < 90
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "size"),
+    [
+        ("yuv444p", (161, 97)),
+        ("yuv420p10le", (162, 98)),
+        ("yuv422p", (166, 95)),
+        ("gray", (160, 96)),
+        ("yuvj420p", (160, 96)),
+    ],
+    ids=str,
+)
+def test_odd_sizes_and_pixel_formats(tmp_path: Path, pix_fmt: str, size: tuple[int, int]) -> None:
+    path = write_clip(tmp_path / "a.mkv", size=size, pix_fmt=pix_fmt)
+    frames = list(read_exact(path, [1.3, 7.7], 384, "k"))
+    assert numbers(frames) == [13, 77]
+    assert frames[0].pixels.shape == (size[1], size[0], 3)
+    assert next(read_exact(path, [0], 33, "k")).pixels.shape[1] == 33
+
+
+def test_pixels_that_are_not_square_are_shown_as_players_do(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", aspect=Fraction(2, 1))
+    assert probe_video(path).width == 320
+    assert next(read_keyframes(path, [0], 384, "k")).pixels.shape == (96, 320, 3)
+
+
+def test_variable_frame_rate(tmp_path: Path) -> None:
+    times_s = [0, 0.05, 0.1, 3.0, 3.04, 9.0, 9.5]
+    path = write_clip(tmp_path / "a.mp4", count=7, times_s=times_s, gop=2)
+    frames = list(read_exact(path, [0.07, 2.9, 3.02, 8.0, 9.4], 384, "k"))
+    assert numbers(frames) == [1, 2, 3, 4, 5]
+    assert [frame.time_s for frame in frames] == pytest.approx([0.05, 0.1, 3.0, 3.04, 9.0])
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts", "avi"])
+def test_a_broken_tail_leaves_what_is_before_it(tmp_path: Path, suffix: str) -> None:
+    path = write_clip(tmp_path / f"a.{suffix}", gop=2, codec="mpeg4")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    frames = list(video_sampling(path, 10.0, 10, 384, "k").frames())
+    assert len(frames) >= 8
+    assert max(numbers(frames)) < 60
+    assert numbers(frames) == sorted(set(numbers(frames)))
+
+
+def test_an_mp4_cut_off_behind_its_index_is_read_to_the_cut(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", gop=5)
+    data = path.read_bytes()
+    index, pictures = data.index(b"moov") - 4, data.index(b"mdat") - 4
+    # What was written stays at its place; from the middle of the pictures on, noise.
+    middle = (pictures + index) // 2
+    path.write_bytes(data[:middle] + b"\xff" * (index - middle) + data[index:])
+    read = numbers(list(read_keyframes(path, even_times(10, 10), 384, "k")))
+    assert read[:4] == [5, 15, 25, 35]
+    assert len(read) < 7
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a video at all\n" * 50,
+        b"\x00" * 5000,
+        b"\x00\x00\x00\x20ftypisom" + b"\xff" * 3000,
+        b"#EXTM3U\n#EXTINF:1,\nneighbour.ts\n",
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+    ],
+    ids=["empty", "text", "zeros", "broken header", "m3u8", "sdp"],
+)
+def test_what_is_no_video_is_unreadable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(MediaUnreadable, match=r"clip\.mp4"):
+        probe_video(path)
+
+
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "ffconcat version 1.0\nfile secret.mp4\n",
+        "ffconcat version 1.0\nfile {absolute}\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nsecret.ts\n#EXT-X-ENDLIST\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>secret.mp4'
+        "</BaseURL></MPD>",
+    ],
+    ids=["ffconcat", "ffconcat absolute", "m3u8", "dash"],
+)
+def test_a_playlist_named_mp4_reads_no_neighbour(tmp_path: Path, playlist: str) -> None:
+    write_clip(tmp_path / "secret.mp4", count=10)
+    write_clip(tmp_path / "secret.ts", count=10)
+    path = tmp_path / "clip.mp4"
+    path.write_text(playlist.format(absolute=tmp_path / "secret.mp4"))
+    with pytest.raises(MediaUnreadable):
+        probe_video(path)
+    with pytest.raises(MediaUnreadable):
+        list(read_keyframes(path, [0], 384, "k"))
+
+
+def test_a_numbered_pattern_in_the_name_reads_no_neighbour(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip1.mp4", count=5)
+    with pytest.raises(MediaMissing):
+        probe_video(tmp_path / "clip%d.mp4")
+
+
+@pytest.mark.parametrize("name", ["a b'c.mp4", "50%d.mp4", "ü✓.mp4", "http:x.mp4", "-i.mp4"])
+def test_strange_names_are_names(tmp_path: Path, name: str) -> None:
+    assert probe_video(write_clip(tmp_path / "a.mp4", count=5).rename(tmp_path / name)).width == 160
+
+
+def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.mp4")
+    write_clip(tmp_path / "a.mp4", count=5).rename(name)
+    assert probe_video(name).width == 160
+
+
+def test_sound_alone_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(MediaUnreadable, match="no pictures"):
+        probe_video(write_sound(tmp_path / "a.mp4"))
+
+
+def test_a_size_beyond_the_limit_is_refused_from_the_header(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.avi", codec="rawvideo", count=2)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"strf") + 8 + 4
+    data[at : at + 8] = np.array([12000, 12000], "<u4").tobytes()
+    path.write_bytes(data)
+    assert MAX_FRAME_PIXELS < 12000 * 12000
+    with pytest.raises(MediaUnreadable, match="more than the 100 million pixels"):
+        probe_video(path)
+
+
+def test_no_time_left_is_a_clear_outcome(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    with pytest.raises(MediaUnreadable, match="could not be read in 0 seconds"):
+        list(read_keyframes(path, even_times(10, 10), 384, "k", budget_s=0))
+
+
+def test_what_is_done_with_a_frame_costs_no_reading_time(tmp_path: Path) -> None:
+    from time import monotonic
+
+    path = write_clip(tmp_path / "a.mp4", count=20)
+    budget_s = 0.5
+    frames = read_keyframes(path, [0, 1], 384, "k", budget_s=budget_s)
+    next(frames)
+    end_s = monotonic() + budget_s
+    while monotonic() < end_s:
+        pass
+    assert number_of(next(frames).pixels) == 10
+
+
+def test_missing_is_told_from_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(MediaMissing):
+        probe_video(tmp_path / "absent.mp4")
+    with pytest.raises(MediaMissing):
+        probe_video("a\0b.mp4")
+    with pytest.raises(MediaUnreadable, match="not a file"):
+        probe_video(tmp_path)
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(MediaUnreadable, match="not a file"):
+        probe_video(tmp_path / "pipe.mp4")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_missing(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=2)
+    path.chmod(0)
+    with pytest.raises(MediaMissing, match="Permission denied"):
+        probe_video(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.EIO, MediaMissing), (errno.ESTALE, MediaMissing), (errno.EINVAL, MediaUnreadable)],
+)
+def test_a_drive_that_fails_is_not_the_scenes_fault(number: int, kind: type[MediaError]) -> None:
+    assert isinstance(fault_of("a.mp4", OSError(number, os.strerror(number)), "video"), kind)
+
+
+@pytest.mark.real
+def test_real_videos_are_read(real: Path) -> None:
+    for name, duration_s in [("bottle-detection", 39.85), ("one-by-one-person-detection", 139.4)]:
+        path = real / "videos" / f"{name}.mp4"
+        frames = list(video_sampling(path, duration_s, 30, 384, "k").frames())
+        assert len(frames) == 30
+        assert {frame.pixels.shape for frame in frames} == {(216, 384, 3)}
+        times_s = [frame.time_s for frame in frames]
+        assert times_s == sorted(times_s)
+        assert max(np.diff([*times_s, duration_s])) < 3 * duration_s / 30
