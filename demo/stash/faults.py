@@ -1,0 +1,65 @@
+"""Faults to order: what goes wrong at the next calls of a field."""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, replace
+
+LOCKED = "beginning transaction: database is locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong at a call of a query's or mutation's root field."""
+
+    error: str = ""
+    """The call is not made; this is its error's message."""
+    status: int = 0
+    """The call is not made; the whole request is answered with this status and no body."""
+    drop: str = ""
+    """The connection is cut: "before" the call is made, or "after"."""
+    delay_s: float = 0.0
+    """The call waits so long first."""
+    times: int = 1
+    """At how many calls."""
+    skip: int = 0
+    """How many calls go well before."""
+
+
+class Faults:
+    """What is ordered and what has been called."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ordered: list[tuple[str, Fault]] = []
+        self.calls: Counter[str] = Counter()
+        """How often each root field has been called."""
+
+    def order(self, field: str, fault: Fault) -> None:
+        """Let it happen to the field; "*" stands for every field."""
+        with self._lock:
+            self._ordered.append((field, fault))
+
+    def clear(self) -> None:
+        """Take back what has not happened yet."""
+        with self._lock:
+            self._ordered.clear()
+
+    def meet(self, field: str) -> Fault | None:
+        """Count a call; what goes wrong with it, if something does."""
+        with self._lock:
+            self.calls[field] += 1
+            for place, (named, fault) in enumerate(self._ordered):
+                if named not in (field, "*"):
+                    continue
+                if fault.skip:
+                    self._ordered[place] = (named, replace(fault, skip=fault.skip - 1))
+                    continue
+                self._use(place, named, fault)
+                return fault
+        return None
+
+    def _use(self, place: int, named: str, fault: Fault) -> None:
+        if fault.times > 1:
+            self._ordered[place] = (named, replace(fault, times=fault.times - 1))
+        else:
+            del self._ordered[place]

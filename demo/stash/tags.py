@@ -1,0 +1,169 @@
+"""Tags: found, made, changed, merged, destroyed."""
+
+from typing import Any
+
+from demo.stash.database import Database, RefusedError
+from demo.stash.finding import find, find_one, need, read_id
+from demo.stash.names import check_names, check_tree
+from demo.stash.registry import mutation, query
+from demo.stash.state import Call
+from demo.stash.things import Thing, thing_by_id, things_by_ids
+from demo.stash.writing import (
+    Input,
+    changed_texts,
+    insert,
+    remove,
+    update,
+    without_null_lists,
+)
+
+
+@query
+def findTag(call: Call, id: str) -> Thing | None:  # noqa: A002, N802
+    return find_one(call.database, "tag", id)
+
+
+@query
+def findTags(  # noqa: N802
+    call: Call,
+    tag_filter: Input | None = None,
+    filter: Input | None = None,  # noqa: A002
+    ids: list[str] | None = None,
+) -> dict[str, Any]:
+    found = find(call.database, "tag", tag_filter, filter, ids)
+    return {"count": found.count, "tags": found.page}
+
+
+@mutation
+def tagCreate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
+    values = _trimmed(input)
+    with call.database.transaction():
+        check_names(call.database, "tag", 0, values["name"], values.get("aliases") or [])
+        number = insert(call.database, "tag", values)
+        _check_tree(call.database, number)
+    call.fire("Tag.Create.Post", number, input)
+    return thing_by_id(call.database, "tag", number)
+
+
+@mutation
+def tagUpdate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
+    with call.database.transaction():
+        number = need(call.database, "tag", input["id"]).id
+        _change(call.database, number, input)
+    call.fire("Tag.Update.Post", number, input, list(input))
+    return thing_by_id(call.database, "tag", number)
+
+
+@mutation
+def bulkTagUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A002, N802
+    numbers = [read_id(one) for one in input.get("ids") or []]
+    values = without_null_lists(input)
+    with call.database.transaction():
+        for number in numbers:
+            _change(call.database, number, values)
+    for number in numbers:
+        call.fire("Tag.Update.Post", number, input, list(input))
+    return things_by_ids(call.database, "tag", numbers) or None
+
+
+def _change(database: Database, number: int, given: Input) -> None:
+    values = _trimmed(given)
+    before = need(database, "tag", number).values
+    aliases = database.column("SELECT text FROM tag_aliases WHERE tag_id = ?", number)
+    after = changed_texts(aliases, values["aliases"]) if "aliases" in values else aliases
+    if values.get("name", "") is None:
+        del values["name"]
+    name: str = {**before, **values}["name"]
+    check_names(database, "tag", number, name, after)
+    _check_sent_tree(database, number, values)
+    update(database, "tag", number, values)
+
+
+def _trimmed(values: Input) -> Input:
+    name = values.get("name")
+    return {**values, "name": name.strip()} if isinstance(name, str) else dict(values)
+
+
+def _check_sent_tree(database: Database, number: int, values: Input) -> None:
+    """Refuse a loop; what the lists replace does not count as being there."""
+    sent = {key: values[key] for key in ("parent_ids", "child_ids") if key in values}
+    added = {key: _added(change) for key, change in sent.items()}
+    parents, children = added.get("parent_ids", []), added.get("child_ids", [])
+    check_tree(database, number, parents, children)
+
+
+def _added(change: Any) -> list[int]:
+    if isinstance(change, dict):
+        change = [] if change["mode"] == "REMOVE" else change.get("ids")
+    return [read_id(one) for one in change or []]
+
+
+def _check_tree(database: Database, number: int) -> None:
+    """A new tag: its parents may not be below its children."""
+    sql = "SELECT parent_id FROM tags_relations WHERE child_id = ?"
+    check_tree(database, number, database.column(sql, number), [])
+
+
+@mutation
+def tagDestroy(call: Call, input: Input) -> bool:  # noqa: A002, N802
+    return _destroy(call, [input["id"]], input)
+
+
+@mutation
+def tagsDestroy(call: Call, ids: list[str]) -> bool:  # noqa: N802
+    return _destroy(call, ids, {"ids": ids})
+
+
+def _destroy(call: Call, ids: list[str], context: Input) -> bool:
+    numbers = [read_id(one) for one in ids]
+    with call.database.transaction():
+        for number in numbers:
+            sql = "SELECT 1 FROM scene_markers WHERE primary_tag_id = ?"
+            if call.database.value(sql, number):
+                why = "cannot delete tag used as a primary tag in scene markers"
+                raise RefusedError(why)
+            if thing_by_id(call.database, "tag", number) is None:
+                raise RefusedError(f"id {number} does not exist in tags")
+        remove(call.database, "tag", numbers)
+    for number in numbers:
+        call.fire("Tag.Destroy.Post", number, context)
+    return True
+
+
+USES = (
+    ("scenes_tags", "scene_id"),
+    ("scene_markers_tags", "scene_marker_id"),
+    ("images_tags", "image_id"),
+    ("performers_tags", "performer_id"),
+    ("studios_tags", "studio_id"),
+)
+
+
+@mutation
+def tagsMerge(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
+    database = call.database
+    with database.transaction():
+        destination = need(database, "tag", input["destination"])
+        for one in input["source"]:
+            source = need(database, "tag", one)
+            if source.id == destination.id:
+                raise RefusedError("cannot merge where source == destination")
+            _merge(database, source, destination)
+    call.fire("Tag.Merge.Post", destination.id, input)
+    return thing_by_id(database, "tag", destination.id)
+
+
+def _merge(database: Database, source: Thing, destination: Thing) -> None:
+    for table, owner in USES:
+        database.run(
+            f"INSERT OR IGNORE INTO {table} ({owner}, tag_id) "
+            f"SELECT {owner}, ? FROM {table} WHERE tag_id = ?",
+            destination.id,
+            source.id,
+        )
+    sql = "UPDATE scene_markers SET primary_tag_id = ? WHERE primary_tag_id = ?"
+    database.run(sql, destination.id, source.id)
+    aliases = database.column("SELECT text FROM tag_aliases WHERE tag_id = ?", source.id)
+    remove(database, "tag", [source.id])
+    added = {"values": [*aliases, source.values["name"]], "mode": "ADD"}
+    update(database, "tag", destination.id, {"aliases": added})

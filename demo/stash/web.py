@@ -1,0 +1,70 @@
+"""The server as one ASGI application."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from demo.stash import auth, routes, subscriptions, transport
+from demo.stash.database import RefusedError
+from demo.stash.state import Call, State
+
+WORKERS = 128
+"""Requests that are answered at the same time; operations and hooks may wait for each other."""
+
+
+def application(state: State, workers: ThreadPoolExecutor) -> ASGIApp:
+    """The application of a server."""
+
+    async def graphql(request: Request) -> Response:
+        return await transport.answer(request, _call(request, state), workers)
+
+    async def subscribe(socket: WebSocket) -> None:
+        await subscriptions.serve(socket, _call(socket, state))
+
+    app = Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", subscribe),
+            *_routes(),
+        ],
+        exception_handlers={RefusedError: _not_found, 404: _not_found},
+    )
+    app.state.stash = state
+    return auth.Gate(app, state)
+
+
+def _routes() -> list[Route]:
+    get: dict[str, Any] = {"methods": ["GET", "HEAD"]}
+    return [
+        Route("/healthz", routes.health, **get),
+        Route("/login", auth.login_page, **get),
+        Route("/login", auth.log_in, methods=["POST"]),
+        Route("/logout", auth.log_out, **get),
+        Route("/scene/{scene}/screenshot", routes.screenshot, **get),
+        Route("/scene/{scene}/stream", routes.stream, **get),
+        Route("/scene/{scene}/vtt/{what}", routes.sprite_by_id, **get),
+        Route("/scene/{name}", routes.sprite_by_hash, **get),
+        Route("/image/{number}/image", routes.image, **get),
+        Route("/image/{number}/thumbnail", routes.image, **get),
+        Route("/{kind}/{number}/image", routes.picture, **get),
+        Route("/plugin/{plugin}/{what}", routes.bundle, **get),
+        Route("/plugin/{plugin}/assets/{path:path}", routes.asset, **get),
+    ]
+
+
+def _not_found(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("404 page not found\n", 404)
+
+
+def _call(connection: HTTPConnection, state: State) -> Call:
+    """The call behind a request: the addresses in its answer are those that the client used."""
+    headers = connection.headers
+    scheme = headers.get("x-forwarded-proto") or "http"
+    prefix = headers.get("x-forwarded-prefix", "").rstrip("/")
+    return Call(state, f"{scheme}://{headers.get('host', '')}{prefix}", connection.scope["caller"])
