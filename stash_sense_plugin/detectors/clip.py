@@ -317,7 +317,7 @@ def _tokenizer(path: Path, _mtime_ns: int, length: int) -> Any:
     from tokenizers import Tokenizer
 
     try:
-        made = _openai_bpe(path) if path.suffix == ".gz" else Tokenizer.from_file(str(path))
+        made = openai_bpe(path) if path.suffix == ".gz" else Tokenizer.from_file(str(path))
     except Exception as error:
         raise ModelBroken(f"{path} is no tokenizer: {error}", "fetch the model again") from error
     made.no_padding()
@@ -325,7 +325,7 @@ def _tokenizer(path: Path, _mtime_ns: int, length: int) -> Any:
     return made
 
 
-def _openai_bpe(path: Path) -> Any:
+def openai_bpe(path: Path) -> Any:
     """Build CLIP's tokenizer from its list of merges (openai/CLIP, simple_tokenizer.py)."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 

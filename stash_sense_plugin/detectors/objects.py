@@ -32,7 +32,7 @@ _TASKS = frozenset({"detect", "segment", "pose"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class Facts:
     """How a network wants its pictures and what its classes are called."""
 
     sides: tuple[int | None, int | None]
@@ -40,6 +40,8 @@ class _Facts:
     size: int
     stride: int
     classes: tuple[str, ...]
+    more: bool
+    """Masks' or joints' numbers stand behind the classes' scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +104,20 @@ class ObjectDetector:
                 yield from self._look(network, facts, list(alike))
 
     def _look(
-        self, network: Network, facts: _Facts, boxed: Sequence[tuple[Frame, Pixels, Letterbox]]
+        self, network: Network, facts: Facts, boxed: Sequence[tuple[Frame, Pixels, Letterbox]]
     ) -> Iterator[Observation]:
         pictures = np.stack([picture for _, picture, _ in boxed])
         feeds = {network.inputs[0].name: network_input(pictures, self._card)}
         outputs = network.run(feeds)[0]
         _check_finite(outputs, self._card)
         for (frame, _, letterbox), output in zip(boxed, outputs, strict=True):
-            found = decode(output, facts.classes, letterbox, self._card, self._floor)
+            found = decode(output, facts, letterbox, self._card, self._floor)
             yield from self._told(frame, facts, letterbox, *suppress(*found))
 
     def _told(
         self,
         frame: Frame,
-        facts: _Facts,
+        facts: Facts,
         letterbox: Letterbox,
         corners: Floats,
         scores: Floats,
@@ -140,7 +142,7 @@ class ObjectDetector:
 # --- What the network says of itself ------------------------------------------------------------
 
 
-def network_facts(network: Network, card: ModelCard) -> _Facts:
+def network_facts(network: Network, card: ModelCard) -> Facts:
     """Read input size and classes from graph, metadata and card, in this order.
 
     Raises ModelBroken for a network that does something else.
@@ -155,7 +157,8 @@ def network_facts(network: Network, card: ModelCard) -> _Facts:
         )
     sides = (shape[2], shape[3])
     size = sides[0] or card.size or _metadata_size(network.metadata) or 640
-    return _Facts(sides, size, _metadata_stride(network.metadata), _classes(network, card))
+    stride, classes = _metadata_stride(network.metadata), _classes(network, card)
+    return Facts(sides, size, stride, classes, more=task != "detect")
 
 
 def _classes(network: Network, card: ModelCard) -> tuple[str, ...]:
@@ -196,7 +199,7 @@ def _literal(text: str) -> object:
 # --- Into the network ---------------------------------------------------------------------------
 
 
-def _boxed(pixels: Pixels, facts: _Facts, card: ModelCard) -> tuple[Pixels, Letterbox]:
+def _boxed(pixels: Pixels, facts: Facts, card: ModelCard) -> tuple[Pixels, Letterbox]:
     height, width = pixels.shape[:2]
     scale = facts.size / max(height, width)
     if facts.sides[0] is not None and facts.sides[1] is not None:
@@ -247,7 +250,7 @@ def network_input(pictures: Pixels, card: ModelCard) -> Floats:
 
 def decode(
     output: NDArray[np.floating],
-    classes: Sequence[str],
+    facts: Facts,
     letterbox: Letterbox,
     card: ModelCard,
     floor: float,
@@ -257,22 +260,26 @@ def decode(
     Knows Ultralytics' [4 + classes, n], its transpose, its [n, 6] without need of suppression,
     and YOLOX's [n, 5 + classes]. Raises ModelBroken for any other shape.
     """
-    count = len(classes)
+    count = len(facts.classes)
     if output.ndim == 2 and card.layout == "yolox" and output.shape[1] == 5 + count:
         return _above(*_yolox(output, letterbox), floor)
     if output.ndim == 2 and card.layout == "ultralytics":
-        # Masks' and joints' numbers stand behind the classes.
-        if output.shape[0] >= 4 + count and output.shape[0] < output.shape[1]:
+        if _holds(output.shape[0], facts) and output.shape[0] <= output.shape[1]:
             return _above(*_centred(output[:4].T, output[4 : 4 + count].T), floor)
         if output.shape[1] == 6 and count != 2:
             return _finished(output, count, floor)
-        if output.shape[1] >= 4 + count:
+        if _holds(output.shape[1], facts):
             return _above(*_centred(output[:, :4], output[:, 4 : 4 + count]), floor)
     raise ModelBroken(
         f"{card.name} answers with shape {output.shape}, which is not the {card.layout} layout "
         f"for {count} classes",
         "check layout and classes of its row in the catalogue",
     )
+
+
+def _holds(numbers: int, facts: Facts) -> bool:
+    exact = 4 + len(facts.classes)
+    return numbers > exact if facts.more else numbers == exact
 
 
 Found = tuple[Floats, Floats]

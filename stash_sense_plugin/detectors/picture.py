@@ -24,6 +24,8 @@ DARK_BRIGHT_PART = (150.0, 90.0)
 """Luma of a picture's brightest twentieth, likewise: lights in the night are still a picture."""
 BAR_LUMA = 26.0
 """A bar's lines are no brighter; black is 16 in some videos' range."""
+BAR_STEP = 5.0
+"""A bar's lines differ by no more from its outermost: a dark picture goes on beyond it."""
 BAR_SPREAD = 6.0
 """A bar's lines are no rougher: mean difference from their own median."""
 BAR_SHARE = (0.03, 0.08)
@@ -115,7 +117,7 @@ def vertical(height: int, width: int) -> float:
 def black_and_white(luma: Floats, chroma: Floats) -> float:
     """Say how surely a picture is without colour; an even or nearly black one tells nothing.
 
-    The median colour is taken off, so that sepia and a tint of the whole count as none.
+    A tinted one, sepia or blue, has colour: warm light on skin and wood looks just so.
     """
     if not luma.size or np.percentile(luma, 98) - np.percentile(luma, 2) < 24:
         return 0.0
@@ -161,11 +163,14 @@ def unchanged(before: Pixels, now: Pixels) -> float:
 
 def _edges(luma: Floats) -> tuple[int, int]:
     middles = np.median(luma, axis=1)
-    rough = np.abs(luma - middles[:, None]).mean(axis=1)
-    bar = (middles <= BAR_LUMA) & (rough <= BAR_SPREAD)
-    if bar.all():
-        return len(bar), len(bar)
-    return int(np.argmin(bar)), int(np.argmin(bar[::-1]))
+    smooth = np.abs(luma - middles[:, None]).mean(axis=1) <= BAR_SPREAD
+    return _run(middles, smooth), _run(middles[::-1], smooth[::-1])
+
+
+def _run(middles: Floats, smooth: NDArray[np.bool_]) -> int:
+    """Count the lines from the first on that are as black and even as a bar."""
+    bar = smooth & (middles <= BAR_LUMA) & (np.abs(middles - middles[0]) <= BAR_STEP)
+    return len(bar) if bar.all() else int(np.argmin(bar))
 
 
 def _pair(one: int, other: int, whole: int) -> float:

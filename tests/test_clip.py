@@ -1,0 +1,309 @@
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from PIL import Image
+
+from stash_sense_plugin.detectors.clip import (
+    ClipDetector,
+    ZeroShot,
+    ZeroShotLabel,
+    preprocess,
+    tokenize,
+)
+from stash_sense_plugin.errors import ModelBroken, ModelMissing
+from stash_sense_plugin.inference.catalogue import (
+    Catalogue,
+    LocalFile,
+    ModelCard,
+    load_catalogue,
+)
+from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.inference.shelf import Shelf
+from stash_sense_plugin.records import Frame, FrameSource, Pixels, Vectors
+from tests.real_models import write_overlay
+from tests.small_networks import mean_colour, sum_of_words
+
+OURS = Path(__file__).resolve().parent.parent / "models" / "catalogue.yaml"
+WORDS = ("pad", "red", "green", "blue", "grey", "a", "photo")
+
+
+class Remembered(dict[tuple[str, str], NDArray[np.float32]]):
+    """A cache of prompts in a dictionary."""
+
+    def get(self, model: str, text: str) -> NDArray[np.float32] | None:  # type: ignore[override]
+        return super().get((model, text))
+
+    def put(self, model: str, text: str, vector: NDArray[np.float32]) -> None:
+        self[model, text] = vector
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    models = Models(tmp_path / "models", Catalogue({}))
+    return Shelf(models, 1 << 30, threads=1)
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> ModelCard:
+    """A network that knows three colours: pictures and words of one share a direction."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vectors = np.zeros((len(WORDS), 3), np.float32)
+    vectors[1:4] = np.eye(3)
+    vectors[4] = 1.0
+    folder = tmp_path / "weights"
+    mean_colour(folder / "visual.onnx")
+    sum_of_words(folder / "textual.onnx", vectors)
+    words = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="photo")
+    )
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(folder / "tokenizer.json"))
+    return ModelCard(
+        name="colours",
+        task="clip",
+        about="Three colours",
+        licence="MIT",
+        commercial=True,
+        files={
+            "visual": LocalFile(path=str(folder / "visual.onnx")),
+            "textual": LocalFile(path=str(folder / "textual.onnx")),
+            "tokenizer": LocalFile(path=str(folder / "tokenizer.json")),
+        },
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        logit_scale=10.0,
+        overlaid=True,
+    )
+
+
+def plain(colour: str) -> Pixels:
+    return np.asarray(Image.new("RGB", (160, 90), colour))
+
+
+def frames(*pictures: Pixels) -> list[Frame]:
+    return [Frame("s", i, i * 2.0, one, FrameSource.SPRITE) for i, one in enumerate(pictures)]
+
+
+def vectors_of(detector: ClipDetector, *pictures: Pixels) -> Vectors:
+    return np.stack(list(_vectors(detector, *pictures)))
+
+
+def _vectors(detector: ClipDetector, *pictures: Pixels) -> Iterator[NDArray[np.float32]]:
+    for seen in detector.detect(frames(*pictures)):
+        assert seen.vector is not None
+        yield seen.vector
+
+
+def label(name: str, *negatives: str, group: str | None = None) -> ZeroShotLabel:
+    return ZeroShotLabel(name, (name,), negatives, group, templates=("a photo {}", "{}"))
+
+
+def test_every_frame_has_a_vector_of_length_one(shelf: Shelf, colours: ModelCard) -> None:
+    detector = ClipDetector(shelf, colours, batch=2)
+    first, *_, last = detector.detect(frames(*[plain("red")] * 4, plain("blue")))
+    assert first.vector is not None
+    assert last.vector is not None
+    np.testing.assert_allclose(first.vector, [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(last.vector, [0, 0, 1], atol=1e-6)
+    assert (last.label, last.frame_index, last.time_s) == ("frame", 4, 8.0)
+    assert last.vector.dtype == np.float32
+    assert detector.model.startswith("colours@")
+    assert (detector.device, detector.precision) == ("cpu", "fp32")
+
+
+def test_labels_of_a_group_share_one_whole(shelf: Shelf, colours: ModelCard) -> None:
+    vectors = vectors_of(ClipDetector(shelf, colours), plain("red"), plain("#00ff00"))
+    labels = [label("red", "blue", group="colour"), label("green", "blue", group="colour")]
+    scores = ZeroShot(shelf, colours, Remembered()).scores(vectors, labels)
+    # Cosines 1, 0 and the rival's 0, ten times: e^10 / (e^10 + 2).
+    assert scores["red"] == pytest.approx([0.99991, 0.00005], abs=1e-4)
+    assert scores["green"] == pytest.approx([0.00005, 0.99991], abs=1e-4)
+
+
+def test_a_free_label_stands_against_the_best_of_its_negatives(
+    shelf: Shelf, colours: ModelCard
+) -> None:
+    vectors = vectors_of(ClipDetector(shelf, colours), plain("red"), plain("#00ff00"))
+    scores = ZeroShot(shelf, colours, Remembered()).scores(
+        vectors, [label("red", "green", "blue"), label("grey", "red", "green"), label("blue")]
+    )
+    grey = 1 / (1 + np.exp(-10 * (3**-0.5 - 1)))
+    assert scores["red"] == pytest.approx([1 / (1 + np.exp(-10)), 1 / (1 + np.exp(10))], rel=1e-4)
+    assert scores["grey"] == pytest.approx([grey, grey], rel=1e-4)
+    assert scores["blue"] == pytest.approx([0.5, 0.5])
+    assert scores["red"].dtype == np.float32
+
+
+def test_prompts_and_templates_are_averaged(shelf: Shelf, colours: ModelCard) -> None:
+    both = ZeroShotLabel("both", ("red", "green"), ("blue",), templates=("{}", "a {}"))
+    vectors = np.array([[2**-0.5, 2**-0.5, 0]], np.float32)
+    scores = ZeroShot(shelf, colours, Remembered()).scores(vectors, [both])
+    assert scores["both"] == pytest.approx([1 / (1 + np.exp(-10))], rel=1e-4)
+
+
+def test_words_that_are_remembered_need_no_network(
+    shelf: Shelf, colours: ModelCard, tmp_path: Path
+) -> None:
+    remember, labels = Remembered(), [label("red", "green"), label("blue", group="colour")]
+    vectors = np.eye(3, dtype=np.float32)
+    first = ZeroShot(shelf, colours, remember).scores(vectors, labels)
+    shelf.close()
+    (tmp_path / "weights" / "textual.onnx").unlink()
+    again = ZeroShot(shelf, colours, remember).scores(vectors, labels)
+    for name in ("red", "blue"):
+        np.testing.assert_array_equal(first[name], again[name])
+    with pytest.raises(ModelMissing, match=r"textual\.onnx"):
+        ZeroShot(shelf, colours, remember).scores(vectors, [label("grey")])
+
+
+def test_no_frames_and_no_labels_are_no_fault(shelf: Shelf, colours: ModelCard) -> None:
+    assert list(ClipDetector(shelf, colours).detect([])) == []
+    zero_shot = ZeroShot(shelf, colours, Remembered())
+    assert zero_shot.scores(np.eye(3, dtype=np.float32), []) == {}
+    assert zero_shot.scores(np.empty((0, 3), np.float32), [label("red", "blue")])["red"].size == 0
+
+
+def test_a_network_that_gives_no_vectors_is_broken(shelf: Shelf, colours: ModelCard) -> None:
+    empty = colours.model_copy(update={"std": (0.0, 0.0, 0.0)})
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ModelBroken, match="instead of a vector"),
+    ):
+        list(ClipDetector(shelf, empty).detect(frames(plain("black"))))
+
+
+@given(
+    hnp.arrays(np.float32, (4, 3), elements=st.floats(-1, 1, width=32)),
+    st.permutations(["red", "green", "blue", "grey"]),
+)
+def test_scores_do_not_depend_on_the_order_of_labels(
+    tmp_path_factory: pytest.TempPathFactory, vectors: Vectors, order: list[str]
+) -> None:
+    remember = Remembered()
+    for word, vector in zip(("red", "green", "blue", "grey"), np.eye(4, 3), strict=True):
+        for text in (word, f"a photo {word}"):
+            remember.put("net@abcdef01", text, vector.astype(np.float32))
+    zero_shot = ZeroShot(*_nowhere(tmp_path_factory), remember)
+    labels = [label(word, "grey", group="g") for word in order if word != "grey"]
+    scores = zero_shot.scores(vectors, labels)
+    total = np.sum(list(scores.values()), axis=0)
+    assert all(((score >= 0) & (score <= 1)).all() for score in scores.values())
+    assert (total <= 1.00001).all()
+    other = zero_shot.scores(vectors, labels[::-1])
+    for word, score in scores.items():
+        np.testing.assert_allclose(score, other[word], atol=1e-6)
+
+
+def _nowhere(factory: pytest.TempPathFactory) -> tuple[Shelf, ModelCard]:
+    """A card whose weights are not here: its version is known all the same."""
+    from stash_sense_plugin.inference.catalogue import HubFile
+
+    files = {
+        role: HubFile(repo="a/b", revision="abcdef0123", path=role)
+        for role in ("visual", "textual", "tokenizer")
+    }
+    card = ModelCard(
+        name="net", task="clip", about="-", licence="MIT", commercial=True, files=files
+    )
+    return Shelf(Models(factory.mktemp("models"), Catalogue({})), 1), card
+
+
+# --- Pictures and words as CLIP was taught ------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(160, 90), (90, 160), (224, 224), (1, 1), (3, 700), (1280, 720)])
+def test_a_picture_of_any_shape_becomes_a_square(size: tuple[int, int], colours: ModelCard) -> None:
+    batch = preprocess([np.asarray(Image.new("RGB", size, (255, 0, 51)))], colours)
+    assert batch.shape == (1, 3, 224, 224)
+    assert batch.dtype == np.float32
+    np.testing.assert_allclose(batch[0].mean(axis=(1, 2)), [1.0, 0.0, 0.2], atol=1e-6)
+
+
+def test_what_is_neither_kind_of_tokenizer_is_said(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "vocabulary.gz").write_bytes(gzip.compress(b"only\none two three\n"))
+    for name in ("tokenizer.json", "vocabulary.gz"):
+        with pytest.raises(ModelBroken, match="is no tokenizer"):
+            tokenize(["a cat"], tmp_path / name)
+
+
+@pytest.mark.real
+def test_preprocessing_is_the_reference_to_the_bit(real: Path) -> None:
+    reference = real / "weights" / "clip_ref"
+    picture = np.asarray(Image.open(reference / "franz-kafka.jpg").convert("RGB"))
+    made = preprocess([picture], load_catalogue(OURS).card("clip-vit-b32"))
+    np.testing.assert_array_equal(made, np.load(reference / "expected_preprocessed_image.npy"))
+
+
+@pytest.mark.real
+def test_words_become_clips_tokens(real: Path) -> None:
+    vocabulary = real / "weights" / "clip_ref" / "bpe_simple_vocab_16e6.txt.gz"
+    tokens = tokenize(["a photo of a cat", "  A photo of\na CAT ", "dog " * 99], vocabulary)
+    assert tokens.shape == (3, 77)
+    assert tokens[0, :7].tolist() == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert not tokens[0, 7:].any()
+    np.testing.assert_array_equal(tokens[0], tokens[1])
+    assert (tokens[2, 0], tokens[2, 76]) == (49406, 49407)
+
+
+@pytest.mark.real
+def test_both_kinds_of_tokenizer_agree(real: Path, tmp_path: Path) -> None:
+    from stash_sense_plugin.detectors.clip import openai_bpe
+
+    vocabulary = real / "weights" / "clip_ref" / "bpe_simple_vocab_16e6.txt.gz"
+    openai_bpe(vocabulary).save(str(tmp_path / "tokenizer.json"))
+    texts = ["someone's café: 3 men, 42 dogs & a naïve cat!!", "", "ÜBER the sofa"]
+    np.testing.assert_array_equal(
+        tokenize(texts, vocabulary), tokenize(texts, tmp_path / "tokenizer.json")
+    )
+
+
+# --- A real network on real rooms ---------------------------------------------------------------
+
+
+@pytest.mark.real
+def test_four_kinds_of_rooms_are_told_apart(real: Path, tmp_path: Path) -> None:
+    catalogue = load_catalogue(OURS, write_overlay(tmp_path / "data", real))
+    shelf = Shelf(Models(tmp_path / "models", catalogue), 1 << 30)
+    card = catalogue.card("clipshaped")
+    rooms = {
+        "bathroom": "a bathroom",
+        "bedroom": "a bedroom",
+        "frontal": "a house",
+        "kitchen": "a kitchen",
+    }
+    pictures = [
+        (room, np.asarray(Image.open(file).convert("RGB")))
+        for room in rooms
+        for file in sorted((real / "images/scenes" / room).iterdir())[:20]
+    ]
+    vectors = vectors_of(ClipDetector(shelf, card), *[picture for _, picture in pictures])
+    labels = [ZeroShotLabel(room, (words,), group="room") for room, words in rooms.items()]
+    scores = ZeroShot(shelf, card, Remembered()).scores(vectors, labels)
+    best = np.stack([scores[room] for room in rooms]).argmax(axis=0)
+    right = [list(rooms)[i] == truth for i, (truth, _) in zip(best, pictures, strict=True)]
+    assert np.mean(right) >= 0.8
+
+
+@pytest.mark.real
+def test_the_reference_picture_has_its_canonical_vector(real: Path, tmp_path: Path) -> None:
+    """The network fed by hand with the reference's own tensor, against the whole path."""
+    from stash_sense_plugin.inference.session import open_network
+
+    catalogue = load_catalogue(OURS, write_overlay(tmp_path / "data", real))
+    shelf = Shelf(Models(tmp_path / "models", catalogue), 1 << 30)
+    reference = real / "weights" / "clip_ref"
+    network = open_network(real / "weights" / "clipshaped_visual.onnx")
+    (bare,) = network.run({"pixel_values": np.load(reference / "expected_preprocessed_image.npy")})
+    picture = np.asarray(Image.open(reference / "franz-kafka.jpg").convert("RGB"))
+    made = vectors_of(ClipDetector(shelf, catalogue.card("clipshaped")), picture)
+    np.testing.assert_allclose(made, bare / np.linalg.norm(bare), atol=1e-6)
+    assert made.shape == (1, 512)

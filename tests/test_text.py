@@ -1,0 +1,118 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from stash_sense_plugin.detectors.text import MOST_LETTERS, TextDetector, clean, upright
+from stash_sense_plugin.records import Frame, FrameSource, Observation
+
+
+@pytest.fixture(scope="module")
+def detector() -> TextDetector:
+    return TextDetector(threads=2)
+
+
+def frame(picture: Image.Image, index: int = 0) -> Frame:
+    pixels = np.asarray(picture.convert("RGB"))
+    return Frame("s", index, index * 3.0, pixels, FrameSource.VIDEO)
+
+
+def titled(*lines: tuple[str, int, int, int]) -> Image.Image:
+    """Draw lines of (text, x, y, size) on a 1280 x 720 picture."""
+    picture = Image.new("RGB", (1280, 720), (30, 60, 40))
+    draw = ImageDraw.Draw(picture)
+    for text, x, y, size in lines:
+        draw.text((x, y), text, font=ImageFont.load_default(size), fill=(240, 240, 230))
+    return picture
+
+
+def read(detector: TextDetector, *pictures: Image.Image) -> list[Observation]:
+    return list(detector.detect([frame(one, i) for i, one in enumerate(pictures)]))
+
+
+def test_a_title_and_a_watermark_are_read_where_they_stand(
+    detector: TextDetector, capfd: pytest.CaptureFixture[str]
+) -> None:
+    picture = titled(("Maple Street", 80, 100, 60), ("www.example.com", 900, 650, 36))
+    title, mark = read(detector, Image.new("RGB", (1280, 720)), picture)
+    assert (title.text, mark.text) == ("Maple Street", "www.example.com")
+    assert title.score > 0.9
+    assert (title.label, title.detector, title.frame_index, title.time_s) == (
+        "text",
+        "text",
+        1,
+        3.0,
+    )
+    assert title.model.startswith("pp-ocr@")
+    assert title.box is not None
+    assert mark.box is not None
+    np.testing.assert_allclose([title.box.x, title.box.y], [80 / 1280, 110 / 720], atol=0.03)
+    np.testing.assert_allclose([mark.box.x, mark.box.y], [900 / 1280, 655 / 720], atol=0.03)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_picture_without_text_yields_nothing_and_the_next_is_read_all_the_same(
+    detector: TextDetector, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        assert read(detector, Image.new("RGB", (640, 360)), Image.new("RGB", (8, 8), "white")) == []
+        assert [o.text for o in read(detector, titled(("Again", 400, 300, 90)))] == ["Again"]
+    assert not [record for record in caplog.records if record.name == "RapidOCR"]
+
+
+def test_what_is_read_less_surely_than_the_floor_is_left_out() -> None:
+    assert read(TextDetector(floor=1.01), titled(("Maple Street", 80, 100, 60))) == []
+
+
+def test_a_closed_detector_opens_again(detector: TextDetector) -> None:
+    detector.close()
+    assert [o.text for o in read(detector, titled(("Open", 400, 300, 90)))] == ["Open"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        pytest.param("  A\t title\n here ", "A title here", id="white space"),
+        pytest.param("a\x1b[31m\x00b", "a [31m b", id="control characters"),
+        pytest.param("gnp.\u202eexe", "gnp. exe", id="letters that turn the line round"),
+        pytest.param("Cafe\u0301", "Café", id="composed"),
+        pytest.param("x" * 500, "x" * MOST_LETTERS, id="bounded"),
+        pytest.param("\x01\x02", "", id="nothing left"),
+    ],
+)
+def test_a_line_is_cleaned(line: str, told: str) -> None:
+    assert clean(line) == told
+
+
+@given(st.text())
+def test_a_cleaned_line_stays_as_it_is(line: str) -> None:
+    once = clean(line)
+    assert clean(once) == once
+    assert len(once) <= MOST_LETTERS
+    assert once.isprintable()
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=8))
+def test_a_box_lies_in_the_frame(corners: list[float]) -> None:
+    box = upright(np.array(corners).reshape(4, 2), 360, 640)
+    assert 0 <= box.x <= box.x + box.w <= 1.000001
+    assert 0 <= box.y <= box.y + box.h <= 1.000001
+
+
+def test_a_slanted_line_has_an_upright_box() -> None:
+    corners = np.array([[64, 36], [320, 72], [320, 108], [64, 72]])
+    box = upright(corners, 360, 640)
+    assert [box.x, box.y, box.w, box.h] == pytest.approx([0.1, 0.1, 0.4, 0.2])
+
+
+@pytest.mark.real
+def test_signs_in_a_real_street_are_read(real: Path, detector: TextDetector) -> None:
+    seen = read(detector, Image.open(real / "images/text/demo_text_ocr.jpg"))
+    texts = [str(o.text).upper().replace(" ", "") for o in seen]
+    assert texts.count("SALE") == 2
+    assert "70%" in texts
+    assert any("BANK" in text for text in texts)
