@@ -9,7 +9,7 @@ from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.paths import Home
 
 TASKS = ("tag_scenes", "set_up", "doctor")
-"""Modes of plugin.yml's tasks: these may set up, and may be done over when the worker dies."""
+"""Modes of plugin.yml's tasks: these may set up."""
 
 NEEDS_SET_UP = {
     environment.MISSING: "Stash Sense is not set up yet",
@@ -56,18 +56,18 @@ def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
     if visit.request.mode == "doctor" and visit.state != environment.READY:
         return _doctor(visit)
     _prepare(visit)
-    died = came is not None and came.status == wire.OK
-    if died and not visit.task:
-        raise _death(visit)
-    if died:
+    if came is None or came.status != wire.OK:
+        came = _ask(visit)
+    # A task can be done over; an operation may have done half of what it should do once.
+    if came.reply is None and came.kind == "task":
         say("warning", "The worker ended in the middle; starting another one, once")
-    reply = _ask(visit)
-    if reply is None and visit.task and not died:
-        say("warning", "The worker ended in the middle; starting another one, once")
-        reply = _ask(visit)
-    if reply is None:
-        raise _death(visit)
-    return reply
+        came = _ask(visit)
+    if came.reply is None:
+        raise StartError(
+            "The worker ended before it had an answer",
+            "try again; see {}".format(visit.home.worker_log),
+        )
+    return came.reply
 
 
 def _prepare(visit: Visit) -> None:
@@ -93,7 +93,7 @@ def _set_up(visit: Visit, state: str) -> None:
     move(0.0)
 
 
-def _ask(visit: Visit) -> "Optional[bytes]":
+def _ask(visit: Visit) -> wire.Answer:
     """Ask the worker; an environment that turns out to be broken is made anew, once."""
     try:
         return _ask_once(visit)
@@ -104,17 +104,10 @@ def _ask(visit: Visit) -> "Optional[bytes]":
     return _ask_once(visit)
 
 
-def _ask_once(visit: Visit) -> "Optional[bytes]":
+def _ask_once(visit: Visit) -> wire.Answer:
     request = visit.request
     python = environment.python_of(visit.home)
-    return worker.ask(visit.home, request.package, python, request.raw, door.show, say).reply
-
-
-def _death(visit: Visit) -> StartError:
-    return StartError(
-        "The worker ended before it had an answer",
-        "try again; see {}".format(visit.home.worker_log),
-    )
+    return worker.ask(visit.home, request.package, python, request.raw, door.show, say)
 
 
 def _doctor(visit: Visit) -> bytes:

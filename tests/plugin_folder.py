@@ -1,0 +1,230 @@
+"""A plugin folder of its own for a test: the real door, start and worker, with small modes."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_S = 30.0
+
+COPIED = ("__init__.py", "__main__.py", "errors.py", "records.py", "start", "worker", "library")
+
+
+def wait_until(what: Callable[[], object], why: str) -> None:
+    """Wait until something holds; fails with `why` when it does not in any good time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline, why
+        time.sleep(0.01)
+
+
+def lines(stderr: bytes) -> list[tuple[str, str]]:
+    """Return Stash's log lines: level letter and text."""
+    rows = [row for row in stderr.split(b"\n") if row]
+    assert all(row[:1] == b"\x01" and row[2:3] == b"\x02" for row in rows), rows
+    return [(row[1:2].decode(), row[3:].decode()) for row in rows]
+
+
+class PluginFolder:
+    """One plugin, one Stash configuration folder, and the doors that a test opens."""
+
+    def __init__(self, folder: Path, bytecode: Path) -> None:
+        self.folder = folder
+        self.package = folder / "plugins" / "stash-sense" / "stash_sense_plugin"
+        self.config = folder / "config"
+        self.home = self.config / "stash-sense"
+        self.runtime = folder / "run"
+        self.variables = {
+            "PATH": os.environ["PATH"],
+            "XDG_RUNTIME_DIR": str(self.runtime),
+            "STASH_SENSE_PYTHON": sys.executable,
+        }
+        self.config.mkdir()
+        self.runtime.mkdir(mode=0o700)
+        self.home.mkdir(mode=0o700)
+        (self.home / "pycache").symlink_to(bytecode)
+        self._copy()
+
+    def _copy(self) -> None:
+        self.package.mkdir(parents=True)
+        for name in COPIED:
+            source = ROOT / "stash_sense_plugin" / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, self.package / name, ignore=ignored)
+            else:
+                shutil.copy(source, self.package / name)
+        shutil.copy(ROOT / "tests" / "worker_modes.py", self.package / "tasks.py")
+        shutil.copy(ROOT / "requirements.txt", self.package.parent / "requirements.txt")
+
+    # --- Doors --------------------------------------------------------------------------------
+
+    def document(self, mode: str, **args: object) -> bytes:
+        """Return what Stash writes to a door."""
+        server = {
+            "Scheme": "http",
+            "Host": "0.0.0.0",
+            "Port": self.stash_port,
+            "Dir": str(self.config),
+            "PluginDir": str(self.package.parent),
+        }
+        return json.dumps({"server_connection": server, "args": {"mode": mode, **args}}).encode()
+
+    stash_port = 9
+
+    def open(self, stdin: bytes, python: str = sys.executable) -> subprocess.Popen[bytes]:
+        """Start a door and give it its input."""
+        door = subprocess.Popen(
+            [python, "-S", str(self.package / "__main__.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.variables,
+        )
+        assert door.stdin is not None
+        door.stdin.write(stdin)
+        door.stdin.close()
+        door.stdin = None
+        return door
+
+    def end(self, door: subprocess.Popen[bytes]) -> tuple[Any, list[tuple[str, str]]]:
+        """Wait for a door's end; return the one JSON object it printed and its log lines."""
+        stdout, stderr = door.communicate(timeout=PATIENCE_S)
+        assert door.returncode == 0
+        return json.loads(stdout), lines(stderr)
+
+    def call(
+        self, mode: str, python: str = sys.executable, **args: object
+    ) -> tuple[Any, list[tuple[str, str]]]:
+        """Go through a door and return its reply and log lines."""
+        return self.end(self.open(self.document(mode, **args), python))
+
+    def output(self, mode: str, **args: object) -> Any:
+        """Go through a door and return its output."""
+        reply, _ = self.call(mode, **args)
+        assert "output" in reply, reply
+        return reply["output"]
+
+    # --- The worker ---------------------------------------------------------------------------
+
+    def worker(self, *options: str) -> "subprocess.Popen[bytes]":
+        """Start the worker as a door does, with options that a door does not give."""
+        from stash_sense_plugin.start.worker import BOOT, BROKEN
+
+        bytecode = f"pycache_prefix={self.home / 'pycache'}"
+        boot = BOOT.format(broken=BROKEN)
+        program = [sys.executable, "-I", "-X", bytecode, "-c", boot, str(self.package.parent)]
+        places = ["--home", str(self.home), "--package", str(self.package)]
+        process = subprocess.Popen(
+            [*program, str(self.home / "worker.log"), *places, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self.variables,
+        )
+        wait_until(lambda: self.card() or process.poll() is not None, "the worker does not start")
+        return process
+
+    def card(self) -> Mapping[str, Any] | None:
+        """Return what the worker says of itself; None where none runs."""
+        try:
+            card: Mapping[str, Any] = json.loads((self.home / "worker.json").read_text())
+        except FileNotFoundError:
+            return None
+        return card
+
+    def pid(self) -> int:
+        """Return the worker's process number."""
+        card = self.card()
+        assert card is not None
+        return int(card["pid"])
+
+    def trace(self) -> list[str]:
+        """Return what the modes noted."""
+        file = self.home / "trace"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def wait_for(self, note: str) -> None:
+        """Wait until a mode has noted something."""
+        wait_until(lambda: note in self.trace(), f"no {note!r} in {self.trace()}")
+
+    def log(self) -> str:
+        """Return the worker's log."""
+        return (self.home / "worker.log").read_text()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that name this folder: doors, workers, set-ups."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                named = any(str(self.folder) in word for word in process.cmdline())
+            except psutil.Error:
+                continue
+            if named and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for process in self.processes():
+            process.kill()
+        wait_until(
+            lambda: all(one.status() == psutil.STATUS_ZOMBIE for one in self.processes()),
+            "processes are left",
+        )
+
+
+@contextmanager
+def plugin_folder(bytecode: Path) -> Iterator[PluginFolder]:
+    """Make a plugin folder at a short path, and leave nothing of it behind."""
+    folder = Path(tempfile.mkdtemp(prefix="ss-"))
+    plugin = PluginFolder(folder, bytecode)
+    try:
+        yield plugin
+    finally:
+        plugin.close()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def small_stash() -> Iterator[int]:
+    """Answer `/healthz` on a port of its own, as a Stash does; yields the port."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def free_port() -> int:
+    """Return a port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
