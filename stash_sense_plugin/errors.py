@@ -12,8 +12,10 @@ StashSenseError
 │   └── ModelBroken        its files are here and do not run
 ├── StashError             Stash did not do what was asked
 │   ├── StashUnreachable   no answer
+│   │   └── StashUncertain the answer was lost: it may have been done
 │   ├── StashUnauthorised  401, 403 or a login page
-│   └── StashRefused       an answer with errors in it
+│   ├── StashRefused       an answer with errors in it
+│   └── TagGone            a tag that we made was deleted or renamed: the user is asked
 ├── StoreError             our own database
 └── Cancelled              the user stopped the job
 """
@@ -106,6 +108,12 @@ class StashUnreachable(StashError):
     kind = "stash-unreachable"
 
 
+class StashUncertain(StashUnreachable):
+    """The connection broke after the question was sent: what it asked for may have been done."""
+
+    kind = "stash-uncertain"
+
+
 class StashUnauthorised(StashError):
     """Stash does not know us."""
 
@@ -120,6 +128,12 @@ class StashRefused(StashError):
     def __init__(self, message: str, remedy: str = "", messages: tuple[str, ...] = ()) -> None:
         super().__init__(message, remedy)
         self.messages = messages
+
+
+class TagGone(StashError):
+    """A tag that we created is no longer in Stash under its name: nothing is guessed."""
+
+    kind = "tag-gone"
 
 
 class StoreError(StashSenseError):

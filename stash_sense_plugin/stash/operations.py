@@ -1,0 +1,556 @@
+"""Every question that we ask Stash, and a function for each.
+
+A document is a constant in capitals; the tests check each one against Stash's own schema.
+What is not to change is left out of a mutation's input: Stash takes null for "clear it".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from stash_sense_plugin.errors import StashRefused
+from stash_sense_plugin.records import Fingerprint, Scene
+from stash_sense_plugin.stash.client import StashClient
+
+HUNDRED: Final = 100
+"""How many scenes a question or a write names at most."""
+
+Mode = Literal["ADD", "REMOVE"]
+"""How we change a list. SET is not ours to use: it would replace what others wrote."""
+
+Thing = TypeVar("Thing")
+
+
+# --- Values -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StashTag:
+    """A tag as Stash has it."""
+
+    id: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    parent_ids: tuple[str, ...] = ()
+    ignore_auto_tag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StashStudio:
+    """A studio as Stash has it."""
+
+    id: str
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StashMarker:
+    """A marker as Stash has it."""
+
+    id: str
+    primary_tag_id: str
+    start_s: float
+    end_s: float | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class SceneState:
+    """What may change on a scene, read just before a write."""
+
+    id: str
+    fingerprint: Fingerprint | None
+    tag_ids: frozenset[str]
+    studio_id: str | None
+    markers: tuple[StashMarker, ...]
+    changed_at: datetime | None
+    """By Stash's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class StashJob:
+    """A job of Stash's queue; a plugin task that failed is FINISHED all the same."""
+
+    id: str
+    status: str
+    description: str
+    progress: float | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StashSystem:
+    """Which Stash this is."""
+
+    version: str
+    status: str
+    """`OK`, `SETUP` or `NEEDS_MIGRATION`."""
+    database_path: str
+    config_path: str
+
+
+# --- Scenes -------------------------------------------------------------------------------------
+
+_FILE: Final = "path size duration width height fingerprints { type value }"
+_SCENE: Final = f"""
+id title tags {{ id }} studio {{ id }} paths {{ sprite vtt }} files {{ {_FILE} }}
+"""
+_STATE: Final = """
+id updated_at tags { id } studio { id } files { size fingerprints { type value } }
+scene_markers { id title seconds end_seconds primary_tag { id } }
+"""
+
+FIND_SCENES: Final = f"""
+query FindScenes($filter: FindFilterType, $scene_filter: SceneFilterType) {{
+  findScenes(filter: $filter, scene_filter: $scene_filter) {{ scenes {{ {_SCENE} }} }}
+}}"""
+
+COUNT_SCENES: Final = """
+query CountScenes($filter: FindFilterType, $scene_filter: SceneFilterType) {
+  findScenes(filter: $filter, scene_filter: $scene_filter) { count }
+}"""
+
+SCENES_BY_IDS: Final = f"""
+query ScenesByIds($ids: [ID!]) {{ findScenes(ids: $ids) {{ scenes {{ {_SCENE} }} }} }}"""
+
+SCENE_BY_ID: Final = f"""
+query SceneById($id: ID!) {{ findScene(id: $id) {{ {_SCENE} }} }}"""
+
+STATES_BY_IDS: Final = f"""
+query SceneStates($ids: [ID!]) {{ findScenes(ids: $ids) {{ scenes {{ {_STATE} }} }} }}"""
+
+STATE_BY_ID: Final = f"""
+query SceneState($id: ID!) {{ findScene(id: $id) {{ {_STATE} }} }}"""
+
+
+def scenes_with_tag(client: StashClient, tag_id: str, after: str = "0") -> Iterator[Scene]:
+    """All scenes that carry the tag, by id; those after `after`, however many there are.
+
+    A page at a time is held. Scenes may lose the tag while we go: each page begins behind the
+    last id of the one before.
+    """
+    return _keyset(client, {"tags": _criterion([tag_id], "INCLUDES")}, after)
+
+
+def scenes_without_tag(client: StashClient, tag_id: str, after: str = "0") -> Iterator[Scene]:
+    """All scenes that do not carry the tag, by id, as `scenes_with_tag`."""
+    return _keyset(client, {"tags": _criterion([tag_id], "EXCLUDES")}, after)
+
+
+def count_with_tag(client: StashClient, tag_id: str) -> int:
+    """How many scenes carry the tag."""
+    return _count(client, {"tags": _criterion([tag_id], "INCLUDES")})
+
+
+def count_without_tag(client: StashClient, tag_id: str) -> int:
+    """How many scenes do not carry the tag."""
+    return _count(client, {"tags": _criterion([tag_id], "EXCLUDES")})
+
+
+def scenes_by_ids(client: StashClient, ids: Sequence[str]) -> list[Scene]:
+    """These scenes, each once and in this order; those that Stash does not have are left out."""
+    raw = _by_ids(client, ids, SCENES_BY_IDS, SCENE_BY_ID)
+    return [_scene(values) for values in raw]
+
+
+def scene_states(client: StashClient, ids: Sequence[str]) -> dict[str, SceneState]:
+    """What may change on these scenes, by id; those that Stash does not have are left out."""
+    raw = _by_ids(client, ids, STATES_BY_IDS, STATE_BY_ID)
+    return {state.id: state for state in map(_state, raw)}
+
+
+def _keyset(client: StashClient, wanted: Mapping[str, Any], after: str) -> Iterator[Scene]:
+    page = {"per_page": HUNDRED, "page": 1, "sort": "id", "direction": "ASC"}
+    while True:
+        behind = {"id": {"value": int(after), "modifier": "GREATER_THAN"}}
+        variables = {"filter": page, "scene_filter": {**wanted, **behind}}
+        raw = client.call(FIND_SCENES, variables)["findScenes"]["scenes"]
+        yield from map(_scene, raw)
+        if len(raw) < HUNDRED:
+            return
+        after = raw[-1]["id"]
+
+
+def _count(client: StashClient, wanted: Mapping[str, Any]) -> int:
+    variables = {"filter": {"per_page": 0}, "scene_filter": wanted}
+    return int(client.call(COUNT_SCENES, variables)["findScenes"]["count"])
+
+
+def _criterion(ids: Sequence[str], modifier: str) -> dict[str, Any]:
+    return {"value": list(ids), "modifier": modifier, "depth": 0}
+
+
+def _by_ids(
+    client: StashClient, ids: Sequence[str], many: str, one: str
+) -> Iterator[dict[str, Any]]:
+    """Ask in hundreds; one missing id fails a hundred, which is then asked for one by one."""
+    for group in in_groups(tuple(dict.fromkeys(ids))):
+        try:
+            yield from client.call(many, {"ids": list(group)})["findScenes"]["scenes"]
+        except StashRefused as error:
+            if not any("not found" in message for message in error.messages):
+                raise
+            found = (client.call(one, {"id": scene_id})["findScene"] for scene_id in group)
+            yield from (values for values in found if values is not None)
+
+
+def in_groups(things: Sequence[Thing], size: int = HUNDRED) -> Iterator[Sequence[Thing]]:
+    """Cut a sequence into pieces of at most `size`."""
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
+def _scene(values: Mapping[str, Any]) -> Scene:
+    file = next(iter(values["files"]), None)
+    paths = values["paths"] if file is not None else {}
+    return Scene(
+        id=values["id"],
+        title=values["title"] or "",
+        path=file["path"] if file else "",
+        fingerprint=_fingerprint(file),
+        duration_s=float(file["duration"]) if file else None,
+        width=file["width"] if file else 0,
+        height=file["height"] if file else 0,
+        sprite_path=_server_path(paths.get("sprite")),
+        vtt_path=_server_path(paths.get("vtt")),
+        tag_ids=frozenset(tag["id"] for tag in values["tags"]),
+        studio_id=(values["studio"] or {}).get("id"),
+    )
+
+
+def _state(values: Mapping[str, Any]) -> SceneState:
+    return SceneState(
+        id=values["id"],
+        fingerprint=_fingerprint(next(iter(values["files"]), None)),
+        tag_ids=frozenset(tag["id"] for tag in values["tags"]),
+        studio_id=(values["studio"] or {}).get("id"),
+        markers=tuple(map(_marker, values["scene_markers"])),
+        changed_at=_time(values["updated_at"]),
+    )
+
+
+def _marker(values: Mapping[str, Any]) -> StashMarker:
+    return StashMarker(
+        id=values["id"],
+        primary_tag_id=values["primary_tag"]["id"],
+        start_s=float(values["seconds"]),
+        end_s=None if values["end_seconds"] is None else float(values["end_seconds"]),
+        title=values["title"],
+    )
+
+
+def _fingerprint(file: Mapping[str, Any] | None) -> Fingerprint | None:
+    """The primary file's (Stash lists it first); None without a file or before it is hashed."""
+    if file is None:
+        return None
+    hashes = {entry["type"]: entry["value"] for entry in file["fingerprints"]}
+    return Fingerprint(hashes["oshash"], int(file["size"])) if "oshash" in hashes else None
+
+
+def _server_path(url: str | None) -> str:
+    """The path on Stash's server: host and prefix are those that Stash takes itself to have."""
+    path = urlsplit(url or "").path
+    start = path.rfind("/scene/")
+    return path[start:] if start >= 0 else ""
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+
+
+# --- Writes to scenes ---------------------------------------------------------------------------
+
+CHANGE_TAGS: Final = """
+mutation ChangeTags($input: BulkSceneUpdateInput!) {
+  bulkSceneUpdate(input: $input) { id tags { id } }
+}"""
+
+SET_STUDIO: Final = """
+mutation SetStudio($input: SceneUpdateInput!) {
+  sceneUpdate(input: $input) { id studio { id } }
+}"""
+
+CREATE_MARKER: Final = """
+mutation CreateMarker($input: SceneMarkerCreateInput!) {
+  sceneMarkerCreate(input: $input) { id title seconds end_seconds primary_tag { id } }
+}"""
+
+
+def change_tags(
+    client: StashClient, scene_ids: Sequence[str], tag_id: str, mode: Mode
+) -> dict[str, frozenset[str]]:
+    """Add one tag to scenes or take it away; the tags of each afterwards.
+
+    One unknown id fails all. May be repeated without harm, so a lost answer is asked for again.
+    """
+    change = {"ids": list(scene_ids), "tag_ids": {"ids": [tag_id], "mode": mode}}
+    raw = client.call(CHANGE_TAGS, {"input": change}, repeatable=True)["bulkSceneUpdate"] or []
+    return {scene["id"]: frozenset(tag["id"] for tag in scene["tags"]) for scene in raw}
+
+
+def set_studio(client: StashClient, scene_id: str, studio_id: str) -> str | None:
+    """Write the studio of a scene; the studio that it has afterwards."""
+    change = {"id": scene_id, "studio_id": studio_id}
+    raw = client.call(SET_STUDIO, {"input": change})["sceneUpdate"] or {}
+    return (raw.get("studio") or {}).get("id")
+
+
+def create_marker(
+    client: StashClient,
+    scene_id: str,
+    tag_id: str,
+    start_s: float,
+    end_s: float | None,
+    title: str,
+) -> StashMarker:
+    """Create a marker. Stash checks nothing but the end, and creates a second one if asked to."""
+    wanted: dict[str, Any] = {
+        "scene_id": scene_id,
+        "primary_tag_id": tag_id,
+        "seconds": start_s,
+        "title": title,
+    }
+    if end_s is not None:
+        wanted["end_seconds"] = end_s
+    return _marker(client.call(CREATE_MARKER, {"input": wanted})["sceneMarkerCreate"])
+
+
+# --- Tags ---------------------------------------------------------------------------------------
+
+_TAG: Final = "id name aliases ignore_auto_tag parents { id }"
+
+FIND_TAG: Final = f"""
+query FindTagByName($name: TagFilterType, $alias: TagFilterType, $q: FindFilterType) {{
+  by_name: findTags(tag_filter: $name, filter: {{ per_page: -1 }}) {{ tags {{ {_TAG} }} }}
+  by_alias: findTags(tag_filter: $alias, filter: {{ per_page: -1 }}) {{ tags {{ {_TAG} }} }}
+  by_words: findTags(filter: $q) {{ tags {{ {_TAG} }} }}
+}}"""
+
+TAG_BY_ID: Final = f"""
+query TagById($id: ID!) {{ findTag(id: $id) {{ {_TAG} }} }}"""
+
+NEWEST_TAG: Final = """
+query NewestTag {
+  findTags(filter: { per_page: 1, sort: "id", direction: DESC }) { tags { id } }
+}"""
+
+CREATE_TAG: Final = f"""
+mutation CreateTag($input: TagCreateInput!) {{ tagCreate(input: $input) {{ {_TAG} }} }}"""
+
+
+def find_tag(client: StashClient, name: str) -> StashTag | None:
+    """The tag of this name or alias: exactly so, else in any case; a name goes before an alias.
+
+    Stash's EQUALS is LIKE and knows names only, so we ask widely and compare here.
+    """
+    wanted = name.strip()
+    if not wanted:
+        return None
+    equals = {"value": wanted, "modifier": "EQUALS"}
+    words = {"q": '"{}"'.format(wanted.replace('"', " ")), "per_page": HUNDRED}
+    found = client.call(
+        FIND_TAG, {"name": {"name": equals}, "alias": {"aliases": equals}, "q": words}
+    )
+    tags = [_tag(raw) for part in found.values() for raw in part["tags"]]
+    return min(
+        (tag for tag in tags if _likeness(tag, wanted) is not None),
+        key=lambda tag: (_likeness(tag, wanted), int(tag.id)),
+        default=None,
+    )
+
+
+def tag_by_id(client: StashClient, tag_id: str) -> StashTag | None:
+    """The tag, or None where Stash has it no longer."""
+    raw = client.call(TAG_BY_ID, {"id": tag_id})["findTag"]
+    return None if raw is None else _tag(raw)
+
+
+def newest_tag_id(client: StashClient) -> int:
+    """The highest id of any tag, 0 where there is none; Stash's ids only grow."""
+    raw = client.call(NEWEST_TAG)["findTags"]["tags"]
+    return int(raw[0]["id"]) if raw else 0
+
+
+def create_tag(client: StashClient, name: str, parent_id: str | None) -> StashTag:
+    """Create a tag that Stash's own Auto Tag leaves alone."""
+    wanted: dict[str, Any] = {"name": name, "ignore_auto_tag": True}
+    if parent_id is not None:
+        wanted["parent_ids"] = [parent_id]
+    return _tag(client.call(CREATE_TAG, {"input": wanted})["tagCreate"])
+
+
+def _tag(values: Mapping[str, Any]) -> StashTag:
+    return StashTag(
+        id=values["id"],
+        name=values["name"],
+        aliases=tuple(values["aliases"]),
+        parent_ids=tuple(parent["id"] for parent in values["parents"]),
+        ignore_auto_tag=values["ignore_auto_tag"],
+    )
+
+
+def _likeness(tag: StashTag, wanted: str) -> int | None:
+    """0 for the very name, then the name in another case, an alias, one in another case."""
+    folded = wanted.casefold()
+    checks = (
+        tag.name == wanted,
+        tag.name.casefold() == folded,
+        wanted in tag.aliases,
+        folded in {alias.casefold() for alias in tag.aliases},
+    )
+    return checks.index(True) if any(checks) else None
+
+
+# --- Studios ------------------------------------------------------------------------------------
+
+FIND_STUDIOS: Final = """
+query FindStudios($filter: FindFilterType) {
+  findStudios(filter: $filter) { studios { id name aliases } }
+}"""
+
+STUDIO_BY_ID: Final = """
+query StudioById($id: ID!) { findStudio(id: $id) { id name aliases } }"""
+
+
+def studios(client: StashClient) -> Iterator[StashStudio]:
+    """All studios, each once, by id."""
+    seen: set[str] = set()
+    page = 1
+    while True:
+        wanted = {"per_page": 5 * HUNDRED, "page": page, "sort": "id", "direction": "ASC"}
+        raw = client.call(FIND_STUDIOS, {"filter": wanted})["findStudios"]["studios"]
+        yield from (_studio(values) for values in raw if values["id"] not in seen)
+        seen.update(values["id"] for values in raw)
+        if len(raw) < 5 * HUNDRED:
+            return
+        page += 1
+
+
+def studio_by_id(client: StashClient, studio_id: str) -> StashStudio | None:
+    """The studio, or None where Stash has it no longer."""
+    raw = client.call(STUDIO_BY_ID, {"id": studio_id})["findStudio"]
+    return None if raw is None else _studio(raw)
+
+
+def _studio(values: Mapping[str, Any]) -> StashStudio:
+    return StashStudio(values["id"], values["name"], tuple(values["aliases"]))
+
+
+# --- Stash itself -------------------------------------------------------------------------------
+
+PLUGIN_SETTINGS: Final = """
+query PluginSettings($ids: [ID!]) { configuration { plugins(include: $ids) } }"""
+
+SYSTEM: Final = """
+query System {
+  version { version hash }
+  systemStatus { status databasePath configPath }
+}"""
+
+LIBRARY_FOLDERS: Final = """
+query LibraryFolders { configuration { general { stashes { path } } } }"""
+
+API_KEY: Final = """
+query OwnKey { configuration { general { apiKey } } }"""
+
+TYPE_FIELDS: Final = """
+query TypeFields($name: String!) {
+  __type(name: $name) { fields { name } inputFields { name } }
+}"""
+
+
+def plugin_settings(client: StashClient, plugin_id: str) -> dict[str, Any]:
+    """What the user set for this plugin; what was never set is not in it."""
+    raw = client.call(PLUGIN_SETTINGS, {"ids": [plugin_id]})["configuration"]["plugins"] or {}
+    return dict(raw.get(plugin_id) or {})
+
+
+def system(client: StashClient) -> StashSystem:
+    """Which Stash this is and where it keeps its library."""
+    raw = client.call(SYSTEM)
+    version, status = raw["version"], raw["systemStatus"]
+    return StashSystem(
+        version=version["version"] or version["hash"],
+        status=status["status"],
+        database_path=status["databasePath"] or "",
+        config_path=status["configPath"] or "",
+    )
+
+
+def library_folders(client: StashClient) -> tuple[str, ...]:
+    """The folders that Stash scans: whether a drive is unplugged shows here."""
+    general = client.call(LIBRARY_FOLDERS)["configuration"]["general"]
+    return tuple(entry["path"] for entry in general["stashes"])
+
+
+def stay_signed_in(client: StashClient) -> bool:
+    """Let the client outlive its cookie by Stash's own API key; False where there is none."""
+    key = client.call(API_KEY)["configuration"]["general"]["apiKey"]
+    if key:
+        client.remember_key(key)
+    return bool(key)
+
+
+def has_field(client: StashClient, type_name: str, field: str) -> bool:
+    """Whether this Stash's type or input has the field: asked of Stash, not of its version."""
+    raw = client.call(TYPE_FIELDS, {"name": type_name})["__type"] or {}
+    found = [*(raw.get("fields") or []), *(raw.get("inputFields") or [])]
+    return any(entry["name"] == field for entry in found)
+
+
+# --- Stash's jobs -------------------------------------------------------------------------------
+
+_JOB: Final = "id status description progress error"
+
+RUN_TASK: Final = """
+mutation RunTask($plugin: ID!, $task: String, $args: Map) {
+  runPluginTask(plugin_id: $plugin, task_name: $task, args_map: $args)
+}"""
+
+FIND_JOB: Final = f"""
+query FindJob($input: FindJobInput!) {{ findJob(input: $input) {{ {_JOB} }} }}"""
+
+JOB_QUEUE: Final = f"""
+query JobQueue {{ jobQueue {{ {_JOB} }} }}"""
+
+STOP_JOB: Final = """
+mutation StopJob($id: ID!) { stopJob(job_id: $id) }"""
+
+
+def run_task(
+    client: StashClient, plugin_id: str, task: str, args: Mapping[str, Any] | None = None
+) -> str:
+    """Put a task of a plugin into Stash's queue; its job id. Never wait for it inside a task."""
+    variables = {"plugin": plugin_id, "task": task, "args": dict(args or {})}
+    return str(client.call(RUN_TASK, variables)["runPluginTask"])
+
+
+def find_job(client: StashClient, job_id: str) -> StashJob | None:
+    """A job in the queue or among the last ten; None for an older one."""
+    raw = client.call(FIND_JOB, {"input": {"id": job_id}})["findJob"]
+    return None if raw is None else _job(raw)
+
+
+def job_queue(client: StashClient) -> list[StashJob]:
+    """The jobs that run or wait, in order."""
+    return [_job(raw) for raw in client.call(JOB_QUEUE)["jobQueue"] or []]
+
+
+def stop_job(client: StashClient, job_id: str) -> None:
+    """Stop a job, wherever it is; Stash does not say whether there was one."""
+    client.call(STOP_JOB, {"id": job_id}, repeatable=True)
+
+
+def _job(values: Mapping[str, Any]) -> StashJob:
+    return StashJob(
+        values["id"],
+        values["status"],
+        values["description"],
+        values["progress"],
+        values["error"],
+    )

@@ -1,0 +1,291 @@
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from graphql import build_client_schema, parse, validate
+
+from demo.stash import LOCKED, Fault, StandIn, fake_file
+from stash_sense_plugin.errors import StashRefused, StashUnauthorised
+from stash_sense_plugin.records import Fingerprint
+from stash_sense_plugin.stash import operations
+from stash_sense_plugin.stash.client import Connection, Limits, StashClient
+
+DOCUMENTS = {
+    name: text
+    for name, text in vars(operations).items()
+    if name.isupper() and isinstance(text, str) and not name.startswith("_")
+}
+
+
+@pytest.fixture
+def stash(tmp_path: Path) -> Iterator[StandIn]:
+    with StandIn(tmp_path / "stash") as server:
+        yield server
+
+
+@pytest.fixture
+def client(stash: StandIn) -> Iterator[StashClient]:
+    connection = Connection.from_plugin(stash.connection)
+    with StashClient(connection, limits=Limits(first_wait_s=0)) as ours:
+        yield ours
+
+
+# --- The documents ------------------------------------------------------------------------------
+
+
+def test_every_document_is_one_that_stash_takes(reference: Path) -> None:
+    answer = json.loads((reference / "stash_introspection.json").read_text("utf-8"))
+    schema = build_client_schema(answer.get("data", answer))
+    assert len(DOCUMENTS) > 20
+    for name, text in DOCUMENTS.items():
+        assert validate(schema, parse(text)) == [], name
+
+
+def test_we_never_replace_a_list() -> None:
+    assert not any("SET" in text.split() for text in DOCUMENTS.values())
+
+
+def test_the_check_of_documents_finds_a_wrong_one(reference: Path) -> None:
+    answer = json.loads((reference / "stash_introspection.json").read_text("utf-8"))
+    schema = build_client_schema(answer.get("data", answer))
+    assert validate(schema, parse("query A { findScene(id: 1) { custom_fields } }"))
+
+
+# --- Scenes -------------------------------------------------------------------------------------
+
+
+def test_a_scene_with_its_file(stash: StandIn, client: StashClient) -> None:
+    file = fake_file("/lib/a.mp4")
+    studio, tag = stash.add_studio("Northlight"), stash.add_tag("Beach")
+    number = str(stash.add_scene("A walk", tags=[tag], studio=studio, file=file))
+    [scene] = operations.scenes_by_ids(client, [number])
+    assert (scene.id, scene.title, scene.path) == (number, "A walk", "/lib/a.mp4")
+    assert scene.fingerprint == Fingerprint(file["oshash"], file["size"])
+    assert scene.duration_s == file["duration"]
+    assert scene.sprite_path == f"/scene/{file['oshash']}_sprite.jpg"
+    assert scene.vtt_path == f"/scene/{file['oshash']}_thumbs.vtt"
+    assert scene.tag_ids == {str(tag)}
+    assert scene.studio_id == str(studio)
+
+
+def test_a_scene_without_a_file_has_no_sprites(stash: StandIn, client: StashClient) -> None:
+    [scene] = operations.scenes_by_ids(client, [str(stash.add_scene("Lost"))])
+    assert (scene.path, scene.fingerprint, scene.duration_s) == ("", None, None)
+    assert (scene.sprite_path, scene.vtt_path) == ("", "")
+
+
+def test_scenes_come_by_tag_behind_an_id(stash: StandIn, client: StashClient) -> None:
+    tag = stash.add_tag("TagMe")
+    stash.add_scenes(3)
+    tagged = [str(number) for number in stash.add_scenes(250, tags=[tag])]
+    found = [scene.id for scene in operations.scenes_with_tag(client, str(tag))]
+    assert found == tagged
+    assert operations.count_with_tag(client, str(tag)) == 250
+    behind = operations.scenes_with_tag(client, str(tag), after=tagged[99])
+    assert [scene.id for scene in behind] == tagged[100:]
+
+
+def test_a_library_is_listed_a_page_at_a_time(stash: StandIn, client: StashClient) -> None:
+    tag = stash.add_tag("TagMe")
+    stash.add_scenes(50_000, tags=[tag])
+    stash.calls.clear()
+    first = list(islice(operations.scenes_with_tag(client, str(tag)), 100))
+    assert len(first) == 100
+    assert stash.calls["findScenes"] == 1
+
+
+def test_scenes_that_lose_the_tag_on_the_way_do_not_hide_others(
+    stash: StandIn, client: StashClient
+) -> None:
+    tag = stash.add_tag("TagMe")
+    numbers = stash.add_scenes(230, tags=[tag])
+    seen = []
+    for scene in operations.scenes_with_tag(client, str(tag)):
+        stash.untag_scene(int(scene.id), tag)
+        seen.append(int(scene.id))
+    assert seen == list(numbers)
+
+
+def test_scenes_without_a_tag(stash: StandIn, client: StashClient) -> None:
+    done, other = stash.add_tag("Tagged"), stash.add_tag("Other")
+    stash.add_scenes(2, tags=[done])
+    open_ones = [*stash.add_scenes(120), *stash.add_scenes(1, tags=[other])]
+    found = operations.scenes_without_tag(client, str(done))
+    assert [int(scene.id) for scene in found] == open_ones
+    assert operations.count_without_tag(client, str(done)) == 121
+
+
+def test_scenes_by_id_survive_missing_and_doubled_ids(stash: StandIn, client: StashClient) -> None:
+    one, two = (str(number) for number in stash.add_scenes(2))
+    found = operations.scenes_by_ids(client, [two, "999", one, two])
+    assert [scene.id for scene in found] == [two, one]
+
+
+def test_no_ids_ask_nothing(stash: StandIn, client: StashClient) -> None:
+    stash.add_scenes(3)
+    stash.calls.clear()
+    assert operations.scenes_by_ids(client, []) == []
+    assert operations.scene_states(client, []) == {}
+    assert not stash.calls
+
+
+def test_an_error_that_is_not_about_an_id_is_raised(stash: StandIn, client: StashClient) -> None:
+    stash.fault("findScenes", Fault(error="no such table: scenes"))
+    with pytest.raises(StashRefused, match="no such table"):
+        operations.scenes_by_ids(client, ["1"])
+
+
+def test_a_locked_database_is_waited_for(stash: StandIn, client: StashClient) -> None:
+    tag, scene = str(stash.add_tag("Beach")), str(stash.add_scene("a"))
+    stash.fault("bulkSceneUpdate", Fault(error=LOCKED, times=2))
+    assert operations.change_tags(client, [scene], tag, "ADD") == {scene: frozenset({tag})}
+    assert stash.calls["bulkSceneUpdate"] == 3
+
+
+def test_a_marker_is_read_back(stash: StandIn, client: StashClient) -> None:
+    tag, scene = str(stash.add_tag("Beach")), str(stash.add_scene("a"))
+    made = operations.create_marker(client, scene, tag, 1.5, 4.25, "")
+    assert (made.start_s, made.end_s, made.primary_tag_id) == (1.5, 4.25, tag)
+    open_end = operations.create_marker(client, scene, tag, 7, None, "x")
+    state = operations.scene_states(client, [scene])[scene]
+    assert set(state.markers) == {made, open_end}
+    assert open_end.end_s is None
+
+
+def test_only_the_studio_is_changed(stash: StandIn, client: StashClient) -> None:
+    tag = stash.add_tag("Beach")
+    scene = str(stash.add_scene("Kept", tags=[tag], organized=True))
+    studio = str(stash.add_studio("Northlight"))
+    assert operations.set_studio(client, scene, studio) == studio
+    [now] = operations.scenes_by_ids(client, [scene])
+    assert (now.title, now.tag_ids, now.studio_id) == ("Kept", frozenset({str(tag)}), studio)
+
+
+# --- Tags and studios ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("Beach", "Beach", id="name"),
+        pytest.param("  beach ", "Beach", id="another case and blanks"),
+        pytest.param("Seaside", "Beach", id="alias"),
+        pytest.param("SEASIDE", "Beach", id="alias in another case"),
+        pytest.param("Be_ch", None, id="a wildcard is a character"),
+        pytest.param("%", None, id="so is a percent sign"),
+        pytest.param("100%", "100%", id="which may be in a name"),
+        pytest.param('"', None, id="a quotation mark"),
+        pytest.param("Beac", None, id="part of a name"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("Shore", "Shore", id="a name goes before another's alias"),
+        pytest.param("\u00dcn\u00ef", "\u00dcn\u00ef", id="beyond ASCII"),
+    ],
+)
+def test_a_tag_by_name_or_alias(
+    stash: StandIn, client: StashClient, asked: str, found: str | None
+) -> None:
+    stash.add_tag("Beach", aliases=["Seaside"])
+    for name in ("100%", "Shore", "\u00dcn\u00ef", "Beaches"):
+        stash.add_tag(name)
+    tag = operations.find_tag(client, asked)
+    assert (tag and tag.name) == found
+
+
+def test_a_tag_of_ours_is_left_alone_by_auto_tag(stash: StandIn, client: StashClient) -> None:
+    parent = operations.create_tag(client, "Stash Sense", None)
+    tag = operations.create_tag(client, "Beach", parent.id)
+    assert tag.ignore_auto_tag
+    assert tag.parent_ids == (parent.id,)
+    assert parent.parent_ids == ()
+    assert operations.tag_by_id(client, tag.id) == tag
+    assert operations.tag_by_id(client, "999") is None
+    assert operations.newest_tag_id(client) == int(tag.id)
+
+
+def test_all_studios_with_their_aliases(stash: StandIn, client: StashClient) -> None:
+    stash.add_studio("Northlight", aliases=["NL"])
+    for number in range(501):
+        stash.add_studio(f"Studio {number}")
+    found = list(operations.studios(client))
+    assert len({studio.id for studio in found}) == len(found) == 502
+    assert (found[0].name, found[0].aliases) == ("Northlight", ("NL",))
+    assert operations.studio_by_id(client, found[0].id) == found[0]
+    assert operations.studio_by_id(client, "999") is None
+
+
+# --- Stash itself -------------------------------------------------------------------------------
+
+
+def test_settings_of_a_plugin(stash: StandIn, client: StashClient) -> None:
+    assert operations.plugin_settings(client, "stash-sense") == {}
+    stash.configure_plugin("stash-sense", markers=True, frames=30)
+    stash.configure_plugin("other", a=1)
+    found = operations.plugin_settings(client, "stash-sense")
+    assert found == {"markers": True, "frames": 30}
+
+
+def test_which_stash_this_is(stash: StandIn, client: StashClient) -> None:
+    found = operations.system(client)
+    assert found.status == "OK"
+    assert found.version
+    assert found.database_path.startswith(str(stash.settings.folder))
+
+
+def test_the_folders_of_the_library(tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    with (
+        StandIn(tmp_path / "stash", media=media) as stash,
+        StashClient(Connection.from_url(stash.url)) as client,
+    ):
+        assert operations.library_folders(client) == (str(media),)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "field", "there"),
+    [
+        ("SceneUpdateInput", "studio_id", True),
+        ("Scene", "title", True),
+        ("Scene", "no_such_field", False),
+        ("NoSuchType", "title", False),
+    ],
+)
+def test_what_this_stash_can_is_asked(
+    client: StashClient, type_name: str, field: str, there: bool
+) -> None:
+    assert operations.has_field(client, type_name, field) is there
+
+
+def test_jobs(stash: StandIn, client: StashClient) -> None:
+    assert operations.find_job(client, "77") is None
+    number = operations.run_task(client, "no-such-plugin", "Tag scenes", {"ids": ["1"]})
+    stash.state.jobs.wait_until_idle(10)
+    job = operations.find_job(client, number)
+    assert job is not None
+    assert job.status == "FAILED"
+    assert "no plugin with ID no-such-plugin" in (job.error or "")
+    assert operations.job_queue(client) == []
+    operations.stop_job(client, number)
+
+
+# --- Logins -------------------------------------------------------------------------------------
+
+
+def test_a_plugin_gets_in_by_its_cookie_and_stays_in_by_the_key(tmp_path: Path) -> None:
+    secured = StandIn(tmp_path / "stash", credentials=("me", "secret"), api_key="the-key")
+    with secured as stash:
+        connection = Connection.from_plugin(stash.connection)
+        with StashClient(connection) as client:
+            assert operations.stay_signed_in(client)
+        spoiled = Connection.from_url(stash.url, cookie="dead")
+        with StashClient(spoiled) as client:
+            with pytest.raises(StashUnauthorised):
+                operations.system(client)
+            client.remember_key("the-key")
+            assert operations.system(client).status == "OK"
+
+
+def test_without_a_key_there_is_none_to_stay_in_by(client: StashClient) -> None:
+    assert not operations.stay_signed_in(client)
