@@ -106,6 +106,7 @@ def test_words_are_read_beside_the_users_catalogue_then_beside_ours(tmp_path: Pa
         pytest.param("networks: {}\n", "only `models:`"),
         pytest.param("models:\n  mine: 3\n", "a row has keys and values"),
         pytest.param("models: {", "Cannot read"),
+        pytest.param(row("{path: a.onnx}") + "  mine: {}\n", "mine stands there twice"),
     ],
 )
 def test_a_wrong_row_is_named_with_its_file(tmp_path: Path, text: str, told: str) -> None:

@@ -17,7 +17,7 @@ from stash_sense_plugin.detectors.clip import (
     preprocess,
     tokenize,
 )
-from stash_sense_plugin.errors import ModelBroken, ModelMissing
+from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing
 from stash_sense_plugin.inference.catalogue import (
     Catalogue,
     LocalFile,
@@ -162,6 +162,45 @@ def test_words_that_are_remembered_need_no_network(
         np.testing.assert_array_equal(first[name], again[name])
     with pytest.raises(ModelMissing, match=r"textual\.onnx"):
         ZeroShot(shelf, colours, remember).scores(vectors, [label("grey")])
+
+
+def test_a_stop_between_texts_keeps_what_is_done(shelf: Shelf, colours: ModelCard) -> None:
+    remember = Remembered()
+    labels = [ZeroShotLabel(f"{i}", (f"red {i}",), ("blue",), None, ("{}",)) for i in range(40)]
+    calls: list[int] = []
+
+    def stop_at_the_second() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise Cancelled("Stopped")
+
+    with pytest.raises(Cancelled):
+        ZeroShot(shelf, colours, remember).scores(
+            np.eye(3, dtype=np.float32), labels, stop_at_the_second
+        )
+    assert 0 < len(remember) < 41
+
+
+def test_pictures_and_words_of_different_networks_are_refused(
+    shelf: Shelf, colours: ModelCard
+) -> None:
+    with pytest.raises(ModelBroken, match="vectors of 3 and 5 numbers"):
+        ZeroShot(shelf, colours, Remembered()).scores(
+            np.eye(5, dtype=np.float32), [label("red", "blue")]
+        )
+
+
+def test_weights_that_none_has_run_try_themselves_first(
+    shelf: Shelf, colours: ModelCard, tmp_path: Path
+) -> None:
+    untried = colours.model_copy(update={"untried": True})
+    assert len(vectors_of(ClipDetector(shelf, untried), plain("red"))) == 1
+    blind = untried.model_copy(update={"mean": (900.0, 900.0, 900.0), "std": (1e6, 1e6, 1e6)})
+    with pytest.raises(ModelBroken, match="cannot tell red and blue apart"):
+        list(ClipDetector(shelf, blind).detect(frames(plain("red"))))
+    sum_of_words(tmp_path / "weights" / "textual.onnx", np.ones((len(WORDS), 3), np.float32))
+    with pytest.raises(ModelBroken, match="cannot tell the words cat and house apart"):
+        ZeroShot(shelf, untried, Remembered()).text_vectors(["red"])
 
 
 def test_no_frames_and_no_labels_are_no_fault(shelf: Shelf, colours: ModelCard) -> None:

@@ -358,6 +358,17 @@ def test_what_is_missing_names_the_command(tmp_path: Path) -> None:
     assert models.label(net) == f"net@{SHA256[:8]}"
 
 
+def test_a_folder_that_cannot_be_written_is_a_plain_sentence(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file stands where the folder should be")
+    net = pinned(site)
+    with pytest.raises(ModelMissing, match="cannot be written"):
+        models_of(tmp_path, net).pull(net, Told())
+    mine = tmp_path / "mine.onnx"
+    mine.write_bytes(CONTENT)
+    local = card(LocalFile(path=str(mine)), overlaid=True)
+    assert models_of(tmp_path, local).label(local)
+
+
 # --- The hub ------------------------------------------------------------------------------------
 
 

@@ -150,6 +150,26 @@ def test_frames_of_many_scenes_and_shapes_keep_their_order(tmp_path: Path) -> No
     assert seen == [(f"s{i % 2}", i) for i in range(11)]
 
 
+def test_weights_that_none_has_run_try_themselves_first(tmp_path: Path) -> None:
+    quiet = answering(
+        tmp_path / "q.onnx", (1, 3, 640, 640), raw([(1,) * 4 + (0,) * 3]), names=NAMES
+    )
+    assert not list(detector_of(tmp_path, quiet, untried=True).detect([frame(WIDE)]))
+    loud = raw([(320, 320, 600, 100, 0.9, 0, 0)])
+    path = answering(tmp_path / "n.onnx", (1, 3, 640, 640), loud, names=NAMES)
+    with pytest.raises(ModelBroken, match="on a plain grey picture"):
+        list(detector_of(tmp_path, path, untried=True).detect([frame(WIDE)]))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["yolov8n", "yolox-nano", "nudenet-320n"])
+def test_real_networks_see_nothing_on_grey(real: Path, tmp_path: Path, name: str) -> None:
+    catalogue = load_catalogue(OURS, write_overlay(tmp_path / "data", real))
+    card = catalogue.card(name).model_copy(update={"untried": True})
+    shelf = Shelf(Models(tmp_path / "models", catalogue), 1 << 30)
+    list(ObjectDetector(shelf, card).detect([frame(WIDE)]))
+
+
 def test_nothing_to_look_at_opens_nothing(tmp_path: Path) -> None:
     assert not list(detector_of(tmp_path, tmp_path / "gone.onnx").detect([]))
 

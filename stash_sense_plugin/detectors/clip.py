@@ -4,7 +4,7 @@ import gzip
 import html
 import itertools
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,8 @@ TEMPLATES = ("a photo of {}", "a video frame of {}", "{}")
 """What a prompt is put into; the mean of these tells more than any one."""
 NEGATIVES = ("a photo", "something else", "an abstract pattern")
 """What a free label that names no negatives of its own has to beat."""
+SAME = 0.9999
+"""Two vectors with a cosine above are one: the network did not look."""
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _BPE_WORDS = 49152
 """Size of CLIP's vocabulary without its two ends and 256 single bytes, twice: its source."""
@@ -77,6 +79,7 @@ class ClipDetector:
         self.batch = batch
         self._device = ""
         self._precision = ""
+        self._tried = not card.untried
 
     @property
     def model(self) -> str:
@@ -102,15 +105,19 @@ class ClipDetector:
             part = frames[start : start + self.batch]
             network = self._shelf.network(self._card, "visual")
             self._device, self._precision = network.device, network.precision
+            if not self._tried:
+                _try_pictures(network, self._card)
+                self._tried = True
             pictures = preprocess([frame.pixels for frame in part], self._card)
             vectors = _embed(network, pictures, self._card)
+            model = self.model
             for frame, vector in zip(part, vectors, strict=True):
                 yield Observation(
                     scene_key=frame.scene_key,
                     frame_index=frame.index,
                     time_s=frame.time_s,
                     detector=self.name,
-                    model=self.model,
+                    model=model,
                     label="frame",
                     score=1.0,
                     vector=vector,
@@ -125,6 +132,7 @@ class ZeroShot:
         self._card = card
         self._remember = remember
         self._lock = threading.Lock()
+        self._tried = not card.untried
 
     @property
     def model(self) -> str:
@@ -132,16 +140,22 @@ class ZeroShot:
         return self._shelf.label(self._card)
 
     def scores(
-        self, vectors: Vectors, labels: Sequence[ZeroShotLabel]
+        self,
+        vectors: Vectors,
+        labels: Sequence[ZeroShotLabel],
+        between: Callable[[], None] = lambda: None,
     ) -> dict[str, NDArray[np.float32]]:
         """Return a score 0..1 per frame for each label's name.
 
         `vectors` is float32 [frames, dimensions], rows of length 1, of the same model. Labels of
         a group share one softmax with all their negatives; a free label is the sigmoid of its
         lead over the best of its negatives. Both multiply cosines by the card's logit_scale
-        (Radford et al. 2021). Texts that are not remembered run the text network.
+        (Radford et al. 2021). Texts that are not remembered run the text network; `between` is
+        called before each of its batches and may raise to stop, and what is done is kept.
+        Raises ModelMissing or ModelBroken.
         """
-        texts = self.text_vectors(_texts(labels))
+        texts = self.text_vectors(_texts(labels), between)
+        self._check_sides(vectors, texts)
         scale = np.float32(self._card.logit_scale)
         scores: dict[str, NDArray[np.float32]] = {}
         for group, members in _grouped(labels):
@@ -149,23 +163,41 @@ class ZeroShot:
             scores |= score(np.asarray(vectors, np.float32), members, texts, scale)
         return scores
 
-    def text_vectors(self, texts: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+    def text_vectors(
+        self, texts: Iterable[str], between: Callable[[], None] = lambda: None
+    ) -> dict[str, NDArray[np.float32]]:
         """Return a vector of length 1 for each text, remembered or newly made."""
         with self._lock:
             model = self.model
             wanted = list(dict.fromkeys(texts))
             found = {text: self._remember.get(model, text) for text in wanted}
             unknown = [text for text, vector in found.items() if vector is None]
-            for text, vector in self._encode(unknown):
+            for text, vector in self._encode(unknown, between):
                 self._remember.put(model, text, vector)
                 found[text] = vector
         return {text: vector for text, vector in found.items() if vector is not None}
 
-    def _encode(self, texts: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def _check_sides(self, vectors: Vectors, texts: Mapping[str, Floats]) -> None:
+        sides = {len(vector) for vector in texts.values()} | {vectors.shape[1]}
+        if texts and len(sides) > 1:
+            raise ModelBroken(
+                f"{self._card.name} gives vectors of {' and '.join(map(str, sorted(sides)))} "
+                "numbers for pictures and words: they do not belong together",
+                "check the files of its row in the catalogue",
+            )
+
+    def _encode(
+        self, texts: Sequence[str], between: Callable[[], None]
+    ) -> Iterator[tuple[str, NDArray[np.float32]]]:
         for start in range(0, len(texts), TEXT_BATCH):
+            between()
             part = texts[start : start + TEXT_BATCH]
             network = self._shelf.network(self._card, "textual")
             tokens = self._tokens(part, network)
+            if not self._tried:
+                told = _embed(network, self._tokens(["a cat", "a house"], network), self._card)
+                _check_unlike(told, "the words cat and house", self._card)
+                self._tried = True
             yield from zip(part, _embed(network, tokens, self._card), strict=True)
 
     def _tokens(self, texts: Sequence[str], network: Network) -> NDArray[np.int64]:
@@ -232,6 +264,22 @@ def _embed(network: Network, batch: NDArray[Any], card: ModelCard) -> Floats:
 def _unit(rows: Floats) -> Floats:
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
+
+
+def _try_pictures(network: Network, card: ModelCard) -> None:
+    """Look once at two plain pictures with weights that none of us has run."""
+    plain = [
+        np.full((SIDE_PX, SIDE_PX, 3), colour, np.uint8) for colour in ((200, 0, 0), (0, 0, 200))
+    ]
+    _check_unlike(_embed(network, preprocess(plain, card), card), "red and blue", card)
+
+
+def _check_unlike(vectors: Vectors, what: str, card: ModelCard) -> None:
+    if float(vectors[0] @ vectors[1]) > SAME:
+        raise ModelBroken(
+            f"{card.name} cannot tell {what} apart: its weights are not what its row says",
+            "choose another model, or check its row in the catalogue",
+        )
 
 
 # --- Words --------------------------------------------------------------------------------------

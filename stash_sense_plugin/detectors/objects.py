@@ -13,7 +13,7 @@ from stash_sense_plugin.errors import ModelBroken
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.session import Network
 from stash_sense_plugin.inference.shelf import Shelf
-from stash_sense_plugin.records import Box, Frame, Observation, Pixels, Wants
+from stash_sense_plugin.records import Box, Frame, FrameSource, Observation, Pixels, Wants
 
 Floats = NDArray[np.float32]
 
@@ -25,6 +25,8 @@ CANDIDATES = 1000
 """At most this many boxes go into suppression, the best first."""
 MOST = 300
 """At most this many things are told per picture."""
+MOST_ON_GREY = 5
+"""More things than this on plain grey mean that the answers are read wrongly."""
 GREY = 114
 """What both families of networks were taught to see beside a picture."""
 _STRIDES = (8, 16, 32)
@@ -71,6 +73,7 @@ class ObjectDetector:
         self.batch = batch
         self._device = ""
         self._precision = ""
+        self._tried = not card.untried
 
     @property
     def model(self) -> str:
@@ -97,11 +100,27 @@ class ObjectDetector:
             network = self._shelf.network(self._card, "network")
             self._device, self._precision = network.device, network.precision
             facts = network_facts(network, self._card)
+            self._try_once(network, facts)
             part = frames[start : start + self.batch]
             boxed = [(frame, *_boxed(frame.pixels, facts, self._card)) for frame in part]
             # A graph of free size takes pictures of one shape at a time.
             for _, alike in itertools.groupby(boxed, key=lambda one: one[1].shape):
                 yield from self._look(network, facts, list(alike))
+
+    def _try_once(self, network: Network, facts: Facts) -> None:
+        """Look once at plain grey with weights that none of us has run: nothing is there."""
+        if self._tried:
+            return
+        grey = np.full((facts.size, facts.size, 3), GREY, np.uint8)
+        frame = Frame("", 0, 0.0, grey, FrameSource.IMAGE)
+        seen = list(self._look(network, facts, [(frame, *_boxed(grey, facts, self._card))]))
+        if len(seen) > MOST_ON_GREY or any(one.score > 0.5 for one in seen):
+            raise ModelBroken(
+                f"{self._card.name} sees {len(seen)} things on a plain grey picture: its weights "
+                "are not what its row says",
+                "check layout, colour and size of its row in the catalogue",
+            )
+        self._tried = True
 
     def _look(
         self, network: Network, facts: Facts, boxed: Sequence[tuple[Frame, Pixels, Letterbox]]
@@ -110,12 +129,14 @@ class ObjectDetector:
         feeds = {network.inputs[0].name: network_input(pictures, self._card)}
         outputs = network.run(feeds)[0]
         _check_finite(outputs, self._card)
+        model = self.model
         for (frame, _, letterbox), output in zip(boxed, outputs, strict=True):
             found = decode(output, facts, letterbox, self._card, self._floor)
-            yield from self._told(frame, facts, letterbox, *suppress(*found))
+            yield from self._told(model, frame, facts, letterbox, *suppress(*found))
 
     def _told(
         self,
+        model: str,
         frame: Frame,
         facts: Facts,
         letterbox: Letterbox,
@@ -132,7 +153,7 @@ class ObjectDetector:
                 frame_index=frame.index,
                 time_s=frame.time_s,
                 detector=self.name,
-                model=self.model,
+                model=model,
                 label=f"{self._card.words}/{facts.classes[which]}",
                 score=float(score),
                 box=Box(float(x), float(y), float(right - x), float(bottom - y)),

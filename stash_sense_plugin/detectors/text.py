@@ -55,13 +55,14 @@ class TextDetector:
         Raises ModelMissing or ModelBroken.
         """
         for frame in frames:
+            model = self.model
             for line, score, box in self._read(frame.pixels):
                 yield Observation(
                     scene_key=frame.scene_key,
                     frame_index=frame.index,
                     time_s=frame.time_s,
                     detector=self.name,
-                    model=self.model,
+                    model=model,
                     label="text",
                     score=score,
                     box=box,

@@ -259,9 +259,24 @@ def load_catalogue(ours: Path, overlay: Path | None = None) -> Catalogue:
     return Catalogue(cards)
 
 
+class _Once(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that is written twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Read a mapping; raises ConstructorError for a second key of one name."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value} stands there twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path, *, overlaid: bool, words_from: tuple[Path, ...]) -> dict[str, ModelCard]:
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        document = yaml.load(path.read_text("utf-8"), _Once)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CatalogueError(f"Cannot read {path}: {error}", "mend the file") from error
     rows = (document or {}).get("models", {}) if isinstance(document or {}, dict) else None

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 from urllib.parse import urljoin, urlsplit
@@ -35,7 +36,7 @@ Remote = HubFile | UrlFile
 HUB = "https://huggingface.co"
 TRIES = 4
 """How often a connection may break without bringing a byte before a download gives up."""
-TIMEOUT_S = (10.0, 60.0)
+TIMEOUT_S = (10.0, 30.0)
 """To connect, and between two pieces."""
 PIECE_BYTES = 1 << 16
 """What is written at a time: a connection that breaks loses no more."""
@@ -161,13 +162,13 @@ class Models:
             except ModelBroken as error:
                 reporter.log("warning", f"{error.message}: it is fetched again")
                 place.unlink()
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _web(reporter) as web:
+        with _writing(place), _web(reporter) as web:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             wanted = self._wanted(card, role, file, web)
             reporter.log("info", f"{card.name}: fetching {place.name}{_megabytes(wanted.bytes)}")
             _fetch_twice(wanted, place, web, self._pause_s, lambda share: meter.at(role, share))
-        self._settle(card, role, place, whole=True)
+            self._settle(card, role, place, whole=True)
 
     def _wanted(self, card: ModelCard, role: str, file: Remote, web: "_Web") -> _Wanted:
         recorded = self._recorded(card, role)
@@ -237,14 +238,18 @@ class Models:
         return self.folder / "recorded.json"
 
     def _write_record(self, key: str, record: _Record) -> None:
-        self._records = {**_read_records(self._records_path), key: record}
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        known = _read_records(self._records_path)
+        self._records = {**(self._records or {}), **known, key: record}
         told = json.dumps({name: asdict(one) for name, one in self._records.items()}, indent=1)
         part = self._records_path.with_suffix(".part")
-        with _private(part, "wb") as file:
-            file.write(told.encode())
-            _flush(file)
-        part.replace(self._records_path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with _private(part, "wb") as file:
+                file.write(told.encode())
+                _flush(file)
+            part.replace(self._records_path)
+        except OSError as error:
+            log.warning("%s cannot be written: files are read again next time: %s", part, error)
 
 
 def _read_records(path: Path) -> dict[str, _Record]:
@@ -280,12 +285,17 @@ def _package_folder(card: ModelCard, package: str) -> Path:
 
 def _package_version(card: ModelCard, package: str) -> str:
     try:
-        return importlib.metadata.version(package)
+        return _installed(package)
     except importlib.metadata.PackageNotFoundError as error:
         raise ModelMissing(
             f"{card.name} lies in the Python package {package}, which is not installed",
             "run the task Set up",
         ) from error
+
+
+@cache
+def _installed(package: str) -> str:
+    return importlib.metadata.version(package)
 
 
 def _missing(card: ModelCard, place: Path, file: File) -> ModelMissing:
@@ -532,6 +542,18 @@ def _unlike(wanted: _Wanted, part: Path) -> str | None:
         if (came := _digest(part, header)) != wanted.git_sha1:
             return f"git object {came[:12]}… instead of {wanted.git_sha1[:12]}…"
     return None if size else "an empty file"
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a plain sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelMissing(
+            f"{place} cannot be written: {error.strerror or error}",
+            "make room on the disk, or mend who may write there",
+        ) from error
 
 
 @contextmanager
