@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from stash_sense_plugin.calibration import Platt, probability
 from stash_sense_plugin.records import (
+    Box,
     Decision,
     Evidence,
     Observation,
@@ -222,7 +223,7 @@ def _evidence(
     """The best frames, spread: the best of each range first, then the second best of each."""
     frames = sorted(
         (frame for one in held for frame in _shown(one, duration_s)),
-        key=lambda e: (-e.score, e.time_s, e.detector, e.model),
+        key=lambda e: (-e.score, e.time_s, e.detector, e.model, e.box is None, _corner(e.box)),
     )
     starts = [r.start_s for r in ranges]
     turns: defaultdict[int, int] = defaultdict(int)
@@ -268,6 +269,15 @@ def _best_seen(seen: Seen) -> dict[float, Observation]:
             continue
         after = min(bisect.bisect_left(times, one.time_s), len(times) - 1)
         time = min(times[max(0, after - 1)], times[after], key=lambda t: abs(t - one.time_s))
-        if time not in best or one.score > best[time].score:
+        if time not in best or _rank(one) > _rank(best[time]):
             best[time] = one
     return best
+
+
+def _rank(one: Observation) -> tuple[float, tuple[float, ...], str]:
+    """By score; the rest only makes the choice the same in whatever order they come."""
+    return one.score, _corner(one.box), one.text or ""
+
+
+def _corner(box: Box | None) -> tuple[float, ...]:
+    return () if box is None else (box.x, box.y, box.w, box.h)
