@@ -42,10 +42,14 @@ def write_clip(
     times_s: Sequence[float] | None = None,
     b_frames: int = 0,
     aspect: Fraction | None = None,
-    still: bool = False,
+    ticks: int | None = None,
 ) -> Path:
-    """Write a clip of `count` numbered frames, evenly timed unless `times_s` says when."""
-    with av.open(str(path), "w") as container:
+    """Write a clip of `count` numbered frames, evenly timed unless `times_s` says when.
+
+    `ticks` is how many an mp4 counts to the second.
+    """
+    options = {"video_track_timescale": str(ticks)} if ticks else {}
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height = size
         stream.pix_fmt = pix_fmt
@@ -58,7 +62,7 @@ def write_clip(
         if codec == "libx264":
             stream.options = {"preset": "ultrafast", "sc_threshold": "0", "bf": str(b_frames)}
         for number in range(count):
-            frame = av.VideoFrame.from_ndarray(numbered(0 if still else number, *size), "rgb24")
+            frame = av.VideoFrame.from_ndarray(numbered(number, *size), "rgb24")
             time_s = times_s[number] if times_s else number / fps
             base = stream.codec_context.time_base
             frame.pts, frame.time_base = round(time_s / base), base

@@ -52,9 +52,9 @@ def media_of(path: Path | str, files: dict[str, bytes] | None = None, **more: in
     return SceneMedia(scene_of(path), server.fetch, server.size_of, **more)
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    return write_clip(tmp_path / "a.mp4", gop=5, size=(800, 480))
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "a.mp4", gop=5, size=(800, 480))
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ END_TOLERANCE = 0.05
 """The part of its duration by which a video may end early before its times are spread anew."""
 
 _EPSILON_S = 1e-4
+_INDEXED = frozenset({"mov", "matroska", "avi", "flv"})
+"""Containers that list their keyframes; seeks in others (MPEG-TS, ASF) land anywhere before."""
 _STEPS_BACK_S = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0)
 """How far before a time to look for its keyframe, where the container cannot say where it is."""
 
@@ -302,6 +304,7 @@ class _Video:
         self._stream = _picture_stream(path, container)
         self._base = self._stream.time_base or Fraction(1, 90000)
         self._start_s = (container.start_time or 0) / 1e6
+        self._indexed = container.format.name.split(",")[0] in _INDEXED
         self._damage: Exception | None = None
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = DECODER_THREADS
@@ -453,8 +456,8 @@ class _Video:
         found = None
         for back_s in _STEPS_BACK_S:
             self.clock.check()
-            offset = self._offset(time_s - back_s)
-            packet = self._keyframe_between(offset, wanted)
+            offset = self._offset(time_s + _EPSILON_S - back_s)
+            packet = self._keyframe_between(offset, wanted, self._indexed and not back_s)
             if packet is not None:
                 found = packet, offset
                 if (self._stamp(packet) or 0) <= wanted:
@@ -463,11 +466,12 @@ class _Video:
                 break
         return found
 
-    def _keyframe_between(self, offset: int, wanted: int) -> "Packet[VideoStream] | None":
+    def _keyframe_between(
+        self, offset: int, wanted: int, first: bool
+    ) -> "Packet[VideoStream] | None":
         """Return the last keyframe up to `wanted`, else the first after it, sought from `offset`.
 
-        Where the seek leads to a keyframe right away and asked for no earlier time than wanted,
-        the container has an index, and this is it.
+        With `first`, the first keyframe that comes is it: where the container lists them.
         """
         import av
 
@@ -482,7 +486,7 @@ class _Video:
                     break
                 if packet.is_keyframe:
                     found = packet
-                    if stamp > wanted or wanted - offset <= 1:
+                    if first or stamp > wanted:
                         break
         except av.error.FFmpegError as error:
             self.note_damage(error)
