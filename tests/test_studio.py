@@ -171,11 +171,12 @@ def test_thousands_of_studios_and_walls_of_text() -> None:
     assert all(len(s.label) <= 200 for s in found)
 
 
-names = st.text(max_size=20)
+names = st.text(max_size=20) | st.sampled_from(["Northlight", "northlight studio", "NLS", "VIP"])
+boxes = st.sampled_from([None, CORNER, Box(0, 0, 0.1, 0.1)])
 
 
 @given(
-    st.lists(st.builds(read, st.sampled_from(TIMES), names), max_size=8),
+    st.lists(st.builds(read, st.sampled_from(TIMES), names, boxes), max_size=8),
     st.lists(st.builds(StudioName, st.uuids().map(str), names), max_size=5),
     st.randoms(use_true_random=False),
 )

@@ -352,10 +352,10 @@ def _case(
     looks: int,
 ) -> _Case | None:
     """Weigh all that names one studio; None where no frame does."""
-    best: dict[float, tuple[float, Observation]] = {}
+    best: dict[float, tuple[tuple[float, ...], Observation]] = {}
     for text, match in named:
         for one in said.get(text, ()):
-            rank = match.weight * one.score
+            rank = (match.weight * one.score, *_corner(one.box))
             if one.time_s not in best or rank > best[one.time_s][0]:
                 best[one.time_s] = (rank, one)
     if not best:
@@ -390,6 +390,11 @@ def _same_place(box: Box, other: Box) -> bool:
     across = abs(box.x + box.w / 2 - other.x - other.w / 2)
     down = abs(box.y + box.h / 2 - other.y - other.h / 2)
     return across < SAME_PLACE and down < SAME_PLACE
+
+
+def _corner(box: Box | None) -> tuple[float, ...]:
+    """Where a box is, so that equals are chosen alike in whatever order they come."""
+    return () if box is None else (box.x, box.y, box.w, box.h)
 
 
 def _stood(read: Iterable[ReadText], duration_s: float | None) -> dict[_Words, list[TimeRange]]:
