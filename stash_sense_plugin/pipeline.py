@@ -1,0 +1,443 @@
+"""The whole flow: scene -> frames -> observations -> time ranges -> suggestions.
+
+Looking is apart from deciding: what detectors saw is kept in the store under the file's
+fingerprint, so that a scene that did not change is decided anew without a frame or a network.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from stash_sense_plugin.detectors.clip import ZeroShot, ZeroShotLabel
+from stash_sense_plugin.errors import (
+    MediaError,
+    MediaMissing,
+    ModelError,
+    ModelMissing,
+    StashSenseError,
+)
+from stash_sense_plugin.identity.studio import StudioName, match_studios
+from stash_sense_plugin.library.store import Store, StoredAnalysis
+from stash_sense_plugin.media.sampling import SceneMedia
+from stash_sense_plugin.records import (
+    Detector,
+    Failure,
+    Fingerprint,
+    Frame,
+    FrameSource,
+    Observation,
+    Ran,
+    ReadText,
+    Reporter,
+    Sampling,
+    Scene,
+    SceneResult,
+    Skipped,
+    Suggestion,
+    Wants,
+)
+from stash_sense_plugin.suggestions import DecideOptions, Seen, decide, restrain
+from stash_sense_plugin.timeline import (
+    by_word,
+    read_texts,
+    rule_for,
+    sample_scores,
+    samples_of,
+    time_ranges,
+)
+from stash_sense_plugin.vocabulary import Label, Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the flow is made of, joined by tasks."""
+
+    store: Store
+    vocabulary: Vocabulary
+    detectors: Sequence[Detector] = ()
+    missing: Mapping[str, ModelMissing] = field(default_factory=dict)
+    """Detectors whose networks are not here, by model: only the store can answer for them."""
+    skipped: Sequence[Skipped] = ()
+    """Detectors that are switched off or cannot be built, and why."""
+    zero_shot: ZeroShot | None = None
+    studios: Sequence[StudioName] = ()
+    options: DecideOptions = field(default_factory=DecideOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one detector saw in one sampling of a scene."""
+
+    ran: Ran
+    sampling_key: str
+    source: FrameSource
+    duration_s: float | None
+    times_s: tuple[float, ...]
+    observations: tuple[Observation, ...]
+
+
+def look_at(
+    scene: Scene, fingerprint: Fingerprint, media: SceneMedia, parts: Parts, reporter: Reporter
+) -> SceneResult:
+    """Look at a scene and decide what to suggest.
+
+    A detector that cannot run is named in `skipped`, and the others go on.
+    Raises MediaError when no detector got a frame, ModelMissing when none has its network.
+    """
+    looks, skipped = observe(fingerprint, media, parts, reporter)
+    reporter.check()
+    return conclude(scene, looks, (*parts.skipped, *skipped), parts)
+
+
+def failed(scene: Scene, error: StashSenseError) -> SceneResult:
+    """Return the result of a scene that could not be looked at."""
+    return SceneResult(
+        source=scene.source,
+        duration_s=scene.duration_s,
+        frames={},
+        error=Failure(error.kind, error.message, error.remedy),
+    )
+
+
+# --- Looking ------------------------------------------------------------------------------------
+
+
+def observe(
+    fingerprint: Fingerprint, media: SceneMedia, parts: Parts, reporter: Reporter
+) -> tuple[list[Look], list[Skipped]]:
+    """Let every detector look once, or take from the store what it saw."""
+    turns, errors, skipped = _turns(parts.detectors)
+    viewing = _Viewing(fingerprint, media, parts, reporter)
+    for wants in Wants:
+        if together := [turn for turn in turns if turn.detector.wants is wants]:
+            viewing.view_best(wants, together)
+    for turn in turns:
+        if turn.look is None and turn.error is not None:
+            errors.append(turn.error)
+            skipped.append(_skipped(f"{turn.detector.name} ({turn.model})", turn.error))
+    looks = [turn.look for turn in turns if turn.look is not None]
+    if not looks:
+        raise _gravest(errors, parts.skipped)
+    return looks, skipped
+
+
+def _turns(
+    detectors: Sequence[Detector],
+) -> tuple[list["_Turn"], list[StashSenseError], list[Skipped]]:
+    """Begin each detector's turn; one that cannot even say its version has none."""
+    turns: list[_Turn] = []
+    errors: list[StashSenseError] = []
+    skipped: list[Skipped] = []
+    for detector in detectors:
+        try:
+            turns.append(_Turn(detector))
+        except ModelError as error:
+            errors.append(error)
+            skipped.append(_skipped(detector.name, error))
+    return turns, errors, skipped
+
+
+def _skipped(name: str, error: StashSenseError) -> Skipped:
+    return Skipped(name, error.message, error.remedy)
+
+
+def _gravest(errors: Sequence[StashSenseError], skipped: Sequence[Skipped]) -> StashSenseError:
+    """Choose what is said when nothing was seen: the scene's own fault, else the world's."""
+    if errors:
+        return min(errors, key=lambda each: (each.fault != "scene", isinstance(each, ModelError)))
+    reasons = "; ".join(f"{each.detector}: {each.reason}" for each in skipped)
+    return ModelMissing(
+        f"No detector can run ({reasons or 'there is none'})",
+        "; ".join(dict.fromkeys(each.remedy for each in skipped if each.remedy)),
+    )
+
+
+class _Turn:
+    """One detector's turn with one scene: what it saw, or why it did not look."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.model = detector.model
+        self.look: Look | None = None
+        self.error: StashSenseError | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what came of a source that broke before its end."""
+        self.seen: list[Observation] = []
+        self.seconds = 0.0
+        self.broken: ModelError | None = None
+        self.too_small_px = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether it takes no more frames."""
+        return self.broken is not None or self.too_small_px > 0
+
+    def see(self, frames: Sequence[Frame]) -> None:
+        """Look at a batch; a network that fails ends this detector's turn and no other's."""
+        if self.over:
+            return
+        side_px = max(max(frame.pixels.shape[:2]) for frame in frames)
+        if side_px < self.detector.min_side_px:
+            self.too_small_px = side_px
+            return
+        started_s = time.perf_counter()
+        try:
+            self.seen += self.detector.detect(frames)
+        except ModelError as error:
+            self.broken = error
+        self.seconds += time.perf_counter() - started_s
+
+
+class _Viewing:
+    """One scene, looked at by detectors that want the same frames together."""
+
+    def __init__(
+        self, fingerprint: Fingerprint, media: SceneMedia, parts: Parts, reporter: Reporter
+    ) -> None:
+        self._fingerprint = fingerprint
+        self._media = media
+        self._store = parts.store
+        self._missing = parts.missing
+        self._reporter = reporter
+
+    def view_best(self, wants: Wants, turns: Sequence[_Turn]) -> None:
+        """Look at the best source that can be read; where none can, at what the store knows."""
+        try:
+            sampling = self._media.sampling(wants)
+            while (error := self._viewed(sampling, turns)) is not None:
+                sampling = self._media.instead(wants, sampling, error)
+        except MediaError as error:
+            for turn in turns:
+                if turn.look is None:
+                    self._recall(turn, error)
+
+    def _viewed(self, sampling: Sampling, turns: Sequence[_Turn]) -> MediaError | None:
+        """Look at one source; the error where its frames could not be read."""
+        if sampling.note:
+            self._reporter.log("debug", f"{self._media.key}: {sampling.note}")
+        try:
+            self._view(sampling, turns)
+        except MediaError as error:
+            return error
+        return None
+
+    def _view(self, sampling: Sampling, turns: Sequence[_Turn]) -> None:
+        """Take from the store what is known of this sampling; run the rest. Raises MediaError."""
+        new = [turn for turn in turns if turn.look is None and not self._answered(turn, sampling)]
+        times = self._run(sampling, new) if new else []
+        for turn in new:
+            if turn.too_small_px:
+                self._recall(turn, _too_small(turn, sampling))
+            elif turn.broken is not None:
+                turn.error = turn.broken
+            else:
+                self._keep(turn, sampling, times)
+
+    def _answered(self, turn: _Turn, sampling: Sampling) -> bool:
+        """Say whether a turn needs no frame: the store has it, or there is no network for it."""
+        stored = self._store.analysis(
+            self._fingerprint,
+            sampling.key,
+            turn.detector.name,
+            turn.model,
+            scene_key=self._media.key,
+        )
+        absent = self._missing.get(turn.model)
+        if stored is not None:
+            turn.look = _recalled(stored)
+        elif absent is not None:
+            self._recall(turn, absent)
+        return stored is not None or absent is not None
+
+    def _recall(self, turn: _Turn, error: StashSenseError) -> None:
+        """Take what was seen in any frames of this file before; else keep the first reason."""
+        stored = self._store.latest_analysis(
+            self._fingerprint, turn.detector.name, turn.model, scene_key=self._media.key
+        )
+        if stored is not None:
+            turn.look = _recalled(stored)
+        else:
+            turn.error = turn.error or error
+
+    def _run(self, sampling: Sampling, turns: Sequence[_Turn]) -> list[float]:
+        """Hand the frames over in batches; return the times of those that came."""
+        times: list[float] = []
+        for turn in turns:
+            turn.begin()
+        frames = sampling.frames()
+        size = min(turn.detector.batch for turn in turns)
+        while batch := list(itertools.islice(frames, size)):
+            for turn in turns:
+                self._reporter.check()
+                turn.see(batch)
+            times += [frame.time_s for frame in batch]
+            if all(turn.over for turn in turns):
+                break
+        if not times:
+            raise MediaMissing(f"No frame of {self._media.key} could be read")
+        return times
+
+    def _keep(self, turn: _Turn, sampling: Sampling, times_s: Sequence[float]) -> None:
+        detector = turn.detector
+        ran = Ran(
+            detector.name,
+            turn.model,
+            detector.device,
+            detector.precision,
+            len(times_s),
+            turn.seconds,
+        )
+        self._store.save_analysis(
+            self._fingerprint,
+            sampling.key,
+            sampling.source,
+            sampling.duration_s,
+            times_s,
+            detector.name,
+            turn.model,
+            turn.seen,
+            ran,
+        )
+        turn.look = Look(
+            ran,
+            sampling.key,
+            sampling.source,
+            sampling.duration_s,
+            tuple(times_s),
+            tuple(turn.seen),
+        )
+
+
+def _too_small(turn: _Turn, sampling: Sampling) -> MediaMissing:
+    reason = (
+        f"{sampling.source.value} frames of {turn.too_small_px} px are too small for it"
+        f" ({turn.detector.min_side_px} px)"
+    )
+    return MediaMissing(
+        f"{sampling.note}; {reason}" if sampling.note else reason,
+        "let this machine read the video file",
+    )
+
+
+def _recalled(stored: StoredAnalysis) -> Look:
+    """Return a look from the store: it took no time now."""
+    return Look(
+        replace(stored.ran, seconds=0.0),
+        stored.sampling_key,
+        stored.source,
+        stored.duration_s,
+        stored.times_s,
+        stored.observations,
+    )
+
+
+# --- Deciding -----------------------------------------------------------------------------------
+
+
+def conclude(
+    scene: Scene, looks: Sequence[Look], skipped: Sequence[Skipped], parts: Parts
+) -> SceneResult:
+    """Decide from what was seen alone; no frame is read and no image network run."""
+    duration_s = _duration(scene, looks)
+    seen, more_skipped = _labels_seen(looks, duration_s, parts)
+    readers = [look for look in looks if look.ran.detector == "text"]
+    texts = tuple(_texts(readers, duration_s, parts.options))
+    tags = decide(seen, duration_s, parts.options)
+    studios = _studios(readers, texts, duration_s, parts)
+    return SceneResult(
+        source=scene.source,
+        duration_s=duration_s,
+        frames=_frame_counts(looks),
+        suggestions=restrain((*tags, *studios), parts.options),
+        texts=texts,
+        ran=tuple(look.ran for look in looks),
+        skipped=(*skipped, *more_skipped),
+    )
+
+
+def _texts(
+    looks: Sequence[Look], duration_s: float | None, options: DecideOptions
+) -> Iterator[ReadText]:
+    for look in looks:
+        yield from read_texts(look.observations, look.times_s, duration_s, options.max_gap_s)
+
+
+def _duration(scene: Scene, looks: Sequence[Look]) -> float | None:
+    """Return the scene's length as the frames' own source knows it, else as Stash says."""
+    measured = [look.duration_s for look in looks if look.duration_s]
+    return max(measured) if measured else scene.duration_s
+
+
+def _frame_counts(looks: Sequence[Look]) -> dict[FrameSource, int]:
+    """Count each sampling's frames once, however many detectors saw them."""
+    counts = {(look.source, look.sampling_key): len(look.times_s) for look in looks}
+    total = dict.fromkeys(FrameSource, 0)
+    for (source, _), count in counts.items():
+        total[source] += count
+    return total
+
+
+def _labels_seen(
+    looks: Sequence[Look], duration_s: float | None, parts: Parts
+) -> tuple[list[Seen], list[Skipped]]:
+    seen: list[Seen] = []
+    skipped: list[Skipped] = []
+    for look in looks:
+        if look.ran.detector != "clip":
+            seen += _words_seen(look, duration_s, parts)
+        elif parts.zero_shot is not None:
+            try:
+                seen += _prompts_seen(look, duration_s, parts, parts.zero_shot)
+            except ModelError as error:
+                name = f"{look.ran.detector} ({look.ran.model})"
+                skipped.append(Skipped(name, error.message, error.remedy))
+    return seen, skipped
+
+
+def _words_seen(look: Look, duration_s: float | None, parts: Parts) -> Iterator[Seen]:
+    """Yield the vocabulary's labels whose words this detector uses."""
+    words = by_word(look.observations)
+    for label in parts.vocabulary.labels.values():
+        found = [each for word in label.words for each in words.get(word, ())]
+        if not found:
+            continue
+        samples = sample_scores(look.times_s, found, label)
+        rule = rule_for(label, parts.options.max_gap_s)
+        ranges = time_ranges(label.name, samples, duration_s, rule)
+        yield Seen(label, look.ran.detector, look.ran.model, samples, ranges, tuple(found))
+
+
+def _prompts_seen(
+    look: Look, duration_s: float | None, parts: Parts, zero_shot: ZeroShot
+) -> Iterator[Seen]:
+    """Yield the labels that are scored by their prompts against the frames' embeddings."""
+    frames = [each for each in look.observations if each.vector is not None]
+    labels = parts.vocabulary.zero_shot
+    if not frames or not labels:
+        return
+    vectors = np.stack([each.vector for each in frames if each.vector is not None])
+    times_s = [each.time_s for each in frames]
+    scores: Mapping[str, np.ndarray] = zero_shot.scores(vectors, [_asked(each) for each in labels])
+    for label in labels:
+        samples = samples_of(times_s, scores[label.name].tolist())
+        rule = rule_for(label, parts.options.max_gap_s)
+        ranges = time_ranges(label.name, samples, duration_s, rule)
+        yield Seen(label, look.ran.detector, look.ran.model, samples, ranges)
+
+
+def _asked(label: Label) -> ZeroShotLabel:
+    return ZeroShotLabel(
+        label.name, label.prompts, label.negatives, label.exclusive, label.templates
+    )
+
+
+def _studios(
+    looks: Sequence[Look], read: Sequence[ReadText], duration_s: float | None, parts: Parts
+) -> Iterator[Suggestion]:
+    for look in looks:
+        yield from match_studios(look.observations, parts.studios, look.times_s, duration_s, read)
