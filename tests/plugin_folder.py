@@ -1,5 +1,6 @@
 """A plugin folder of its own for a test: the real door, start and worker, with small modes."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -50,6 +51,7 @@ class PluginFolder:
             "XDG_RUNTIME_DIR": str(self.runtime),
             "STASH_SENSE_PYTHON": sys.executable,
         }
+        self._started: list[subprocess.Popen[bytes]] = []
         self.config.mkdir()
         self.runtime.mkdir(mode=0o700)
         self.home.mkdir(mode=0o700)
@@ -93,9 +95,11 @@ class PluginFolder:
             cwd=self.folder,
             env=self.variables,
         )
+        self._started.append(door)
         assert door.stdin is not None
-        door.stdin.write(stdin)
-        door.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            door.stdin.write(stdin)
+            door.stdin.close()
         door.stdin = None
         return door
 
@@ -106,12 +110,12 @@ class PluginFolder:
         return json.loads(stdout), lines(stderr)
 
     def call(
-        self, mode: str, python: str = sys.executable, **args: object
+        self, mode: str, python: str = sys.executable, **args: Any
     ) -> tuple[Any, list[tuple[str, str]]]:
         """Go through a door and return its reply and log lines."""
         return self.end(self.open(self.document(mode, **args), python))
 
-    def output(self, mode: str, **args: object) -> Any:
+    def output(self, mode: str, **args: Any) -> Any:
         """Go through a door and return its output."""
         reply, _ = self.call(mode, **args)
         assert "output" in reply, reply
@@ -134,6 +138,7 @@ class PluginFolder:
             stderr=subprocess.DEVNULL,
             env=self.variables,
         )
+        self._started.append(process)
         wait_until(lambda: self.card() or process.poll() is not None, "the worker does not start")
         return process
 
@@ -178,6 +183,12 @@ class PluginFolder:
 
     def close(self) -> None:
         """End whatever still runs."""
+        for started in self._started:
+            started.kill()
+            started.wait()
+            for stream in (started.stdout, started.stderr):
+                if stream is not None:
+                    stream.close()
         for process in self.processes():
             process.kill()
         wait_until(
@@ -209,7 +220,7 @@ def small_stash() -> Iterator[int]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_args: object) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)

@@ -28,11 +28,6 @@ def plugin(bytecode: Path) -> Iterator[PluginFolder]:
         yield made
 
 
-def other_pythons() -> list[str]:
-    """The oldest Python that a door has to run on, and the one of these tests."""
-    return ["python3.8", sys.executable]
-
-
 @pytest.fixture(params=["oldest", "current"])
 def python(request: pytest.FixtureRequest) -> str:
     if request.param == "current":

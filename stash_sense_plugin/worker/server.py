@@ -20,7 +20,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from stash_sense_plugin.errors import StashSenseError
@@ -167,13 +166,13 @@ class Worker:
 
     async def _ping(self, request: Request) -> Response:
         refused = self._refuse(request)
-        return refused or JSONResponse({"stamp": self._stamp, "pid": os.getpid()})
+        return refused or _reply({"output": {"stamp": self._stamp, "pid": os.getpid()}})
 
     async def _hand_over(self, request: Request) -> Response:
         refused = self._refuse(request)
         if refused is None:
             self.leave("another version takes over")
-        return refused or Response(b"{}", media_type="application/json")
+        return refused or _reply({"output": {"leaving": True}})
 
     async def _call(self, request: Request) -> Response:
         refused = self._refuse(request)
