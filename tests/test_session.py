@@ -9,7 +9,7 @@ import pytest
 from stash_sense_plugin.errors import ModelBroken, ModelMissing
 from stash_sense_plugin.inference.catalogue import Catalogue, LocalFile, ModelCard
 from stash_sense_plugin.inference.download import Models
-from stash_sense_plugin.inference.session import open_network, usable_cpus
+from stash_sense_plugin.inference.session import cpu_quota, open_network, usable_cpus
 from stash_sense_plugin.inference.shelf import Shelf
 from tests.small_networks import doubling
 
@@ -91,6 +91,30 @@ def test_a_wish_for_a_gpu_that_is_not_there_is_told(
 
 def test_at_least_one_processor_may_be_used() -> None:
     assert usable_cpus() >= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        pytest.param({"cpu.max": "150000 100000"}, 1.5, id="a processor and a half"),
+        pytest.param({"cpu.max": "max 100000"}, None, id="no limit"),
+        pytest.param(
+            {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 2.0, id="old"
+        ),
+        pytest.param(
+            {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None, id="old, none"
+        ),
+        pytest.param({"cpu.max": "what"}, None, id="not understood"),
+        pytest.param({}, None, id="no groups"),
+    ],
+)
+def test_a_groups_quota_of_processors_is_read(
+    tmp_path: Path, files: dict[str, str], told: float | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cpu_quota(tmp_path) == told
 
 
 def test_a_network_is_opened_once_and_by_one_thread(tmp_path: Path) -> None:

@@ -183,11 +183,11 @@ def usable_cpus() -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
-    quota = _quota(Path("/sys/fs/cgroup"))
+    quota = cpu_quota(Path("/sys/fs/cgroup"))
     return max(1, min(count, math.ceil(quota) if quota else count))
 
 
-def _quota(group: Path) -> float | None:
+def cpu_quota(group: Path) -> float | None:
     """Return the processors that a control group grants, or None where it sets no limit."""
     try:
         if (group / "cpu.max").is_file():
