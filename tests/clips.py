@@ -61,6 +61,8 @@ def write_clip(
             stream.codec_context.sample_aspect_ratio = aspect
         if codec == "libx264":
             stream.options = {"preset": "ultrafast", "sc_threshold": "0", "bf": str(b_frames)}
+        if codec.startswith("libvpx"):
+            stream.options = {"deadline": "realtime", "cpu-used": "8"}
         for number in range(count):
             frame = av.VideoFrame.from_ndarray(numbered(number, *size), "rgb24")
             time_s = times_s[number] if times_s else number / fps
