@@ -53,7 +53,7 @@ class Gate:
         if connection.url.path in OPEN_PATHS:
             return Entry(Caller())
         key = connection.headers.get("apikey") or connection.query_params.get("apikey")
-        token = connection.cookies.get(COOKIE, "")
+        token = _first_cookie(connection.headers.get("cookie", ""))
         session = self._state.sessions.read(token) if token else None
         if key:
             known = bool(settings.api_key) and _same(key, settings.api_key)
@@ -86,6 +86,12 @@ class Gate:
             await send(message)
 
         return send_with_cookie
+
+
+def _first_cookie(line: str) -> str:
+    """The session's value; of two that are sent Go takes the first."""
+    pairs = (part.strip().partition("=") for part in line.split(";"))
+    return _first(value for name, _, value in pairs if name == COOKIE)
 
 
 def _same(given: str, wanted: str) -> bool:

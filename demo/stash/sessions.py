@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -29,13 +30,14 @@ class Caller:
 class Sessions:
     """Makes and reads cookies."""
 
-    def __init__(self, key: str, max_age_s: int) -> None:
+    def __init__(self, key: str, max_age_s: int, clock: Callable[[], float] = time.time) -> None:
         self._key = bytes.fromhex(key)
+        self._clock = clock
         self.max_age_s = max_age_s
 
     def token(self, caller: Caller) -> str:
         """A fresh cookie's value."""
-        values = [caller.user, time.time(), caller.visited]
+        values = [caller.user, self._clock(), caller.visited]
         text = base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
         return f"{text}.{self._signature(text)}"
 
@@ -45,13 +47,13 @@ class Sessions:
         if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
             return None
         user, made, visited = json.loads(base64.urlsafe_b64decode(text))
-        if time.time() - made > self.max_age_s:
+        if self._clock() - made > self.max_age_s:
             return None
         return Caller(user, tuple((plugin, hook) for plugin, hook in visited))
 
     def header(self, caller: Caller) -> str:
         """The Set-Cookie line that refreshes a session."""
-        ends = formatdate(time.time() + self.max_age_s, usegmt=True)
+        ends = formatdate(self._clock() + self.max_age_s, usegmt=True)
         return (
             f"{COOKIE}={self.token(caller)}; Path=/; Expires={ends}; "
             f"Max-Age={self.max_age_s}; SameSite=Lax"

@@ -10,8 +10,9 @@ with StandIn(folder, media=media, plugins=plugins) as stash:
 import secrets
 import socket
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
@@ -40,7 +41,8 @@ class StandIn(Library):
     """One server, from `with` to its end.
 
     `folder` keeps the database and all else, and may be used again; `media` is scanned on
-    demand; `plugins` is the folder of plugins (below `folder` if not given).
+    demand; `plugins` is the folder of plugins (below `folder` if not given); `clock` is what
+    sessions age by.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class StandIn(Library):
         log_level: str = "Info",
         host: str = "127.0.0.1",
         port: int = 0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         folder = Path(folder).absolute()
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +77,7 @@ class StandIn(Library):
             python_path=python_path,
             log_level=log_level,
         )
+        self._clock = clock
         self._server: uvicorn.Server | None = None
         self._state: State | None = None
 
@@ -97,7 +101,7 @@ class StandIn(Library):
         self._socket = _listening(self.settings.host, self.settings.port)
         self.settings.port = self._socket.getsockname()[1]
         self.settings.save()
-        self._state = _assembled(self.settings)
+        self._state = _assembled(self.settings, self._clock)
         self._workers = ThreadPoolExecutor(WORKERS, "stand-in")
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -225,9 +229,9 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _assembled(settings: Settings) -> State:
+def _assembled(settings: Settings, clock: Callable[[], float]) -> State:
     log = Log(settings.log_level)
-    sessions = Sessions(settings.session_key, settings.max_session_age_s)
+    sessions = Sessions(settings.session_key, settings.max_session_age_s, clock)
     return State(
         settings=settings,
         database=Database(settings.folder / "stash-go.sqlite"),
