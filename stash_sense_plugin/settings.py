@@ -29,7 +29,7 @@ class Settings:
     """0 leaves each label's own threshold in force."""
     max_gap_s: int = 30
     frames: int = 60
-    text_frames: int = 8
+    text_frames: int = 12
     clip_model: str = "clip-vit-b32"
     object_model: str = "yolox-s"
     never: str = ""

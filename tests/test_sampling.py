@@ -281,7 +281,7 @@ def test_a_real_scene_is_read(real: Path, wants: Wants) -> None:
     get: Callable[[str], bytes] = files.__getitem__
     scene = scene_of(real / "videos" / "labelled.mp4", 87.0)
     frames = list(SceneMedia(scene, get).sampling(wants).frames())
-    assert len(frames) == {Wants.LABELS: 81, Wants.DETAIL: 60, Wants.MOMENTS: 8}[wants]
+    assert len(frames) == {Wants.LABELS: 81, Wants.DETAIL: 60, Wants.MOMENTS: 12}[wants]
     times_s = [frame.time_s for frame in frames]
     assert times_s == sorted(times_s)
     assert times_s[-1] < 87

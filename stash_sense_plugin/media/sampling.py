@@ -47,7 +47,7 @@ class SceneMedia:
         fetch: Callable[[str], bytes] | None = None,
         size_of: Callable[[str], int] | None = None,
         frames: int = 60,
-        text_frames: int = 8,
+        text_frames: int = 12,
     ) -> None:
         self.scene = scene
         self._fetch, self._size_of = fetch, size_of

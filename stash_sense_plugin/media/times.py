@@ -57,8 +57,8 @@ class Changes:
 def moments(frames: Iterable[Frame], count: int, duration_s: float | None) -> tuple[float, ...]:
     """Return up to `count` times in seconds: the first, the last, and where the picture changes.
 
-    Where the picture changes less often than asked, the frames farthest from all chosen ones are
-    added, so that a still scene is covered evenly.
+    Half of them go to the greatest changes and half to the frames farthest from all chosen ones,
+    so that neither one lively minute nor a still scene leaves the rest unread.
     """
     return Changes.of(frames).moments(count, duration_s)
 
@@ -69,7 +69,7 @@ def _chosen(times: list[float], changes: list[float], count: int) -> set[int]:
     chosen = {0, len(times) - 1} if count > 1 else {len(times) // 2}
     inner = sorted(range(1, len(times) - 1), key=lambda i: (-changes[i], i))
     changing = [i for i in inner if changes[i] >= CHANGE_FLOOR]
-    chosen.update(changing[: max(0, count - len(chosen))])
+    chosen.update(changing[: max(0, count - len(chosen) + 1) // 2])
     for index in _spread(times, chosen):
         if len(chosen) >= count:
             break
