@@ -6,7 +6,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -304,7 +303,7 @@ def test_it_holds_no_stream_of_its_door(plugin: PluginFolder) -> None:
     streams = [Path(f"/proc/{plugin.pid()}/fd/{number}") for number in (0, 1, 2)]
     if not streams[0].exists():
         pytest.skip("no /proc here to look at a process's streams")
-    assert {os.readlink(stream) for stream in streams} == {os.devnull}
+    assert {str(stream.readlink()) for stream in streams} == {os.devnull}
 
 
 def test_it_runs_without_the_users_python_settings(plugin: PluginFolder) -> None:
