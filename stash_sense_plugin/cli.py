@@ -1,0 +1,302 @@
+"""The command line: the same work for a person or cron, through the worker."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from stash_sense_plugin.errors import StashSenseError
+from stash_sense_plugin.start import address, worker
+from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.paths import Home
+from stash_sense_plugin.start.version import VERSION
+from stash_sense_plugin.stash.client import Connection, StashClient
+from stash_sense_plugin.stash.operations import system
+
+PACKAGE = Path(__file__).resolve().parent
+
+DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; 0 when all went well, 1 when something failed, 2 for wrong usage."""
+    try:
+        asked = _parser().parse_args(argv)
+    except SystemExit as ended:
+        return WRONG_USAGE if ended.code else DONE
+    command: Callable[[argparse.Namespace, _Desk], int] = asked.command
+    try:
+        return command(asked, _Desk(asked))
+    except (StartError, StashSenseError) as error:
+        Console(stderr=True).print(Text(str(error), style="red"))
+        return SOME_FAILED
+    except KeyboardInterrupt:
+        return SOME_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stash_sense_plugin", description="Say what is in videos and pictures."
+    )
+    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument(
+        "--stash",
+        metavar="URL",
+        default=os.environ.get("STASH_URL"),
+        help="the Stash to work with (or STASH_URL; its key in STASH_API_KEY)",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "tag", tag, "say what is in files", files=True)
+    _add(commands, "tag-scenes", tag_scenes, "tag the scenes of a Stash that carry TagMe")
+    _add(commands, "errors", show_errors, "list the scenes that could not be looked at")
+    _add(commands, "models", show_models, "list the models, or `models pull NAME`", pull=True)
+    _add(commands, "doctor", doctor, "say what runs here and what is missing")
+    return parser
+
+
+def _add(
+    commands: Any,
+    name: str,
+    command: Callable[[argparse.Namespace, "_Desk"], int],
+    about: str,
+    *,
+    files: bool = False,
+    pull: bool = False,
+) -> None:
+    sub = commands.add_parser(name, help=about, description=about.capitalize() + ".")
+    sub.set_defaults(command=command)
+    sub.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    if files:
+        sub.add_argument("files", nargs="+", metavar="FILE", type=Path)
+    if pull:
+        sub.add_argument("action", nargs="?", choices=("list", "pull"), default="list")
+        sub.add_argument("names", nargs="*", metavar="NAME")
+    if name == "tag-scenes":
+        choice = sub.add_mutually_exclusive_group()
+        choice.add_argument("--ids", nargs="+", metavar="ID", help="these scenes, tagged or not")
+        choice.add_argument("--all", action="store_true", help="every scene not yet Tagged")
+        sub.add_argument(
+            "--removed-on-purpose",
+            action="store_true",
+            help="what is gone of our tags was taken away by you: remember it as refused",
+        )
+
+
+# --- Commands -----------------------------------------------------------------------------------
+
+
+def tag(asked: argparse.Namespace, desk: "_Desk") -> int:
+    """Look at each file; its result is printed as soon as it is there."""
+    failed = False
+    for file in asked.files:
+        result = desk.ask("tag_file", {"path": str(file.absolute())})
+        failed = failed or result["error"] is not None
+        if asked.json:
+            desk.print_json(result)
+        else:
+            show_result(desk.console, result)
+    return SOME_FAILED if failed else DONE
+
+
+def tag_scenes(asked: argparse.Namespace, desk: "_Desk") -> int:
+    """Run the task Tag scenes."""
+    args: dict[str, object] = {"all": asked.all, "removed_on_purpose": asked.removed_on_purpose}
+    if asked.ids:
+        args["ids"] = asked.ids
+    report = desk.ask("tag_scenes", args)
+    if asked.json:
+        desk.print_json(report)
+    return SOME_FAILED if report["failed"] else DONE
+
+
+def show_errors(asked: argparse.Namespace, desk: "_Desk") -> int:
+    """List the scenes whose last look failed, a page at a time until there are no more."""
+    table = Table("Scene", "File", "What happened", "What to do", title="Scenes that failed")
+    after = None
+    while True:
+        page = desk.ask("errors", {} if after is None else {"after": after})
+        for row in page["errors"]:
+            if asked.json:
+                desk.print_json(row)
+            table.add_row(*_texts(row["scene_id"], row["source"], row["message"], row["remedy"]))
+        after = page["next"]
+        if after is None:
+            break
+    if not asked.json:
+        desk.console.print(table if table.row_count else "No scene failed.")
+    return DONE
+
+
+def show_models(asked: argparse.Namespace, desk: "_Desk") -> int:
+    """List the catalogue, or fetch rows of it."""
+    pull = asked.action == "pull"
+    report = desk.ask("pull_models" if pull else "models", {"names": asked.names})
+    if asked.json:
+        desk.print_json(report)
+        return DONE
+    table = Table("Model", "For", "MB", "Here", "Licence", "About")
+    for row in report["models"]:
+        licence = row["licence"] + ("" if row["commercial"] else " (not for commercial use)")
+        about = row["about"] + (" (never run by us)" if row["untried"] else "")
+        size = "" if row["megabytes"] is None else str(row["megabytes"])
+        here = "yes" if row["here"] else ""
+        table.add_row(*_texts(row["name"], row["task"], size, here, licence, about))
+    desk.console.print(table)
+    return DONE
+
+
+def doctor(asked: argparse.Namespace, desk: "_Desk") -> int:
+    """Say what runs here."""
+    report = desk.ask("doctor", {})
+    if asked.json:
+        desk.print_json(report)
+    return DONE if report["well"] else SOME_FAILED
+
+
+# --- Showing ------------------------------------------------------------------------------------
+
+
+def show_result(console: Console, result: Mapping[str, Any]) -> None:
+    """Print one file's result as a table; all that was read in it is text, never markup."""
+    length = "" if result["duration_s"] is None else f", {clock(result['duration_s'])}"
+    console.print(Text(f"{result['source']}{length}", style="bold"))
+    if result["error"] is not None:
+        console.print(Text(f"  {result['error']['message']}", style="red"))
+        if result["error"]["remedy"]:
+            console.print(Text(f"  {result['error']['remedy']}"))
+        return
+    shown = [row for row in result["suggestions"] if row["decision"] != "HIDE"]
+    if shown:
+        console.print(_suggestions(shown))
+    else:
+        console.print("  Nothing to suggest.")
+    for text in result["texts"]:
+        when = f"{clock(text['start_s'])}-{clock(text['end_s'])}"
+        console.print(Text(f'  read {when}: "{text["text"]}"'))
+    for row in result["skipped"]:
+        console.print(Text(f"  without {row['detector']}: {row['reason']}; {row['remedy']}"))
+
+
+def _suggestions(rows: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table("", "Suggestion", "Sure", "When", "Seen by", box=None, padding=(0, 2))
+    for row in rows:
+        when = ", ".join(
+            f"{clock(part['start_s'])}-{clock(part['end_s'])}" for part in row["ranges"]
+        )
+        seen_by = ", ".join(dict.fromkeys(each["model"] for each in row["evidence"]))
+        sure = f"{row['confidence']:.0%}"
+        table.add_row(*_texts(row["decision"].lower(), _named(row), sure, when, seen_by))
+    return table
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    return row["name"] if row["kind"] == "tag" else f"{row['name']} ({row['kind']})"
+
+
+def _texts(*values: str) -> list[str]:
+    return [escape(printable(value)) for value in values]
+
+
+def printable(text: str) -> str:
+    """Return text without control characters, which a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def clock(seconds: float) -> str:
+    """Return a time as people write it: 1:05, 1:02:03."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+# --- The way to the worker ----------------------------------------------------------------------
+
+
+class _Desk:
+    """Asks the worker, starting it with this very Python, and shows what it says meanwhile."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self.console = Console()
+        self._errors = Console(stderr=True)
+        self._server = _server(asked.stash) if asked.stash else None
+        self._home = Home(
+            address.home_of(self._server) or str(user_data_path("stash-sense", False))
+        )
+
+    def ask(self, mode: str, args: Mapping[str, object]) -> Any:
+        """Return what one mode answers; raises StashSenseError with its error."""
+        document = {"server_connection": self._server, "args": {"mode": mode, **args}}
+        with self._errors.status("Looking", spinner="dots") as status:
+            answer = worker.ask(
+                self._home,
+                str(PACKAGE),
+                sys.executable,
+                json.dumps(document).encode(),
+                lambda data: self._relay(data, status.update),
+                self._say,
+            )
+        if answer.reply is None:
+            raise StashSenseError(
+                "The worker ended before it had an answer", f"see {self._home.worker_log}"
+            )
+        reply = json.loads(answer.reply)
+        if reply.get("error") is not None:
+            raise StashSenseError(reply["error"])
+        return reply["output"]
+
+    def print_json(self, value: object) -> None:
+        """Print one line of JSON, as it is."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+    def _relay(self, data: bytes, update: Callable[[str], None]) -> None:
+        for level, text in _said(data):
+            if level == "progress":
+                update(f"{float(text):.0%}")
+            else:
+                self._say(level, text)
+
+    def _say(self, level: str, text: str) -> None:
+        if level not in ("trace", "debug"):
+            style = {"warning": "yellow", "error": "red"}.get(level, "")
+            self._errors.print(Text(printable(text), style=style))
+
+
+_LEVELS = {"t": "trace", "d": "debug", "i": "info", "w": "warning", "e": "error", "p": "progress"}
+
+
+def _said(data: bytes) -> Iterator[tuple[str, str]]:
+    """Read lines that are made for Stash's log: a level and a text each."""
+    for line in data.decode("utf-8", "replace").splitlines():
+        if line[:1] == "\x01" and line[2:3] == "\x02" and line[1] in _LEVELS:
+            yield _LEVELS[line[1]], line[3:]
+
+
+def _server(url: str) -> dict[str, object]:
+    """Return what Stash itself would say of where it is, and of its folder if we can see it.
+
+    With that folder, the command line and the plugin share one worker and one ledger.
+    """
+    connection = Connection.from_url(url, os.environ.get("STASH_API_KEY", ""))
+    with StashClient(connection) as client:
+        folder = Path(system(client).config_path).parent
+    parts = urlsplit(connection.base_url)
+    seen = {"Dir": str(folder)} if folder.is_absolute() and folder.is_dir() else {}
+    return seen | {
+        "Scheme": parts.scheme,
+        "Host": parts.hostname,
+        "Port": parts.port or {"http": 80, "https": 443}[parts.scheme],
+        "Url": connection.base_url,
+        "ApiKey": connection.api_key,
+    }

@@ -1,0 +1,46 @@
+"""Everything that can be asked of Stash Sense, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
+from stash_sense_plugin.tasks.files import tag_file
+from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
+from stash_sense_plugin.tasks.upkeep import (
+    doctor,
+    list_errors,
+    list_models,
+    pull_models,
+    scene_result,
+    set_up,
+)
+
+__all__ = ["MODES", "Call", "Engine", "Mode", "open_engine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One thing that can be asked for."""
+
+    run: Callable[[Engine, Call, Reporter], Mapping[str, object]]
+    kind: Literal["task", "job", "operation"]
+    """A task holds its door until it ends, a job answers with its id at once, an operation runs
+    beside both."""
+
+
+MODES: Mapping[str, Mode] = MappingProxyType(
+    {
+        "tag_scenes": Mode(tag_scenes, "task"),
+        "set_up": Mode(set_up, "task"),
+        "doctor": Mode(doctor, "task"),
+        "tag_file": Mode(tag_file, "task"),
+        "pull_models": Mode(pull_models, "task"),
+        "tag_scene": Mode(tag_scene, "job"),
+        "errors": Mode(list_errors, "operation"),
+        "models": Mode(list_models, "operation"),
+        "result": Mode(scene_result, "operation"),
+    }
+)

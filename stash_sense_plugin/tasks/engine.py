@@ -1,0 +1,229 @@
+"""What stays warm between jobs: the store, the networks, the catalogue and the vocabulary."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot
+from stash_sense_plugin.detectors.objects import ObjectDetector
+from stash_sense_plugin.detectors.picture import PictureDetector
+from stash_sense_plugin.detectors.text import TextDetector
+from stash_sense_plugin.errors import ModelMissing, SettingsError
+from stash_sense_plugin.inference.catalogue import Catalogue, ModelCard, load_catalogue
+from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.inference.shelf import Shelf
+from stash_sense_plugin.library.jobs import JobTable
+from stash_sense_plugin.library.ledger import StoreLedger
+from stash_sense_plugin.library.store import Store, StorePrompts
+from stash_sense_plugin.records import Detector, Reporter, Skipped
+from stash_sense_plugin.settings import Settings, read_settings
+from stash_sense_plugin.stash.client import Connection, StashClient
+from stash_sense_plugin.stash.operations import plugin_settings, stay_signed_in
+from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
+
+ALWAYS_HERE = "nudenet-320n"
+"""The object detector that comes inside a package."""
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What somebody asked for."""
+
+    args: Mapping[str, object]
+    server: Mapping[str, object] | None = None
+    """Stash's `server_connection`; None from the command line without Stash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The detectors that the settings ask for, and which of them have no network here."""
+
+    detectors: tuple[Detector, ...]
+    missing: Mapping[str, ModelMissing]
+    """By the detector's model."""
+    skipped: tuple[Skipped, ...]
+    zero_shot: ZeroShot | None
+
+
+class Engine:
+    """The parts that jobs share; one per library, closed with its worker."""
+
+    def __init__(self, home: Path, package: Path) -> None:
+        self.home = home
+        self.root = package.parent
+        self.settings = Settings()
+        self.store = Store(home / "store.sqlite")
+        self.jobs = JobTable(self.store)
+        self.ledger = StoreLedger(self.store)
+        self.prompts = StorePrompts(self.store)
+        self._shelf: Shelf | None = None
+        self._written: tuple[object, ...] = ()
+
+    def close(self) -> None:
+        """Let go of the networks and the store."""
+        if self._shelf is not None:
+            self._shelf.close()
+        self.store.close()
+
+    @property
+    def idle_minutes(self) -> int:
+        """How long the worker stays without work."""
+        return self.settings.idle_minutes
+
+    def unload_idle(self, older_than_s: float) -> int:
+        """Close networks that were not used for that long; return how many."""
+        return 0 if self._shelf is None else self._shelf.unload_idle(older_than_s)
+
+    # --- Models and words
+
+    @property
+    def own_catalogue(self) -> Path:
+        """The user's catalogue, which overlays ours where it exists."""
+        return self.home / "catalogue.yaml"
+
+    @property
+    def own_vocabulary(self) -> Path:
+        """The user's vocabulary, which overlays ours where it exists."""
+        return self.home / "vocabulary.yaml"
+
+    def catalogue(self) -> Catalogue:
+        """Read the catalogue, ours and the user's."""
+        return load_catalogue(self.root / "models" / "catalogue.yaml", self.own_catalogue)
+
+    def vocabulary(self) -> Vocabulary:
+        """Read the vocabulary, ours and the user's."""
+        return load_vocabulary(self.root / "models" / "vocabulary.yaml", self.own_vocabulary)
+
+    def shelf(self) -> Shelf:
+        """Return the open networks; another catalogue or budget begins a new shelf."""
+        own = self.own_catalogue
+        written = (
+            own.stat().st_mtime_ns if own.is_file() else None,
+            self.settings.memory_budget_mb,
+        )
+        if self._shelf is None or written != self._written:
+            if self._shelf is not None:
+                self._shelf.close()
+            models = Models(self.home / "models", self.catalogue())
+            self._shelf = Shelf(models, self.settings.memory_budget_mb * MEGABYTE)
+            self._written = written
+        return self._shelf
+
+    def sight(self) -> Sight:
+        """Build the detectors that the settings ask for; no network is opened yet."""
+        return _Sighting(self.shelf(), self.settings, self.prompts).sight()
+
+    # --- Stash
+
+    @contextmanager
+    def stash(self, call: Call, reporter: Reporter) -> Iterator[StashClient]:
+        """Open the way to Stash and read the user's settings there."""
+        if call.server is None:
+            raise SettingsError(
+                "This needs a Stash", "name its address with --stash http://127.0.0.1:9999"
+            )
+        with StashClient(_connection(call.server)) as client:
+            stay_signed_in(client)
+            folder = Path(str(call.server.get("PluginDir") or self.root))
+            stored = plugin_settings(client, plugin_id(folder))
+            self.settings, complaints = read_settings(stored)
+            for complaint in complaints:
+                reporter.log("warning", complaint)
+            yield client
+
+
+def open_engine(home: Path, package: Path) -> Engine:
+    """Open what a worker keeps; raises StoreError when the store cannot be used."""
+    return Engine(home, package)
+
+
+def plugin_id(folder: Path) -> str:
+    """Return the plugin's id: the name of the one `.yml` file in its folder."""
+    found = sorted(path.stem for path in folder.glob("*.yml"))
+    return found[0] if found else "stash-sense"
+
+
+def _connection(server: Mapping[str, object]) -> Connection:
+    """Read where Stash is: its own words, or the address that a person gave."""
+    url = server.get("Url")
+    if isinstance(url, str):
+        return Connection.from_url(url, str(server.get("ApiKey") or ""))
+    return Connection.from_plugin(server)
+
+
+class _Sighting:
+    """Builds detectors from the settings."""
+
+    def __init__(self, shelf: Shelf, settings: Settings, prompts: StorePrompts) -> None:
+        self._shelf = shelf
+        self._models = shelf.models
+        self._settings = settings
+        self._prompts = prompts
+        self._detectors: list[Detector] = []
+        self._missing: dict[str, ModelMissing] = {}
+        self._skipped: list[Skipped] = []
+        self._zero_shot: ZeroShot | None = None
+
+    def sight(self) -> Sight:
+        settings = self._settings
+        if settings.skip_labels:
+            self._off("clip", "skip_labels")
+        else:
+            self._add_labels()
+        if settings.skip_facts:
+            self._off("picture", "skip_facts")
+        else:
+            self._detectors.append(PictureDetector())
+        if settings.skip_objects:
+            self._off("objects", "skip_objects")
+        else:
+            self._add_objects()
+        if settings.skip_text:
+            self._off("text", "skip_text")
+        else:
+            self._detectors.append(TextDetector())
+        return Sight(tuple(self._detectors), self._missing, tuple(self._skipped), self._zero_shot)
+
+    def _off(self, detector: str, setting: str) -> None:
+        self._skipped.append(Skipped(detector, "switched off", f"change the setting {setting}"))
+
+    def _add_labels(self) -> None:
+        card = self._card("clip", self._settings.clip_model)
+        if card is not None:
+            self._add(card, ClipDetector(self._shelf, card))
+            self._zero_shot = ZeroShot(self._shelf, card, self._prompts)
+
+    def _add_objects(self) -> None:
+        for name in dict.fromkeys((self._settings.object_model, ALWAYS_HERE)):
+            card = self._card("objects", name)
+            if card is not None:
+                self._add(card, ObjectDetector(self._shelf, card))
+
+    def _card(self, task: str, name: str) -> ModelCard | None:
+        """Find the row that a setting names; a row of the user's own whose file is gone has none.
+
+        Raises CatalogueError where there is no such row.
+        """
+        card = self._models.catalogue.card(name)
+        if card.task != task:
+            raise SettingsError(
+                f"The model {name} is for {card.task}, not for {task}",
+                "name another in the settings",
+            )
+        try:
+            self._models.version(card)
+        except ModelMissing as error:
+            self._skipped.append(Skipped(f"{task} ({name})", error.message, error.remedy))
+            return None
+        return card
+
+    def _add(self, card: ModelCard, detector: Detector) -> None:
+        self._detectors.append(detector)
+        if not self._models.has(card):
+            self._missing[detector.model] = ModelMissing(
+                f"The files of {card.name} are not here",
+                f"run the task Set up, or `models pull {card.name}`",
+            )

@@ -1,0 +1,235 @@
+"""Set up, models, doctor, and what a user asks of earlier runs."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from stash_sense_plugin.errors import ModelError, SettingsError, StashSenseError
+from stash_sense_plugin.inference.catalogue import ModelCard
+from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.start import machine
+from stash_sense_plugin.start.version import VERSION
+from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.operations import library_folders, system
+from stash_sense_plugin.tasks.engine import ALWAYS_HERE, MEGABYTE, Call, Engine
+from stash_sense_plugin.tasks.writing import open_writing
+
+PAGE = 50
+MOST_IN_A_PAGE = 500
+
+
+# --- Set up and models ------------------------------------------------------------------------
+
+
+def set_up(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Create the workflow tags and fetch the networks that the settings name.
+
+    A network that does not arrive is said and stops nothing.
+    """
+    tags: list[str] = []
+    if call.server is not None:
+        with engine.stash(call, reporter) as client:
+            tags = create_workflow_tags(engine, client)
+            reporter.log("info", f"Workflow tags: {', '.join(tags)}")
+    models = engine.shelf().models
+    names = (engine.settings.clip_model, engine.settings.object_model)
+    pulled = {name: _pulled(models, name, reporter) for name in dict.fromkeys(names)}
+    missing = [name for name, error in pulled.items() if error]
+    reporter.log("info", _set_up_says(missing))
+    return {"workflow_tags": tags, "models": pulled}
+
+
+def create_workflow_tags(engine: Engine, client: StashClient) -> list[str]:
+    """Make sure that the three workflow tags are there; return their names."""
+    run_id = engine.store.begin_run("set_up", asdict(engine.settings))
+    try:
+        _, workflow = open_writing(engine, client, run_id)
+        workflow.create_tags()
+    except StashSenseError as error:
+        engine.store.end_run(run_id, "failed", {"error": str(error)})
+        raise
+    engine.store.end_run(run_id, "done", {})
+    settings = engine.settings
+    return [settings.tagme_tag, settings.tagged_tag, settings.errored_tag]
+
+
+def _set_up_says(missing: list[str]) -> str:
+    if not missing:
+        return "Ready: give scenes the TagMe tag and run the task Tag scenes"
+    return (
+        f"Ready, without {', '.join(missing)}: tagging goes on with what is here;"
+        " run Set up again to fetch them"
+    )
+
+
+def _pulled(models: Models, name: str, reporter: Reporter) -> str | None:
+    """Fetch one network; None when it is here, else why it is not."""
+    try:
+        card = models.catalogue.card(name)
+        if not models.has(card):
+            models.pull(card, reporter)
+    except (ModelError, SettingsError) as error:
+        reporter.log("warning", str(error))
+        return str(error)
+    return None
+
+
+def pull_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Fetch the networks named in `names`; raises ModelError for the first that does not come."""
+    models = engine.shelf().models
+    names = call.args.get("names")
+    if not isinstance(names, list) or not names:
+        raise SettingsError("No model is named", "see `models list`")
+    for name in names:
+        models.pull(models.catalogue.card(str(name)), reporter)
+    return {"models": [_model_row(models, models.catalogue.card(str(name))) for name in names]}
+
+
+def list_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Return the catalogue: a row each."""
+    models = engine.shelf().models
+    return {"models": [_model_row(models, card) for card in models.catalogue]}
+
+
+def _model_row(models: Models, card: ModelCard) -> dict[str, object]:
+    return {
+        "name": card.name,
+        "task": card.task,
+        "about": card.about,
+        "licence": card.licence,
+        "commercial": card.commercial,
+        "megabytes": None if card.bytes is None else round(card.bytes / MEGABYTE, 1),
+        "here": models.has(card),
+        "untried": card.untried,
+        "default": card.default or card.name == ALWAYS_HERE,
+    }
+
+
+# --- What is known ----------------------------------------------------------------------------
+
+
+def list_errors(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Return scenes whose last look failed, newest first; `after` is the last page's `next`."""
+    limit = _number(call.args, "limit", PAGE, MOST_IN_A_PAGE)
+    after = call.args.get("after")
+    rows = engine.store.errors(limit, None if after is None else _number(call.args, "after", 0))
+    return {
+        "errors": [
+            {"scene_id": row.scene_id, "source": row.source, "run_id": row.run_id}
+            | asdict(row.error)
+            | {"failed_at_s": row.failed_at_s}
+            for row in rows
+        ],
+        "next": str(rows[-1].row) if len(rows) == limit else None,
+    }
+
+
+def scene_result(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Return what the last look at `scene_id` said; null where there was none."""
+    scene_id = call.args.get("scene_id")
+    if not isinstance(scene_id, str | int):
+        raise SettingsError("No scene is named", "give args.scene_id")
+    return {"result": engine.store.latest_result(str(scene_id))}
+
+
+def _number(args: Mapping[str, object], name: str, default: int, most: int = 2**62) -> int:
+    """Read a count that may come as text, as Stash's task arguments do."""
+    value = args.get(name, default)
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise SettingsError(f"{name} is {value!r}, not a whole number") from None
+    if not 0 <= number <= most:
+        raise SettingsError(f"{name} is {number}, not between 0 and {most}")
+    return number
+
+
+# --- Doctor -----------------------------------------------------------------------------------
+
+
+def doctor(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Say what runs here, what is missing and what to do about it."""
+    facts: list[dict[str, str]] = []
+    for fact in _facts(engine, call, reporter):
+        facts.append(fact)
+        remedy = f" -> {fact['remedy']}" if fact["remedy"] else ""
+        reporter.log("warning" if remedy else "info", f"{fact['what']}: {fact['found']}{remedy}")
+    return {"facts": facts, "well": not any(fact["remedy"] for fact in facts)}
+
+
+def _facts(engine: Engine, call: Call, reporter: Reporter) -> Iterator[dict[str, str]]:
+    yield from _machine_facts(engine)
+    yield from _model_facts(engine)
+    yield _store_fact(engine)
+    if call.server is None:
+        yield _fact("Stash", "not asked: no address was given")
+        return
+    try:
+        with engine.stash(call, reporter) as client:
+            yield from _stash_facts(engine, client)
+    except StashSenseError as error:
+        yield _fact("Stash", error.message, error.remedy or "look at Stash's log")
+
+
+def _fact(what: str, found: str, remedy: str = "") -> dict[str, str]:
+    return {"what": what, "found": found, "remedy": remedy}
+
+
+def _machine_facts(engine: Engine) -> Iterator[dict[str, str]]:
+    here = machine.look(str(engine.home))
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    yield _fact("Stash Sense", f"{VERSION}, Python {python}, {here.libc or here.system}")
+    free_gb = here.disk_free_bytes / 1e9
+    yield _fact(
+        "Data folder",
+        f"{engine.home}, {free_gb:.1f} GB free",
+        "make room on this disk" if free_gb < 1 else "",
+    )
+    yield _fact(
+        "Machine", f"{here.processors} processors, {here.memory_bytes / 1e9:.1f} GB of memory"
+    )
+
+
+def _model_facts(engine: Engine) -> Iterator[dict[str, str]]:
+    try:
+        sight = engine.sight()
+    except SettingsError as error:
+        yield _fact("Models", error.message, error.remedy or "correct the setting")
+        return
+    for detector in sight.detectors:
+        absent = sight.missing.get(detector.model)
+        found = f"{detector.model} is missing" if absent else detector.model
+        yield _fact(f"Detector {detector.name}", found, absent.remedy if absent else "")
+    for skipped in sight.skipped:
+        yield _fact(f"Detector {skipped.detector}", skipped.reason)
+
+
+def _store_fact(engine: Engine) -> dict[str, str]:
+    stats = engine.store.stats()
+    return _fact(
+        "Store",
+        f"{stats.scenes} scenes, {stats.observations} observations, {stats.failed_scenes} failed,"
+        f" {stats.bytes_on_disk / MEGABYTE:.1f} MB",
+    )
+
+
+def _stash_facts(engine: Engine, client: StashClient) -> Iterator[dict[str, str]]:
+    stash = system(client)
+    yield _fact("Stash", f"{stash.version} at {client.connection.base_url}")
+    for folder in library_folders(client):
+        seen = Path(folder).is_dir()
+        yield _fact(
+            "Library folder",
+            f"{folder} {'can be read here' if seen else 'is not visible here'}",
+            "" if seen else "text and objects need the files: mount it at the same path",
+        )
+    _, workflow = open_writing(engine, client, "doctor")
+    lacking = workflow.lacking()
+    names = ", ".join(lacking) or "all there"
+    yield _fact(
+        "Workflow tags",
+        f"missing: {names}" if lacking else names,
+        "run the task Set up" if lacking else "",
+    )

@@ -1,0 +1,128 @@
+"""From results to Stash: what is APPLY is written, then the workflow tags move."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from stash_sense_plugin.errors import TagGone
+from stash_sense_plugin.records import Action, Decision, Reporter, Scene, SceneResult, Suggestion
+from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
+from stash_sense_plugin.stash.writer import Ending, MarkerWanted, Missing, Writer, Written
+from stash_sense_plugin.suggestions import marker_ranges
+from stash_sense_plugin.tasks.engine import Engine
+
+Looked = tuple[Scene, SceneResult]
+
+WORDS = {
+    Action.ADD_TAG: "tags",
+    Action.CREATE_MARKER: "markers",
+    Action.SET_STUDIO: "studios",
+}
+
+
+def open_writing(engine: Engine, client: StashClient, run_id: str) -> tuple[Writer, Workflow]:
+    """Build the writer and the workflow of one run from the user's settings."""
+    settings = engine.settings
+    writer = Writer(client, engine.ledger, run_id, settings.parent_tag)
+    names = WorkflowNames(settings.tagme_tag, settings.tagged_tag, settings.errored_tag)
+    return writer, Workflow(client, writer, names)
+
+
+class Writing:
+    """Writes the results of one run, a few scenes at a time."""
+
+    def __init__(
+        self, engine: Engine, client: StashClient, run_id: str, reporter: Reporter
+    ) -> None:
+        self._writer, self.workflow = open_writing(engine, client, run_id)
+        self._markers = engine.settings.markers
+        self._reporter = reporter
+        self._counts: Counter[str] = Counter(dict.fromkeys(WORDS.values(), 0))
+        self._gone: set[str] = set()
+        self._told: set[str] = set()
+
+    def counts(self) -> dict[str, int]:
+        """How many tags, markers and studios were written."""
+        return dict(self._counts)
+
+    def recover(self) -> None:
+        """Settle what a kill left open in the ledger; nothing is written to Stash."""
+        count = self._writer.recover()
+        if count:
+            self._reporter.log("info", f"Settled {count} writes that were cut short before")
+
+    def visit(self, scenes: Sequence[Scene], on_purpose: bool) -> Missing | None:
+        """Notice what the user took away since; returns what must be asked about first.
+
+        A tag that is gone from Stash itself is not written again in this run, and holds up nothing.
+        """
+        missing = self._writer.notice_removed(scenes, on_purpose=on_purpose)
+        if missing is None or not missing.tag_gone:
+            return missing
+        self._gone |= {name.casefold() for name in missing.names}
+        self._tell(f"{missing.message}; {missing.remedy}")
+        return None
+
+    def write(self, looked: Sequence[Looked]) -> None:
+        """Write what is to be applied, then Tagged or Errored in and TagMe out."""
+        self._add_tags(looked)
+        for scene, result in looked:
+            self._set_studio(scene, result)
+            if self._markers:
+                self._create_markers(scene, result)
+        done = [scene for scene, result in looked if result.error is None]
+        kept = self.workflow.finish(done)
+        for scene, result in looked:
+            if result.error is not None:
+                kept |= self.workflow.fail(scene, result.error.message)
+        for scene_id, reason in kept.items():
+            self._tell(f"Scene {scene_id} keeps its workflow tags: {reason}")
+
+    def _add_tags(self, looked: Sequence[Looked]) -> None:
+        wanted = {scene.id: list(self._tags(_applied(result, "tag"))) for scene, result in looked}
+        self._note(self._writer.add_tags([scene for scene, _ in looked], wanted))
+
+    def _tags(self, suggestions: Iterable[Suggestion]) -> Iterable[tuple[str, str]]:
+        """Yield id and name of each tag, found or created; a deleted one is not made again."""
+        for suggestion in suggestions:
+            if suggestion.name.casefold() in self._gone:
+                continue
+            try:
+                yield self._writer.ensure_tag(suggestion.name), suggestion.name
+            except TagGone as error:
+                self._gone.add(suggestion.name.casefold())
+                self._tell(str(error))
+
+    def _set_studio(self, scene: Scene, result: SceneResult) -> None:
+        for studio in _applied(result, "studio"):
+            if studio.target_id is not None:
+                self._note([self._writer.set_studio(scene, studio.target_id, studio.name)])
+
+    def _create_markers(self, scene: Scene, result: SceneResult) -> None:
+        wanted = [
+            MarkerWanted(tag_id, name, part.start_s, part.end_s)
+            for suggestion in _applied(result, "tag")
+            for tag_id, name in self._tags([suggestion])
+            for part in marker_ranges(suggestion)
+        ]
+        if wanted:
+            self._note(self._writer.create_markers(scene, wanted))
+
+    def _note(self, written: Iterable[Written]) -> None:
+        for each in written:
+            if each.ending is Ending.WRITTEN:
+                self._counts[WORDS[each.action]] += 1
+            elif each.ending is Ending.FAILED:
+                self._tell(f"Scene {each.scene_id}: {each.name} was not written: {each.reason}")
+
+    def _tell(self, message: str) -> None:
+        """Warn once, however many scenes it concerns."""
+        if message not in self._told:
+            self._told.add(message)
+            self._reporter.log("warning", message)
+
+
+def _applied(result: SceneResult, kind: str) -> list[Suggestion]:
+    return [
+        each for each in result.suggestions if each.kind == kind and each.decision is Decision.APPLY
+    ]
