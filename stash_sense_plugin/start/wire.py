@@ -68,6 +68,8 @@ def ask(connection: "Connection", sent: bytes, relay: "Callable[[bytes], None]")
     connection.settimeout(None)
     if status == OK:
         return Answer(status, kind, _frames(connection, rest, relay))
+    if status == NO_ANSWER:
+        return Answer(status, kind, None)
     return Answer(status, kind, _rest(connection, rest))
 
 
@@ -94,10 +96,14 @@ def _head(connection: "Connection") -> "tuple[int, str, bytes]":
 def _frames(
     connection: "Connection", rest: bytes, relay: "Callable[[bytes], None]"
 ) -> "bytes | None":
+    """Relay frames up to the reply and return that; None when there is none, or no frame."""
     buffer = bytearray(rest)
     while True:
         while len(buffer) >= 9:
-            end = 9 + int(bytes(buffer[1:9]), 16)
+            try:
+                end = 9 + int(bytes(buffer[1:9]), 16)
+            except ValueError:
+                return None
             if len(buffer) < end:
                 break
             tag, payload = buffer[:1], bytes(buffer[9:end])

@@ -1,0 +1,333 @@
+"""What the door decides and knows: places, plans, locks, frames and lines."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stash_sense_plugin.start import address, environment, machine, plan, wire
+from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lines import line, progress
+from stash_sense_plugin.start.lock import held, hold
+from stash_sense_plugin.start.machine import Interpreter, Machine
+from stash_sense_plugin.start.paths import Home, last_lines, read_json, write_json
+
+ELEVEN = Interpreter("/usr/bin/python3.11", (3, 11), makes_environments=True)
+DEBIAN = Interpreter("/usr/bin/python3.12", (3, 12), makes_environments=False)
+OLD = Interpreter("/usr/bin/python3.8", (3, 8), makes_environments=True)
+NEW = Interpreter("/usr/bin/python3.15", (3, 15), makes_environments=True)
+
+
+def a_machine(
+    *interpreters: Interpreter, libc: str = "glibc 2.36", disk_free_bytes: int = 10**11
+) -> Machine:
+    return Machine("Linux", "x86_64", libc, interpreters, 8 * 10**9, disk_free_bytes, 4)
+
+
+# --- The plan -------------------------------------------------------------------------------
+
+
+def test_a_plan_makes_installs_and_checks() -> None:
+    made = plan.make(a_machine(ELEVEN), "/home/env.part-1", "/plugin/requirements.txt")
+    assert [step.argv[0] for step in made.steps] == [
+        "/usr/bin/python3.11",
+        "/home/env.part-1/bin/python",
+        "/home/env.part-1/bin/python",
+    ]
+    assert [step.reaches_out for step in made.steps] == [False, True, False]
+    assert made.steps[1].argv[-2:] == ("-r", "/plugin/requirements.txt")
+    assert sum(step.weight for step in made.steps) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("found", "chosen"),
+    [
+        pytest.param([ELEVEN], ELEVEN, id="the only one"),
+        pytest.param([OLD, ELEVEN], ELEVEN, id="the first that is new enough"),
+        pytest.param([NEW, ELEVEN], ELEVEN, id="the first that is not too new"),
+        pytest.param([DEBIAN, ELEVEN], ELEVEN, id="the first that makes environments"),
+    ],
+)
+def test_the_first_python_that_fits_is_chosen(
+    found: list[Interpreter], chosen: Interpreter
+) -> None:
+    assert plan.choose(tuple(found)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        pytest.param([], "found here: none", id="no Python"),
+        pytest.param([OLD, NEW], "found here: 3.8, 3.15", id="none that fits"),
+        pytest.param([DEBIAN], "install the package python3.12-venv", id="venv in a package"),
+    ],
+)
+def test_without_a_python_it_says_what_to_do(found: list[Interpreter], says: str) -> None:
+    with pytest.raises(StartError, match="Python") as caught:
+        plan.choose(tuple(found))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("here", "says"),
+    [
+        pytest.param(a_machine(ELEVEN, libc="musl"), "Linux musl", id="Alpine"),
+        pytest.param(a_machine(ELEVEN, disk_free_bytes=10**8), "0.1 GB free", id="full disk"),
+    ],
+)
+def test_where_there_is_no_way_it_says_why(here: Machine, says: str) -> None:
+    with pytest.raises(StartError) as caught:
+        plan.make(here, "/home/env", "/plugin/requirements.txt")
+    assert says in str(caught.value)
+    assert "STASH_SENSE_" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        pytest.param("", ["the Python package index (pip's default)"], id="nothing set"),
+        pytest.param(
+            "global.index-url='https://user:secret@mirror.example/simple'",
+            ["mirror.example"],
+            id="an index, without its password",
+        ),
+        pytest.param(
+            "global.extra-index-url='https://a.example/x https://b.example/y'",
+            ["the Python package index (pip's default)", "a.example", "b.example"],
+            id="more beside the default",
+        ),
+        pytest.param(
+            ":env:.find-links='/opt/wheels'",
+            ["the Python package index (pip's default)"],
+            id="a folder is no host",
+        ),
+        pytest.param(":env:.no-index='1'\n:env:.find-links='/opt/wheels'", [], id="no index"),
+    ],
+)
+def test_the_hosts_are_those_of_pips_settings(settings: str, names: list[str]) -> None:
+    assert list(plan.hosts(settings)) == names
+
+
+def test_what_is_checked_is_what_requirements_bring() -> None:
+    # A package more in requirements.txt needs its import here, or its absence goes unnoticed.
+    root = Path(__file__).resolve().parent.parent
+    rows = (root / "requirements.txt").read_text().splitlines()
+    assert len(plan.IMPORTS) == len([row for row in rows if row and not row.startswith("#")])
+    subprocess.run(plan.check(sys.executable), check=True)
+
+
+# --- The machine and the environment --------------------------------------------------------
+
+
+def test_this_machine_is_seen() -> None:
+    seen = machine.look(str(Path.home()))
+    assert sys.version_info[:2] in [one.version for one in seen.interpreters]
+    assert seen.memory_bytes > 10**8
+    assert seen.disk_free_bytes > 0
+    assert len({one.path for one in seen.interpreters}) == len(seen.interpreters)
+
+
+def test_a_disk_is_seen_where_the_folder_is_still_to_be_made(tmp_path: Path) -> None:
+    assert machine.disk_free_bytes(str(tmp_path / "a" / "b")) > 0
+
+
+def test_the_state_of_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STASH_SENSE_PYTHON", raising=False)
+    home, needs = Home(str(tmp_path)), tmp_path / "requirements.txt"
+    needs.write_text("one\n")
+
+    def state() -> str:
+        return environment.state(home, str(needs))
+
+    assert state() == "missing"
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    assert state() == "broken"
+    (tmp_path / "env" / "bin" / "python").symlink_to(sys.executable)
+    write_json(home.ready, {"requirements": environment.fingerprint(str(needs))})
+    assert state() == "ready"
+    needs.write_text("# a word about it\none  # and another\n\n")
+    assert state() == "ready"
+    needs.write_text("two\n")
+    assert state() == "stale"
+
+
+def test_the_worker_sees_no_python_settings_and_tells_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/evil")
+    monkeypatch.setenv("PYTHONSTARTUP", "/evil")
+    monkeypatch.setenv("KEPT", "yes")
+    seen = environment.clean_variables()
+    assert not [name for name in seen if name.startswith("PYTHON")]
+    assert seen["KEPT"] == "yes"
+    assert seen["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
+# --- Places ---------------------------------------------------------------------------------
+
+
+def test_the_home_is_named_by_the_variable_or_lies_by_stashs_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STASH_SENSE_HOME", "/somewhere")
+    assert address.home_of({"Dir": "/config"}) == "/somewhere"
+    monkeypatch.delenv("STASH_SENSE_HOME")
+    assert address.home_of({"Dir": "/config"}) == "/config/stash-sense"
+    assert address.home_of({"Dir": 5}) is None
+    assert address.home_of(None) is None
+
+
+def test_two_ways_to_one_folder_are_one_library(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "config")
+    one, other = (str(tmp_path / name / "stash-sense") for name in ("config", "link"))
+    assert address.socket_path(one) == address.socket_path(other)
+    assert address.socket_path(one) != address.socket_path(str(tmp_path / "stash-sense"))
+
+
+@given(st.text(max_size=300))
+def test_a_socket_path_is_always_short(name: str) -> None:
+    assert len(os.fsencode(address.socket_path("/" + name.replace("\0", "")))) < 100
+
+
+def test_a_small_file_is_written_whole_and_read_with_care(tmp_path: Path) -> None:
+    path = str(tmp_path / "card.json")
+    assert read_json(path) is None
+    write_json(path, {"a": 1})
+    assert read_json(path) == {"a": 1}
+    for broken in ("", "[1]", "{"):
+        (tmp_path / "card.json").write_text(broken)
+        assert read_json(path) is None
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert [found.name for found in tmp_path.iterdir()] == ["card.json"]
+
+
+def test_the_last_lines_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert last_lines(str(log)) == ""
+    log.write_text("x" * 20_000 + "\none\n\n  two\nthree\n")
+    assert last_lines(str(log), 2) == "two | three"
+
+
+# --- Locks ----------------------------------------------------------------------------------
+
+
+def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    assert not held(path)
+    lock = hold(path)
+    assert lock is not None
+    assert held(path)
+    assert hold(path) is None
+    lock.release()
+    lock.release()
+    assert not held(path)
+    again = hold(path)
+    assert again is not None
+    again.release()
+
+
+def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from stash_sense_plugin.start.lock import hold;"
+            "kept = hold(sys.argv[1]); print('held', flush=True); sys.stdin.read()",
+            path,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert held(path)
+        holder.kill()
+        holder.wait()
+        assert not held(path)
+
+
+# --- Frames and lines -----------------------------------------------------------------------
+
+
+def exchange(sent: bytes) -> tuple[wire.Answer, list[bytes]]:
+    """Ask a worker that answers with `sent`, and return what came."""
+    ours, theirs = socket.socketpair()
+    relayed: list[bytes] = []
+
+    def answer() -> None:
+        with theirs:
+            theirs.recv(65536)
+            theirs.sendall(sent)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with ours:
+        answer_came = wire.ask(ours, wire.request("GET", "/", b"", "s"), relayed.append)
+    thread.join()
+    return answer_came, relayed
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nX-Stash-Sense-Kind: task\r\n\r\n"
+
+
+def test_frames_are_relayed_up_to_the_reply() -> None:
+    frames = [wire.frame(b"e", b"one"), wire.frame(b"e", b""), wire.frame(b"o", b"{}")]
+    came, relayed = exchange(HEAD + b"".join(frames) + b"more")
+    assert (came.status, came.kind, came.reply) == (200, "task", b"{}")
+    assert relayed == [b"one", b""]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"", wire.NO_ANSWER, id="nothing"),
+        pytest.param(b"HTTP/1.1 200", wire.NO_ANSWER, id="half a head"),
+        pytest.param(b"nonsense\r\n\r\n", wire.NO_ANSWER, id="no HTTP"),
+        pytest.param(HEAD, wire.OK, id="no frame"),
+        pytest.param(HEAD + b"o00000005{}", wire.OK, id="half a frame"),
+        pytest.param(HEAD + b"{'a':'frame'}", wire.OK, id="no frame at all"),
+    ],
+)
+def test_a_worker_that_ends_early_gave_no_reply(sent: bytes, status: int) -> None:
+    came, _ = exchange(sent)
+    assert (came.status, came.reply) == (status, None)
+
+
+def test_a_refusal_comes_with_its_text() -> None:
+    came, _ = exchange(b"HTTP/1.1 409 Conflict\r\n\r\nother version")
+    assert (came.status, came.reply) == (wire.OTHER_VERSION, b"other version")
+
+
+@given(st.sampled_from(["trace", "debug", "info", "warning", "error"]), st.text())
+def test_a_line_is_one_line_that_stash_reads(level: str, text: str) -> None:
+    made = line(level, text)
+    assert made[:1] == b"\x01"
+    assert made[2:3] == b"\x02"
+    assert made.count(b"\n") == 1
+    assert len(made) < 65_536
+    assert not set(made[3:-1]) & set(range(32))
+
+
+def test_a_line_is_cut_between_letters() -> None:
+    made = line("info", "é" * 50_000)
+    assert len(made) < 65_536
+    assert made[3:].decode().strip("é") == "…\n"
+
+
+@pytest.mark.parametrize(
+    ("fraction", "shown"),
+    [(0.25, b"0.2500"), (-1, b"0.0000"), (7, b"1.0000"), (float("nan"), b"0.0000")],
+)
+def test_progress_is_between_nothing_and_all(fraction: float, shown: bytes) -> None:
+    assert progress(fraction) == b"\x01p\x02" + shown + b"\n"
