@@ -49,8 +49,8 @@ class Clip:
     expected: tuple[Expected, ...] = ()
     ends_as: str = "Tagged"
     """The workflow tag that the scene carries afterwards."""
-    cut_to: float = 1.0
-    """The part of the file's bytes that is kept; below 1 it is damaged."""
+    spoiled: bool = False
+    """Whether its pictures are overwritten with zeros behind a whole header."""
 
 
 def picture(name: str) -> Canvas:
@@ -225,7 +225,7 @@ def sample_library() -> tuple[Clip, ...]:
                 Expected("tag", "Cat", 20, 30, needs="objects"),
             ),
         ),
-        Clip("damaged.mp4", 10, WIDE, cup, ends_as="Errored", cut_to=0.5),
+        Clip("damaged.mp4", 10, WIDE, cup, ends_as="Errored", spoiled=True),
     )
 
 
@@ -238,7 +238,7 @@ def paint_frames(clip: Clip) -> Iterator[NDArray[np.uint8]]:
 def write_clip(clip: Clip, folder: Path) -> Path:
     """Encode a clip as H.264 in MP4 and return its path."""
     path = folder / clip.name
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height = clip.size
         stream.pix_fmt = "yuv420p"
@@ -247,10 +247,16 @@ def write_clip(clip: Clip, folder: Path) -> Path:
         for pixels in paint_frames(clip):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
-    if clip.cut_to < 1:
-        content = path.read_bytes()
-        path.write_bytes(content[: int(len(content) * clip.cut_to)])
+    if clip.spoiled:
+        _spoil(path)
     return path
+
+
+def _spoil(path: Path) -> None:
+    """Overwrite the pictures, which lie behind the header, with zeros."""
+    content = path.read_bytes()
+    pictures = content.index(b"mdat") + len(b"mdat")
+    path.write_bytes(content[:pictures] + bytes(len(content) - pictures))
 
 
 def build_library(folder: Path) -> tuple[Clip, ...]:
