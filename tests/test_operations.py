@@ -11,6 +11,7 @@ from stash_sense_plugin.errors import StashRefused, StashUnauthorised
 from stash_sense_plugin.records import Fingerprint
 from stash_sense_plugin.stash import operations
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
+from tests.stash_kit import empty
 
 DOCUMENTS = {
     name: text
@@ -19,10 +20,16 @@ DOCUMENTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("stash")) as running:
+        yield running
+
+
 @pytest.fixture
-def stash(tmp_path: Path) -> Iterator[StandIn]:
-    with StandIn(tmp_path / "stash") as server:
-        yield server
+def stash(server: StandIn) -> StandIn:
+    empty(server)
+    return server
 
 
 @pytest.fixture
@@ -119,7 +126,7 @@ def test_scenes_without_a_tag(stash: StandIn, client: StashClient) -> None:
 
 def test_scenes_by_id_survive_missing_and_doubled_ids(stash: StandIn, client: StashClient) -> None:
     one, two = (str(number) for number in stash.add_scenes(2))
-    found = operations.scenes_by_ids(client, [two, "999", one, two])
+    found = operations.scenes_by_ids(client, [two, "999999999", one, two])
     assert [scene.id for scene in found] == [two, one]
 
 
@@ -200,7 +207,7 @@ def test_a_tag_of_ours_is_left_alone_by_auto_tag(stash: StandIn, client: StashCl
     assert tag.parent_ids == (parent.id,)
     assert parent.parent_ids == ()
     assert operations.tag_by_id(client, tag.id) == tag
-    assert operations.tag_by_id(client, "999") is None
+    assert operations.tag_by_id(client, "999999999") is None
     assert operations.newest_tag_id(client) == int(tag.id)
 
 
@@ -212,7 +219,7 @@ def test_all_studios_with_their_aliases(stash: StandIn, client: StashClient) -> 
     assert len({studio.id for studio in found}) == len(found) == 502
     assert (found[0].name, found[0].aliases) == ("Northlight", ("NL",))
     assert operations.studio_by_id(client, found[0].id) == found[0]
-    assert operations.studio_by_id(client, "999") is None
+    assert operations.studio_by_id(client, "999999999") is None
 
 
 # --- Stash itself -------------------------------------------------------------------------------

@@ -1,0 +1,700 @@
+"""The one that writes to Stash, by the laws of writing.
+
+1. What we did not write is never removed or replaced.
+2. Each write has a row in the ledger before and after it; ours is only what was absent just before.
+3. Add first, remove second; every step can be repeated, and a kill at any point loses nothing.
+4. What the user took away is remembered and never put back; when it looks like no refusal, we ask.
+6. A tag of the user's is used instead of a new one; a new one is left alone by Auto Tag and lies
+   below a parent of ours.
+
+(The fifth, about workflow tags, is in workflow.py.)
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, TagGone
+from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene
+from stash_sense_plugin.stash import operations
+from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.operations import Mode, SceneState, StashMarker, StashTag
+
+NO_REFUSAL_SCENES: Final = 10
+"""Ours missing from more scenes than this in one run is no refusal but a question."""
+NO_REFUSAL_SHARE: Final = 0.2
+"""So is ours missing from more than this share of the scenes seen, one scene aside."""
+SAME_WRITE: Final = timedelta(seconds=60)
+"""A scene that changed so soon after we meant to write, and not since, was changed by us."""
+CLOCK_GRAIN: Final = timedelta(seconds=2)
+"""Stash tells its clock and its scenes' times in whole seconds."""
+_GONE: Final = ("FOREIGN KEY", "no rows in result set", "not found")
+"""Stash's words for an id that it does not have."""
+
+
+class Ending(StrEnum):
+    """How a wish ended."""
+
+    WRITTEN = "written"
+    THERE = "there"
+    """Somebody's already; left as it is."""
+    REFUSED = "refused"
+    """The user took it away once, so it is not written."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one wish for one scene."""
+
+    scene_id: str
+    action: Action
+    name: str
+    ending: Ending
+    target_id: str = ""
+    """The tag's or studio's id; of a marker its own, when it was written or was there."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerWanted:
+    """A marker to create, with the tag that it is for."""
+
+    tag_id: str
+    tag_name: str
+    start_s: float
+    end_s: float
+    title: str = ""
+
+    @property
+    def exact(self) -> tuple[str, float, float | None, str]:
+        """What makes two markers the same: tag, start and end to the millisecond, title."""
+        return (self.tag_id, round(self.start_s, 3), round(self.end_s, 3), self.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What we wrote is gone in a way that is no refusal: nothing was touched; ask the user."""
+
+    message: str
+    remedy: str
+    names: tuple[str, ...]
+    scene_ids: tuple[str, ...]
+    tag_gone: bool
+    """A tag that we wrote is gone from Stash, and not only from scenes."""
+
+
+@dataclass(slots=True)
+class _Visit:
+    """What one run has seen of our own writing."""
+
+    seen: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+
+    def too_many(self) -> bool:
+        count = len(self.missing)
+        share = count > 1 and count > NO_REFUSAL_SHARE * len(self.seen)
+        return share or count > NO_REFUSAL_SCENES
+
+
+class Writer:
+    """Writes for one run; only one writer may be at work at a time."""
+
+    def __init__(
+        self,
+        client: StashClient,
+        ledger: Ledger,
+        run_id: str,
+        parent_tag_name: str = "Stash Sense",
+    ) -> None:
+        self.client = client
+        self._ledger = ledger
+        self._run_id = run_id
+        self._parent = parent_tag_name.strip()
+        self._tags: dict[str, str] = {}
+        self._visit = _Visit()
+
+    # --- What is there now
+
+    def current(self, scenes: Sequence[Scene]) -> tuple[dict[str, SceneState], dict[str, str]]:
+        """Read the scenes again; also why some may not be touched: gone, or another file now."""
+        states = operations.scene_states(self.client, [scene.id for scene in scenes])
+        reasons: dict[str, str] = {}
+        for scene in scenes:
+            if scene.id not in states:
+                reasons[scene.id] = "the scene is no longer in Stash"
+            elif states[scene.id].fingerprint != scene.fingerprint:
+                del states[scene.id]
+                reasons[scene.id] = "the scene's file has changed since it was looked at"
+        return states, reasons
+
+    # --- Tags of scenes
+
+    def add_tags(
+        self, scenes: Sequence[Scene], wanted: Mapping[str, Sequence[tuple[str, str]]]
+    ) -> list[Written]:
+        """Add tags, given as (id, name) by scene id; nothing that is there is touched.
+
+        Raises StashUnreachable or StashRefused when Stash as a whole fails; what a lost answer
+        leaves open is for `recover`.
+        """
+        asked = [scene for scene in scenes if wanted.get(scene.id)]
+        written: list[Written] = []
+        for group in operations.in_groups(asked):
+            written.extend(self._add_tags(group, wanted))
+        return written
+
+    def _add_tags(
+        self, scenes: Sequence[Scene], wanted: Mapping[str, Sequence[tuple[str, str]]]
+    ) -> list[Written]:
+        states, lost = self.current(scenes)
+        written: list[Written] = []
+        entries: list[LedgerEntry] = []
+        for scene in scenes:
+            refused = self._ledger.refused(scene)
+            for tag_id, name in dict(wanted[scene.id]).items():
+                ending, reason = _before_adding(scene, tag_id, name, states, lost, refused)
+                if ending is None:
+                    detail = {"asked_at": self._asked_at()}
+                    entries.append(self._row(Action.ADD_TAG, scene, tag_id, name, detail))
+                else:
+                    args = (scene.id, Action.ADD_TAG, name, ending, tag_id, reason)
+                    written.append(Written(*args))
+        return written + self._change_tags(entries, "ADD")
+
+    def move(
+        self,
+        scenes: Sequence[Scene],
+        states: Mapping[str, SceneState],
+        tag: tuple[str, str],
+        mode: Mode,
+        workflow_ids: frozenset[str],
+        reason: str = "",
+    ) -> list[Written]:
+        """Add a workflow tag (id, name) to scenes or take it away; only what changes is sent.
+
+        The ledger keeps which workflow tags each scene had, for undo.
+        """
+        tag_id, name = tag
+        entries = []
+        for scene in scenes:
+            had = states[scene.id].tag_ids
+            if (tag_id in had) is (mode == "ADD"):
+                continue
+            detail: dict[str, object] = {"mode": mode, "there": sorted(had & workflow_ids)}
+            detail |= {"reason": reason} if reason else {}
+            entries.append(self._row(Action.MOVE_WORKFLOW, scene, tag_id, name, detail))
+        return self._change_tags(entries, mode)
+
+    def _change_tags(self, entries: Sequence[LedgerEntry], mode: Mode) -> list[Written]:
+        """Write before-rows, change the tags one after another in hundreds, write after-rows.
+
+        When Stash fails on the way, what is not known keeps its before-row alone.
+        """
+        rows = self._ledger.intend(entries) if entries else []
+        by_tag: dict[str, list[tuple[int, LedgerEntry]]] = defaultdict(list)
+        for row, entry in zip(rows, entries, strict=True):
+            by_tag[entry.target_id].append((row, entry))
+        written: list[Written] = []
+        outcomes: dict[int, tuple[Outcome, str]] = {}
+        try:
+            for tag_id, pairs in by_tag.items():
+                came = self._bulk(tag_id, mode, [entry.scene_id for _, entry in pairs])
+                for row, entry in pairs:
+                    done = _judged(entry, mode, came.get(entry.scene_id))
+                    outcome = Outcome.OURS if done.ending is Ending.WRITTEN else Outcome.FAILED
+                    outcomes[row] = (outcome, tag_id)
+                    written.append(done)
+        finally:
+            self._settle(outcomes)
+        return written
+
+    def _bulk(
+        self, tag_id: str, mode: Mode, scene_ids: Sequence[str]
+    ) -> dict[str, frozenset[str] | StashRefused]:
+        """The tags of each scene afterwards, or why that scene could not be changed."""
+        came: dict[str, frozenset[str] | StashRefused] = {}
+        for group in operations.in_groups(scene_ids):
+            came.update(self._bisected(tag_id, mode, group))
+        return came
+
+    def _bisected(
+        self, tag_id: str, mode: Mode, scene_ids: Sequence[str], tag_known: bool = False
+    ) -> Mapping[str, frozenset[str] | StashRefused]:
+        """Change them at once; where an unknown id fails all, in halves, so that it fails alone."""
+        try:
+            return operations.change_tags(self.client, scene_ids, tag_id, mode)
+        except StashRefused as error:
+            if not any(word in message for message in error.messages for word in _GONE):
+                raise
+            if len(scene_ids) == 1 or not (tag_known or self._has_tag(tag_id)):
+                return dict.fromkeys(scene_ids, error)
+        half = len(scene_ids) // 2
+        first = self._bisected(tag_id, mode, scene_ids[:half], tag_known=True)
+        return {**first, **self._bisected(tag_id, mode, scene_ids[half:], tag_known=True)}
+
+    def _has_tag(self, tag_id: str) -> bool:
+        """Whether Stash has the tag; if not, its name is looked up anew next time."""
+        if operations.tag_by_id(self.client, tag_id) is not None:
+            return True
+        self._tags = {name: known for name, known in self._tags.items() if known != tag_id}
+        return False
+
+    # --- Tags themselves
+
+    def ensure_tag(self, name: str, *, again: bool = False) -> str:
+        """The id of the tag of this name or alias; created below our parent if there is none.
+
+        A tag that we created once and that is gone is created again only when `again` says so:
+        TagGone is raised, because a person deleted, merged or renamed it.
+        """
+        wanted = name.strip()
+        if not wanted:
+            raise StashError("A tag without a name was asked for")
+        key = wanted.casefold()
+        if key not in self._tags:
+            found = operations.find_tag(self.client, wanted)
+            self._tags[key] = found.id if found else self._create_tag(wanted, again)
+        return self._tags[key]
+
+    def _create_tag(self, name: str, again: bool) -> str:
+        if not again:
+            self._refuse_gone(name)
+        below = self._parent and self._parent.casefold() != name.casefold()
+        parent_id = self.ensure_tag(self._parent, again=again) if below else None
+        detail = {
+            "ignore_auto_tag": True,
+            "parent_ids": [parent_id] if parent_id else [],
+            "newest": operations.newest_tag_id(self.client),
+        }
+        entry = self._row(Action.CREATE_TAG, None, "", name, detail)
+        [row] = self._ledger.intend([entry])
+        try:
+            made = operations.create_tag(self.client, name, parent_id)
+        except (StashRefused, StashUncertain) as error:
+            return self._tag_after(error, row, entry)
+        self._settle({row: (Outcome.OURS, made.id)})
+        return made.id
+
+    def _tag_after(self, error: StashError, row: int, entry: LedgerEntry) -> str:
+        """The tag that is there although its creation failed: another's, or ours unanswered."""
+        outcome, tag_id = self._found_tag(entry)
+        if outcome is Outcome.OURS and isinstance(error, StashRefused):
+            # Somebody was faster by a moment: what Stash refused cannot be what we made.
+            outcome = Outcome.WAS_THERE
+        if outcome is Outcome.FAILED:
+            if isinstance(error, StashRefused):
+                self._settle({row: (outcome, "")})
+                self._tags.pop(self._parent.casefold(), None)
+            raise error
+        self._settle({row: (outcome, tag_id)})
+        return tag_id
+
+    def _found_tag(self, entry: LedgerEntry) -> tuple[Outcome, str]:
+        """Ours is what has exactly the name, parents and mark, and is newer than all before."""
+        tag = operations.find_tag(self.client, entry.target_name)
+        if tag is None:
+            return Outcome.FAILED, ""
+        ours = _tuple_of(tag) == _tuple_in(entry) and int(tag.id) > _number(entry, "newest")
+        return (Outcome.OURS if ours else Outcome.WAS_THERE), tag.id
+
+    def _refuse_gone(self, name: str) -> None:
+        made = [
+            entry
+            for entry in self._ledger.ours([""])
+            if entry.action is Action.CREATE_TAG and entry.target_name.casefold() == name.casefold()
+        ]
+        if not made:
+            return
+        now = operations.tag_by_id(self.client, made[-1].target_id)
+        if now is None:
+            raise TagGone(
+                f"The tag {name!r}, which Stash Sense created, was deleted or merged in Stash",
+                "create it or give its name as an alias to a tag to have it used, or name it in "
+                "the setting 'Never suggest'",
+            )
+        raise TagGone(
+            f"The tag {name!r}, which Stash Sense created, is now called {now.name!r}",
+            f"give it the alias {name!r} to have it used",
+        )
+
+    # --- The studio
+
+    def set_studio(self, scene: Scene, studio_id: str, studio_name: str) -> Written:
+        """Write the studio where there is none."""
+        states, lost = self.current([scene])
+        refused = self._ledger.refused(scene)
+        there = states[scene.id].studio_id if scene.id in states else None
+
+        def ended(ending: Ending, reason: str = "") -> Written:
+            args = (scene.id, Action.SET_STUDIO, studio_name, ending, studio_id, reason)
+            return Written(*args)
+
+        if scene.id in lost:
+            return ended(Ending.FAILED, lost[scene.id])
+        if there is not None:
+            return ended(Ending.THERE, "" if there == studio_id else "it has another studio")
+        if _is_refused("studio", studio_id, studio_name, refused):
+            return ended(Ending.REFUSED)
+        detail = {"asked_at": self._asked_at()}
+        entry = self._row(Action.SET_STUDIO, scene, studio_id, studio_name, detail)
+        [row] = self._ledger.intend([entry])
+        try:
+            came = operations.set_studio(self.client, scene.id, studio_id)
+        except StashRefused as error:
+            self._settle({row: (Outcome.FAILED, studio_id)})
+            if not _about_a_missing_id(error):
+                raise
+            return ended(Ending.FAILED, error.message)
+        except StashUncertain:
+            states = operations.scene_states(self.client, [scene.id])
+            if _recovered(entry, states.get(scene.id))[0] is not Outcome.OURS:
+                raise
+            came = studio_id
+        outcome = Outcome.OURS if came == studio_id else Outcome.FAILED
+        self._settle({row: (outcome, studio_id)})
+        if outcome is Outcome.OURS:
+            return ended(Ending.WRITTEN)
+        return ended(Ending.FAILED, "Stash did not take it")
+
+    # --- Markers
+
+    def create_markers(self, scene: Scene, wanted: Sequence[MarkerWanted]) -> list[Written]:
+        """Create markers with their ends; one that is there already is never made twice."""
+        states, lost = self.current([scene])
+        refused = self._ledger.refused(scene)
+        there = states[scene.id].markers if scene.id in states else ()
+        written: list[Written] = []
+        wishes: list[MarkerWanted] = []
+        for wish in {each.exact: each for each in wanted}.values():
+            ending, reason, marker_id = _before_marking(
+                scene, wish, there, refused, lost.get(scene.id)
+            )
+            if ending is None:
+                wishes.append(wish)
+            else:
+                written.append(_marked(scene.id, wish, ending, marker_id, reason))
+        return written + self._create_markers(scene, wishes, there)
+
+    def _create_markers(
+        self, scene: Scene, wishes: Sequence[MarkerWanted], there: Sequence[StashMarker]
+    ) -> list[Written]:
+        known = [marker.id for marker in there]
+        entries = [
+            self._row(
+                Action.CREATE_MARKER,
+                scene,
+                "",
+                wish.tag_name,
+                {"exact": list(wish.exact), "there": known},
+            )
+            for wish in wishes
+        ]
+        rows = self._ledger.intend(entries) if entries else []
+        outcomes: dict[int, tuple[Outcome, str]] = {}
+        written: list[Written] = []
+        try:
+            for row, wish, entry in zip(rows, wishes, entries, strict=True):
+                done = self._create_marker(scene, wish, entry)
+                ours = done.ending is Ending.WRITTEN
+                outcomes[row] = (Outcome.OURS if ours else Outcome.FAILED, done.target_id)
+                written.append(done)
+        finally:
+            self._settle(outcomes)
+        return written
+
+    def _create_marker(self, scene: Scene, wish: MarkerWanted, entry: LedgerEntry) -> Written:
+        try:
+            made = operations.create_marker(self.client, scene.id, *wish.exact)
+        except StashRefused as error:
+            if not _about_a_missing_id(error):
+                raise
+            return _marked(scene.id, wish, Ending.FAILED, "", error.message)
+        except StashUncertain:
+            states = operations.scene_states(self.client, [scene.id])
+            outcome, marker_id = _recovered(entry, states.get(scene.id))
+            if outcome is not Outcome.OURS:
+                raise
+            return _marked(scene.id, wish, Ending.WRITTEN, marker_id)
+        return _marked(scene.id, wish, Ending.WRITTEN, made.id)
+
+    # --- What the user took away
+
+    def notice_removed(
+        self, scenes: Sequence[Scene], *, on_purpose: bool = False
+    ) -> Missing | None:
+        """Remember as refused what is ours by the ledger and gone from these scenes.
+
+        Returns what to ask about, with nothing remembered for these scenes, when a tag is gone
+        from Stash itself, or when ours is missing from too many scenes of this run; `on_purpose`
+        is the user's answer that those too were taken away.
+        """
+        entries = self._ledger.ours([scene.id for scene in scenes])
+        if not entries:
+            return None
+        states, _ = self.current(scenes)
+        entries = [entry for entry in entries if _same_file(entry, states)]
+        gone = [entry for entry in entries if not _still_there(entry, states[entry.scene_id])]
+        self._visit.seen.update(entry.scene_id for entry in entries)
+        tags = {entry.target_id: entry for entry in gone if entry.action is Action.ADD_TAG}
+        now = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tags}
+        lost = [entry for entry in gone if entry.target_id in tags and not now[entry.target_id]]
+        if lost and not on_purpose:
+            return _tags_are_gone(lost)
+        kept = [entry for entry in gone if entry in lost or self._is_refusable(entry, now)]
+        self._visit.missing.update(entry.scene_id for entry in kept)
+        if kept and not on_purpose and self._visit.too_many():
+            return _too_many_are_gone(kept, len(self._visit.missing), len(self._visit.seen))
+        if kept:
+            self._ledger.refuse(kept)
+        return None
+
+    def _is_refusable(self, entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
+        """Whether the thing itself is still what the row says, so that only the scene lost it."""
+        if entry.action is Action.ADD_TAG:
+            tag = tags[entry.target_id]
+            return tag is not None and tag.name == entry.target_name
+        if entry.action is Action.SET_STUDIO:
+            studio = operations.studio_by_id(self.client, entry.target_id)
+            return studio is not None and studio.name == entry.target_name
+        return True
+
+    # --- After a kill
+
+    def recover(self) -> int:
+        """Settle the before-rows that a kill left without an after-row; how many there were.
+
+        Nothing is written to Stash. To be called while no other writer is at work.
+        """
+        entries = self._ledger.unsettled()
+        for group in operations.in_groups(entries):
+            self._recover(group)
+        return len(entries)
+
+    def _recover(self, entries: Sequence[LedgerEntry]) -> None:
+        scene_ids = list(dict.fromkeys(entry.scene_id for entry in entries if entry.scene_id))
+        states = operations.scene_states(self.client, scene_ids)
+        taken = {entry.target_id for entry in self._ledger.ours(scene_ids)}
+        outcomes: dict[int, tuple[Outcome, str]] = {}
+        for entry in entries:
+            if entry.action is Action.CREATE_TAG:
+                outcome, target = self._found_tag(entry)
+            else:
+                outcome, target = _recovered(entry, states.get(entry.scene_id), taken)
+            if entry.action is Action.CREATE_MARKER:
+                taken.add(target)
+            if entry.row is not None:
+                outcomes[entry.row] = (outcome, target)
+        self._settle(outcomes)
+
+    # --- Rows
+
+    def _row(
+        self,
+        action: Action,
+        scene: Scene | None,
+        target_id: str,
+        name: str,
+        detail: Mapping[str, object],
+    ) -> LedgerEntry:
+        return LedgerEntry(
+            run_id=self._run_id,
+            action=action,
+            scene_id=scene.id if scene else "",
+            fingerprint=scene.fingerprint if scene else None,
+            target_id=target_id,
+            target_name=name,
+            detail=detail,
+        )
+
+    def _settle(self, outcomes: Mapping[int, tuple[Outcome, str]]) -> None:
+        if outcomes:
+            self._ledger.settle(outcomes)
+
+    def _asked_at(self) -> str:
+        time = self.client.server_time
+        return time.isoformat() if time else ""
+
+
+# --- Judging, before a write --------------------------------------------------------------------
+
+
+def _before_adding(
+    scene: Scene,
+    tag_id: str,
+    name: str,
+    states: Mapping[str, SceneState],
+    lost: Mapping[str, str],
+    refused: frozenset[tuple[str, str]],
+) -> tuple[Ending | None, str]:
+    """Why a tag is not to be added; (None, "") when it is."""
+    if scene.id in lost:
+        return Ending.FAILED, lost[scene.id]
+    if tag_id in states[scene.id].tag_ids:
+        return Ending.THERE, ""
+    if _is_refused("tag", tag_id, name, refused):
+        return Ending.REFUSED, ""
+    return None, ""
+
+
+def _before_marking(
+    scene: Scene,
+    wish: MarkerWanted,
+    there: Iterable[StashMarker],
+    refused: frozenset[tuple[str, str]],
+    lost: str | None,
+) -> tuple[Ending | None, str, str]:
+    """Why a marker is not to be created, and the id of the one there; (None, "", "") when it is."""
+    if lost:
+        return Ending.FAILED, lost, ""
+    if not (math.isfinite(wish.end_s) and 0 <= wish.start_s <= wish.end_s):
+        return Ending.FAILED, f"it cannot run from {wish.start_s} s to {wish.end_s} s", ""
+    same = next((marker for marker in there if _exact(marker) == wish.exact), None)
+    if same is not None:
+        return Ending.THERE, "", same.id
+    words = (wish.tag_id, wish.tag_name)
+    if _is_refused("marker", *words, refused) or _is_refused("tag", *words, refused):
+        return Ending.REFUSED, "", ""
+    return None, "", ""
+
+
+def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[str, str]]) -> bool:
+    return (kind, target_id) in refused or (kind, name.strip().casefold()) in refused
+
+
+# --- Judging, after a write ---------------------------------------------------------------------
+
+
+def _judged(entry: LedgerEntry, mode: Mode, came: frozenset[str] | StashRefused | None) -> Written:
+    """What Stash's answer for one scene means."""
+    if isinstance(came, StashRefused):
+        ending, reason = Ending.FAILED, came.message
+    elif came is not None and (entry.target_id in came) is (mode == "ADD"):
+        ending, reason = Ending.WRITTEN, ""
+    else:
+        ending, reason = Ending.FAILED, "Stash's answer does not show the change"
+    args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
+    return Written(*args)
+
+
+def _marked(
+    scene_id: str, wish: MarkerWanted, ending: Ending, marker_id: str, reason: str = ""
+) -> Written:
+    return Written(scene_id, Action.CREATE_MARKER, wish.tag_name, ending, marker_id, reason)
+
+
+def _about_a_missing_id(error: StashRefused) -> bool:
+    return any(word in message for message in error.messages for word in _GONE)
+
+
+def _exact(marker: StashMarker) -> tuple[str, float, float | None, str]:
+    end_s = None if marker.end_s is None else round(marker.end_s, 3)
+    return (marker.primary_tag_id, round(marker.start_s, 3), end_s, marker.title)
+
+
+def _tuple_of(tag: StashTag) -> tuple[str, list[str], bool]:
+    return (tag.name, sorted(tag.parent_ids), tag.ignore_auto_tag)
+
+
+def _tuple_in(entry: LedgerEntry) -> tuple[str, list[str], bool]:
+    return (entry.target_name, sorted(_texts(entry, "parent_ids")), True)
+
+
+# --- Judging, after a kill ----------------------------------------------------------------------
+
+
+def _recovered(
+    entry: LedgerEntry, state: SceneState | None, taken: Iterable[str] = ()
+) -> tuple[Outcome, str]:
+    """How a write to a scene that nobody saw the end of has ended, by what is there now."""
+    if state is None or state.fingerprint != entry.fingerprint:
+        return Outcome.FAILED, entry.target_id
+    if entry.action is Action.CREATE_MARKER:
+        return _recovered_marker(entry, state, frozenset(taken))
+    if entry.action is Action.MOVE_WORKFLOW:
+        moved = (entry.target_id in state.tag_ids) is (entry.detail.get("mode") == "ADD")
+        return (Outcome.OURS if moved else Outcome.FAILED), entry.target_id
+    if not _still_there(entry, state):
+        return Outcome.FAILED, entry.target_id
+    # It was absent before; but while we were away the user may have set it as well as we.
+    ours = _changed_with(entry, state)
+    return (Outcome.OURS if ours else Outcome.WAS_THERE), entry.target_id
+
+
+def _recovered_marker(
+    entry: LedgerEntry, state: SceneState, taken: frozenset[str]
+) -> tuple[Outcome, str]:
+    """Adopt the marker that equals the row's and is newer than those that were there."""
+    known = {*_texts(entry, "there"), *taken}
+    newest = max((int(marker_id) for marker_id in _texts(entry, "there")), default=0)
+    for marker in state.markers:
+        is_new = marker.id not in known and int(marker.id) > newest
+        if is_new and list(_exact(marker)) == list(_sequence(entry, "exact")):
+            return Outcome.OURS, marker.id
+    return Outcome.FAILED, ""
+
+
+def _changed_with(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether the scene's last change was at the time of our write, by Stash's clock."""
+    asked_at = str(entry.detail.get("asked_at", ""))
+    if not asked_at or state.changed_at is None:
+        return False
+    after = state.changed_at - datetime.fromisoformat(asked_at)
+    return -CLOCK_GRAIN <= after <= SAME_WRITE
+
+
+def _still_there(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether the scene has what the row is about."""
+    if entry.action is Action.CREATE_MARKER:
+        return any(marker.id == entry.target_id for marker in state.markers)
+    if entry.action is Action.SET_STUDIO:
+        return state.studio_id == entry.target_id
+    return entry.target_id in state.tag_ids
+
+
+def _same_file(entry: LedgerEntry, states: Mapping[str, SceneState]) -> bool:
+    state = states.get(entry.scene_id)
+    return state is not None and state.fingerprint == entry.fingerprint
+
+
+def _sequence(entry: LedgerEntry, key: str) -> Sequence[Any]:
+    found = entry.detail.get(key)
+    return found if isinstance(found, list | tuple) else ()
+
+
+def _texts(entry: LedgerEntry, key: str) -> list[str]:
+    return [str(each) for each in _sequence(entry, key)]
+
+
+def _number(entry: LedgerEntry, key: str) -> int:
+    found = entry.detail.get(key)
+    return found if isinstance(found, int) else 0
+
+
+# --- Questions to the user ----------------------------------------------------------------------
+
+
+def _tags_are_gone(lost: Sequence[LedgerEntry]) -> Missing:
+    names = tuple(sorted({entry.target_name for entry in lost}))
+    return Missing(
+        message=f"Tags that Stash Sense wrote are gone from Stash: {', '.join(names)}",
+        remedy="say whether they were deleted on purpose: until then nothing is written there",
+        names=names,
+        scene_ids=tuple(sorted({entry.scene_id for entry in lost}, key=int)),
+        tag_gone=True,
+    )
+
+
+def _too_many_are_gone(gone: Sequence[LedgerEntry], count: int, seen: int) -> Missing:
+    return Missing(
+        message=f"What Stash Sense wrote is missing from {count} of {seen} scenes",
+        remedy="say whether it was taken away on purpose or the database is another or an old one: "
+        "until then nothing is written there",
+        names=tuple(sorted({entry.target_name for entry in gone})),
+        scene_ids=tuple(sorted({entry.scene_id for entry in gone}, key=int)),
+        tag_gone=False,
+    )
