@@ -356,6 +356,41 @@ def test_law_4_a_tag_gone_from_stash_is_asked_about(kit: Kit) -> None:
     assert kit.ledger.refused(scene) == frozenset()
 
 
+def test_law_4_a_gone_tag_does_not_hide_a_refusal(kit: Kit) -> None:
+    scene, beach, dog = kit.scene(), kit.tag("Beach"), kit.tag("Dog")
+    add(kit.writer(), scene, beach, dog)
+    kit.stash.remove_tag(int(beach[0]))
+    kit.stash.untag_scene(int(scene.id), int(dog[0]))
+    missing = kit.writer().notice_removed([scene])
+    assert missing is not None
+    assert missing.names == ("Beach",)
+    assert add(kit.writer(), scene, dog) == [Ending.REFUSED]
+
+
+def test_law_4_a_tag_used_by_its_alias_can_be_refused(kit: Kit) -> None:
+    scene = kit.scene()
+    kit.stash.add_tag("Shore", aliases=["Beach"])
+    tag = (kit.writer().ensure_tag("beach"), "beach")
+    add(kit.writer(), scene, tag)
+    kit.stash.untag_scene(int(scene.id), int(tag[0]))
+    assert kit.writer().notice_removed([scene]) is None
+    assert add(kit.writer(), scene, tag) == [Ending.REFUSED]
+
+
+def test_law_4_the_user_may_say_that_it_was_on_purpose(kit: Kit) -> None:
+    scenes, beach, dog = [kit.scene() for _ in range(3)], kit.tag("Beach"), kit.tag("Dog")
+    kit.writer().add_tags(scenes, {scene.id: [beach, dog] for scene in scenes})
+    kit.stash.remove_tag(int(beach[0]))
+    for scene in scenes:
+        kit.stash.untag_scene(int(scene.id), int(dog[0]))
+    assert kit.writer().notice_removed(scenes) is not None
+    writer = kit.writer()
+    assert writer.notice_removed(scenes, on_purpose=True) is None
+    again = kit.tag("Beach")
+    for scene in scenes:
+        assert add(writer, scene, again, dog) == [Ending.REFUSED, Ending.REFUSED]
+
+
 def test_law_4_a_renamed_tag_is_neither_refused_nor_asked_about(kit: Kit) -> None:
     scene, beach = kit.scene(), kit.tag("Beach")
     add(kit.writer(), scene, beach)

@@ -364,6 +364,12 @@ def find_tag(client: StashClient, name: str) -> StashTag | None:
     )
 
 
+def is_called(thing: StashTag | StashStudio, name: str) -> bool:
+    """Whether this is its name or an alias of it, in any case."""
+    folded = name.strip().casefold()
+    return folded in {each.casefold() for each in (thing.name, *thing.aliases)}
+
+
 def tag_by_id(client: StashClient, tag_id: str) -> StashTag | None:
     """The tag, or None where Stash has it no longer."""
     raw = client.call(TAG_BY_ID, {"id": tag_id})["findTag"]

@@ -429,9 +429,9 @@ class Writer:
     ) -> Missing | None:
         """Remember as refused what is ours by the ledger and gone from these scenes.
 
-        Returns what to ask about, with nothing remembered for these scenes, when a tag is gone
-        from Stash itself, or when ours is missing from too many scenes of this run; `on_purpose`
-        is the user's answer that those too were taken away.
+        Returns what to ask about, and remembers nothing of it, when a tag is gone from Stash
+        itself, or when ours is missing from too many scenes of this run. `on_purpose` is the
+        user's answer: all that is gone was taken away, whatever it looks like.
         """
         entries = self._ledger.ours([scene.id for scene in scenes])
         if not entries:
@@ -439,28 +439,29 @@ class Writer:
         states, _ = self.current(scenes)
         entries = [entry for entry in entries if _same_file(entry, states)]
         gone = [entry for entry in entries if not _still_there(entry, states[entry.scene_id])]
+        tag_ids = {entry.target_id for entry in gone if entry.action is Action.ADD_TAG}
+        tags = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tag_ids}
+        lost = [entry for entry in gone if _is_of_a_lost_tag(entry, tags)]
+        taken = [entry for entry in gone if self._is_refusable(entry, tags)]
         self._visit.seen.update(entry.scene_id for entry in entries)
-        tags = {entry.target_id: entry for entry in gone if entry.action is Action.ADD_TAG}
-        now = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tags}
-        lost = [entry for entry in gone if entry.target_id in tags and not now[entry.target_id]]
-        if lost and not on_purpose:
-            return _tags_are_gone(lost)
-        kept = [entry for entry in gone if entry in lost or self._is_refusable(entry, now)]
-        self._visit.missing.update(entry.scene_id for entry in kept)
-        if kept and not on_purpose and self._visit.too_many():
-            return _too_many_are_gone(kept, len(self._visit.missing), len(self._visit.seen))
-        if kept:
-            self._ledger.refuse(kept)
-        return None
+        self._visit.missing.update(entry.scene_id for entry in taken)
+        if on_purpose:
+            self._ledger.refuse([*taken, *lost])
+            return None
+        if taken and self._visit.too_many():
+            return _too_many_are_gone(taken, len(self._visit.missing), len(self._visit.seen))
+        if taken:
+            self._ledger.refuse(taken)
+        return _tags_are_gone(lost) if lost else None
 
     def _is_refusable(self, entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
         """Whether the thing itself is still what the row says, so that only the scene lost it."""
         if entry.action is Action.ADD_TAG:
             tag = tags[entry.target_id]
-            return tag is not None and tag.name == entry.target_name
+            return tag is not None and operations.is_called(tag, entry.target_name)
         if entry.action is Action.SET_STUDIO:
             studio = operations.studio_by_id(self.client, entry.target_id)
-            return studio is not None and studio.name == entry.target_name
+            return studio is not None and operations.is_called(studio, entry.target_name)
         return True
 
     # --- After a kill
@@ -654,6 +655,11 @@ def _still_there(entry: LedgerEntry, state: SceneState) -> bool:
     if entry.action is Action.SET_STUDIO:
         return state.studio_id == entry.target_id
     return entry.target_id in state.tag_ids
+
+
+def _is_of_a_lost_tag(entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
+    """Whether Stash itself has the row's tag no longer."""
+    return entry.action is Action.ADD_TAG and tags[entry.target_id] is None
 
 
 def _same_file(entry: LedgerEntry, states: Mapping[str, SceneState]) -> bool:
