@@ -265,8 +265,7 @@ def _step(step: plan.Step, begun: float, journal: Journal, log: Any, home: Home)
         if row.startswith(("Collecting ", "Installing ", "  Downloading ")):
             count += 1
             journal.say("debug" if row.startswith("Collecting") else "info", row.strip())
-            # How many there will be is not known before the last: each brings it nearer.
-            journal.move(begun + step.weight * count / (count + 20))
+            journal.move(begun + step.weight * min(0.95, count / plan.ABOUT_ROWS))
     if process.wait() != 0:
         raise StartError(
             "{} failed with status {} ({})".format(

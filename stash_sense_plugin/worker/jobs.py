@@ -10,11 +10,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from stash_sense_plugin.errors import Cancelled, StashSenseError
 from stash_sense_plugin.records import Failure, Level, Reporter
@@ -167,7 +167,13 @@ class Telling(Reporter):
 class JobTable(Protocol):
     """The part of the store's table of jobs that is used here; any thread may call."""
 
-    def enqueue(self, kind: str, mode: str, args: Mapping[str, object], priority: int) -> Row: ...
+    def enqueue(
+        self,
+        kind: str,
+        mode: Literal["attached", "owned"],
+        args: Mapping[str, object],
+        priority: int,
+    ) -> Row: ...
     def begin(self, job_id: str) -> bool: ...
     def finish(self, job_id: str, result: Output) -> bool: ...
     def fail(self, job_id: str, error: Failure) -> bool: ...
@@ -177,8 +183,8 @@ class JobTable(Protocol):
     def requeue_interrupted(self) -> object: ...
     def progress(self, job_id: str, fraction: float) -> None: ...
     def job(self, job_id: str) -> Row | None: ...
-    def open_jobs(self) -> list[Row]: ...
-    def jobs(self, limit: int) -> list[Row]: ...
+    def open_jobs(self) -> Sequence[Row]: ...
+    def jobs(self, limit: int) -> Sequence[Row]: ...
 
 
 class Jobs:
@@ -414,6 +420,7 @@ class Jobs:
         except Cancelled:
             return self._stopped(job)
         except StashSenseError as error:
+            logger.info("%s failed: %s", job.work.mode, error)
             return _failed(Failure(error.kind, error.message, error.remedy))
         except ImportError as error:
             logger.warning("%s failed", job.work.mode, exc_info=True)

@@ -386,6 +386,19 @@ def main(argv: Sequence[str], parts: Parts[Any, Any] | None = None) -> int:
     home = Home(options.home)
     home.make()
     log = _log_to(home.worker_log)
+    # A native crash writes through a handle of its own: the log's is closed when its file is full.
+    with Path(home.worker_log).open("ab", buffering=0) as crashes:
+        faulthandler.enable(crashes)
+        try:
+            return _hold_and_run(options, home, parts)
+        finally:
+            faulthandler.disable()
+            logging.getLogger().removeHandler(log)
+            log.close()
+
+
+def _hold_and_run(options: argparse.Namespace, home: Home, parts: Parts[Any, Any] | None) -> int:
+    """Run as the one worker of this home; what keeps it from that is the log's last line."""
     try:
         doorstep = take(home, lambda: alive(home, options.package), WAITS_S)
         if doorstep is None:
@@ -402,10 +415,6 @@ def main(argv: Sequence[str], parts: Parts[Any, Any] | None = None) -> int:
         return 1 if (error.name or "").startswith("stash_sense_plugin") else BROKEN
     except Exception:
         logger.exception("The worker failed")
-    finally:
-        faulthandler.disable()
-        logging.getLogger().removeHandler(log)
-        log.close()
     return 1
 
 
@@ -444,7 +453,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _log_to(path: str) -> logging.Handler:
-    """Send the log, and what a native crash leaves, to a file that does not grow for ever."""
+    """Send the log to a file that does not grow for ever."""
     handler = logging.handlers.RotatingFileHandler(
         path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8"
     )
@@ -452,6 +461,4 @@ def _log_to(path: str) -> logging.Handler:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    if handler.stream is not None:
-        faulthandler.enable(handler.stream)
     return handler

@@ -1,0 +1,194 @@
+"""The worker's jobs with the store's own table, in one process: what only code can ask for."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.library.jobs import JobTable
+from stash_sense_plugin.library.store import Store
+from stash_sense_plugin.worker.jobs import Job, Jobs, Telling, Work
+
+PATIENCE_S = 20.0
+
+
+class Door:
+    """Listens to one job."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.ended = threading.Event()
+
+    def __call__(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        if frame.startswith(b"o"):
+            self.ended.set()
+
+    def reply(self) -> Mapping[str, object]:
+        """Wait for the reply and return it."""
+        assert self.ended.wait(PATIENCE_S)
+        reply: Mapping[str, object] = json.loads(self.frames[-1][9:])
+        return reply
+
+
+class Gate:
+    """Work that waits, between its checks, until it is let go."""
+
+    def __init__(self, name: str) -> None:
+        self.begun = threading.Event()
+        self.open = threading.Event()
+        self.work = Work(name, {"mode": name}, self.run)
+
+    def run(self, telling: Telling) -> Mapping[str, object]:
+        self.begun.set()
+        while not self.open.wait(0.005):
+            telling.check()
+        telling.check()
+        return {"done": True}
+
+    def wait(self) -> None:
+        assert self.begun.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[JobTable]:
+    with Store(tmp_path / "store.sqlite") as store:
+        yield JobTable(store)
+
+
+@pytest.fixture
+def jobs(table: JobTable) -> Iterator[Jobs]:
+    made = Jobs(table, "the log")
+    made.start()
+    yield made
+    made.leave()
+    assert made.join(PATIENCE_S)
+
+
+def work(name: str, run: Callable[[Telling], Mapping[str, object]]) -> Work:
+    return Work(name, {"mode": name}, run)
+
+
+def test_a_task_that_an_owner_joins_survives_its_door(jobs: Jobs) -> None:
+    gate, door = Gate("look"), Door()
+    attached = jobs.attach(gate.work, door)
+    gate.wait()
+    owned = jobs.own(gate.work)
+    assert owned is attached
+    jobs.detach(attached, door)
+    gate.open.set()
+    second = Door()
+    jobs.attach(work("last", lambda _telling: {}), second)
+    second.reply()
+    assert jobs.describe(owned.id)["status"] == "done"
+
+
+def test_an_urgent_job_is_not_run_on_a_thread_that_only_reads_ahead(jobs: Jobs) -> None:
+    where: list[str] = []
+    urgent_waits = threading.Event()
+
+    def sweep(telling: Telling) -> Mapping[str, object]:
+        assert urgent_waits.wait(PATIENCE_S)
+        reader = threading.Thread(target=telling.check)
+        reader.start()
+        reader.join()
+        where.append("read ahead")
+        telling.check()
+        return {}
+
+    def urgent(_telling: Telling) -> Mapping[str, object]:
+        where.append(threading.current_thread().name)
+        return {}
+
+    door = Door()
+    jobs.attach(work("sweep", sweep), door)
+    jobs.own(work("urgent", urgent))
+    urgent_waits.set()
+    door.reply()
+    assert where in (["read ahead", "engine"], ["engine", "read ahead"])
+
+
+def test_progress_is_shown_but_not_more_often_than_stash_reads(jobs: Jobs) -> None:
+    def run(telling: Telling) -> Mapping[str, object]:
+        for step in range(1000):
+            telling.progress(step / 1000)
+        telling.progress(1.0)
+        return {}
+
+    door = Door()
+    job = jobs.attach(work("fast", run), door)
+    door.reply()
+    shown = [frame for frame in door.frames if b"\x01p\x02" in frame]
+    assert len(shown) < 100
+    assert b"1.0000" in shown[-1]
+    assert jobs.describe(job.id)["progress"] == 1.0
+
+
+@pytest.mark.logs_errors
+def test_a_store_that_fails_at_the_end_keeps_no_door_waiting(table: JobTable) -> None:
+    class Full(JobTable):
+        def finish(self, job_id: str, result: Mapping[str, object] | None = None) -> bool:
+            raise StoreError("The disk is full")
+
+    jobs = Jobs(Full(table._store), "the log")
+    jobs.start()
+    door, next_door = Door(), Door()
+    jobs.attach(work("one", lambda _telling: {"n": 1}), door)
+    assert door.reply() == {"output": {"n": 1}}
+    jobs.attach(work("two", lambda _telling: {"n": 2}), next_door)
+    assert next_door.reply() == {"output": {"n": 2}}
+    jobs.leave()
+    assert jobs.join(PATIENCE_S)
+
+
+def test_leaving_tells_attached_doors_and_keeps_owned_work(table: JobTable) -> None:
+    jobs = Jobs(table, "the log")
+    jobs.start()
+    running, door, waiting = Gate("running"), Door(), Door()
+    jobs.attach(running.work, door)
+    running.wait()
+    jobs.attach(Gate("waiting").work, waiting)
+    owned = jobs.own(Gate("owned").work)
+    jobs.leave()
+    assert jobs.join(PATIENCE_S)
+    assert "the worker leaves" in str(door.reply()["error"])
+    assert "the worker leaves" in str(waiting.reply()["error"])
+    assert table.status(owned.id) == "queued"
+    again = Jobs(table, "the log")
+    taken: list[str] = []
+
+    def work_of(row: object) -> Work:
+        taken.append("owned")
+        return work("owned", lambda _telling: {"went": "on"})
+
+    again.start()
+    again.resume(work_of)
+    door = Door()
+    again.attach(work("last", lambda _telling: {}), door)
+    door.reply()
+    assert taken == ["owned"]
+    assert table.status(owned.id) == "done"
+    again.leave()
+    assert again.join(PATIENCE_S)
+
+
+def test_a_mode_that_is_no_more_fails_what_waits_for_it(jobs: Jobs, table: JobTable) -> None:
+    old = table.enqueue("forgotten", "owned", {"mode": "forgotten"})
+    jobs.resume(lambda _row: None)
+    told = jobs.describe(old.id)
+    assert told["status"] == "failed"
+    assert "no mode forgotten" in str(told["error"])
+
+
+def test_a_job_is_idle_only_when_nothing_runs(jobs: Jobs) -> None:
+    gate, door = Gate("look"), Door()
+    job: Job = jobs.attach(gate.work, door)
+    assert jobs.busy
+    assert jobs.idle_s == 0
+    gate.open.set()
+    door.reply()
+    jobs.detach(job, door)
+    assert not jobs.busy
