@@ -18,7 +18,7 @@ from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.store import Store, StorePrompts
 from stash_sense_plugin.records import Detector, Reporter, Skipped
 from stash_sense_plugin.settings import Settings, read_settings
-from stash_sense_plugin.stash.client import Connection, StashClient
+from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import plugin_settings, stay_signed_in
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
@@ -51,10 +51,11 @@ class Sight:
 class Engine:
     """The parts that jobs share; one per library, closed with its worker."""
 
-    def __init__(self, home: Path, package: Path) -> None:
+    def __init__(self, home: Path, package: Path, limits: Limits | None = None) -> None:
         self.home = home
         self.root = package.parent
         self.settings = Settings()
+        self._limits = limits
         self.store = Store(home / "store.sqlite")
         self.jobs = JobTable(self.store)
         self.ledger = StoreLedger(self.store)
@@ -125,7 +126,7 @@ class Engine:
             raise SettingsError(
                 "This needs a Stash", "name its address with --stash http://127.0.0.1:9999"
             )
-        with StashClient(_connection(call.server)) as client:
+        with StashClient(_connection(call.server), limits=self._limits) as client:
             stay_signed_in(client)
             folder = Path(str(call.server.get("PluginDir") or self.root))
             stored = plugin_settings(client, plugin_id(folder))
@@ -137,7 +138,9 @@ class Engine:
 
 def open_engine(home: Path, package: Path) -> Engine:
     """Open what a worker keeps; raises StoreError when the store cannot be used."""
-    return Engine(home, package)
+    engine = Engine(home, package)
+    engine.store.interrupt_open_runs()
+    return engine
 
 
 def plugin_id(folder: Path) -> str:
