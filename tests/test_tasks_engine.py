@@ -1,0 +1,221 @@
+"""What the settings and the user's catalogue make of the detectors."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stash_sense_plugin.errors import CatalogueError, SettingsError
+from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.tasks.engine import ALWAYS_HERE, Call, Engine, open_engine, plugin_id
+from tests.small_networks import sum_of_words
+
+PACKAGE = Path(__file__).resolve().parent.parent / "stash_sense_plugin"
+
+ROW = """\
+  {name}:
+    task: objects
+    about: A small network of one's own
+    licence: none
+    commercial: false
+    words: toy
+    classes: [thing]
+    files:
+      network: {{path: {name}.onnx}}
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    opened = open_engine(tmp_path / "home", PACKAGE)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def own(engine: Engine) -> Callable[..., None]:
+    """Writes rows of the user's own for the named networks, and half a megabyte for each."""
+
+    def write(*names: str) -> None:
+        rows = "".join(ROW.format(name=name) for name in names)
+        engine.home.mkdir(exist_ok=True)
+        engine.own_catalogue.write_text(f"models:\n{rows}", "utf-8")
+        for name in names:
+            sum_of_words(engine.home / f"{name}.onnx", np.zeros((125_000, 1), np.float32))
+
+    return write
+
+
+def names(engine: Engine) -> list[str]:
+    return [f"{each.name} {each.model.partition('@')[0]}" for each in engine.sight().detectors]
+
+
+# --- Which detectors look -----------------------------------------------------------------------
+
+
+def test_all_kinds_look_and_what_is_not_here_is_missing(engine: Engine) -> None:
+    sight = engine.sight()
+    assert names(engine) == [
+        "clip clip-vit-b32", "picture picture", "objects yolox-s", f"objects {ALWAYS_HERE}",
+        "text pp-ocr",
+    ]  # fmt: skip
+    assert {model.partition("@")[0] for model in sight.missing} == {"clip-vit-b32", "yolox-s"}
+    assert any("models pull yolox-s" in str(each) for each in sight.missing.values())
+    assert sight.skipped == ()
+    assert sight.zero_shot is not None
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [
+        ("skip_labels", "clip"),
+        ("skip_facts", "picture"),
+        ("skip_objects", "objects"),
+        ("skip_text", "text"),
+    ],
+)
+def test_each_kind_can_be_switched_off(engine: Engine, setting: str, kind: str) -> None:
+    engine.settings = replace(Settings(), **{setting: True})  # type: ignore[arg-type]
+    sight = engine.sight()
+    assert kind not in {each.name for each in sight.detectors}
+    assert len({each.name for each in sight.detectors}) == 3
+    (skipped,) = sight.skipped
+    assert (skipped.detector, skipped.reason) == (kind, "switched off")
+    assert setting in skipped.remedy
+    assert (sight.zero_shot is None) == (kind == "clip")
+
+
+def test_the_models_are_the_ones_that_are_named(engine: Engine, own: Callable[..., None]) -> None:
+    own("mine")
+    engine.settings = Settings(clip_model="clip-vit-b32-laion", object_model="mine")
+    assert names(engine)[:1] == ["clip clip-vit-b32-laion"]
+    assert names(engine)[2:4] == ["objects mine", f"objects {ALWAYS_HERE}"]
+    assert [model.partition("@")[0] for model in engine.sight().missing] == ["clip-vit-b32-laion"]
+
+
+def test_the_network_that_is_always_here_is_not_run_twice(engine: Engine) -> None:
+    engine.settings = Settings(object_model=ALWAYS_HERE)
+    assert names(engine).count(f"objects {ALWAYS_HERE}") == 1
+
+
+def test_an_unknown_model_is_named_with_the_near_ones(engine: Engine) -> None:
+    engine.settings = Settings(object_model="yolox-z")
+    with pytest.raises(CatalogueError, match=r"'yolox-z'.*yolox-s"):
+        engine.sight()
+
+
+def test_a_model_for_something_else_is_refused(engine: Engine) -> None:
+    engine.settings = Settings(clip_model="yolox-s")
+    with pytest.raises(SettingsError, match="yolox-s is for objects, not for clip"):
+        engine.sight()
+
+
+def test_a_broken_catalogue_is_named_by_its_row(engine: Engine, own: Callable[..., None]) -> None:
+    own("mine")
+    text = engine.own_catalogue.read_text("utf-8").replace("words: toy", "word: toy")
+    engine.own_catalogue.write_text(text, "utf-8")
+    with pytest.raises(CatalogueError, match=r"catalogue\.yaml.*mine.*word"):
+        engine.sight()
+
+
+# --- Files that are away ------------------------------------------------------------------------
+
+
+def test_an_own_network_that_never_was_here_is_skipped(
+    engine: Engine, own: Callable[..., None]
+) -> None:
+    own("mine")
+    (engine.home / "mine.onnx").unlink()
+    engine.settings = Settings(object_model="mine")
+    sight = engine.sight()
+    assert "objects mine" not in names(engine)
+    (skipped,) = sight.skipped
+    assert skipped.detector == "objects (mine)"
+    assert "mine.onnx" in skipped.reason
+    assert "catalogue.yaml" in skipped.remedy
+
+
+def test_an_own_network_that_was_here_is_remembered_by_its_version(
+    engine: Engine, own: Callable[..., None]
+) -> None:
+    own("mine")
+    engine.settings = Settings(object_model="mine")
+    before = [each.model for each in engine.sight().detectors]
+    (engine.home / "mine.onnx").unlink()
+    sight = engine.sight()
+    assert [each.model for each in sight.detectors] == before
+    assert [model.partition("@")[0] for model in sight.missing] == ["clip-vit-b32", "mine"]
+
+
+# --- What stays warm ----------------------------------------------------------------------------
+
+
+def test_networks_stay_within_the_memory_that_the_user_gives(
+    engine: Engine, own: Callable[..., None]
+) -> None:
+    own("one", "two", "three")
+    rows = {name: engine.catalogue().card(name) for name in ("one", "two", "three")}
+    engine.settings = Settings(memory_budget_mb=1)
+    for card in rows.values():
+        engine.shelf().network(card, "network")
+    assert engine.shelf().held_bytes <= 4 * 500_200
+    wide = replace(engine.settings, memory_budget_mb=500)
+    small = engine.shelf()
+    engine.settings = wide
+    assert engine.shelf() is not small
+    for card in rows.values():
+        engine.shelf().network(card, "network")
+    assert engine.shelf().held_bytes >= 3 * 500_000
+
+
+def test_the_shelf_stays_while_nothing_changes(engine: Engine, own: Callable[..., None]) -> None:
+    own("mine")
+    shelf = engine.shelf()
+    network = shelf.network(engine.catalogue().card("mine"), "network")
+    engine.settings = replace(engine.settings, frames=10)
+    assert engine.shelf() is shelf
+    assert shelf.network(engine.catalogue().card("mine"), "network") is network
+    assert engine.unload_idle(0.0) == 1
+    assert shelf.network(engine.catalogue().card("mine"), "network") is not network
+
+
+def test_a_new_row_is_known_without_a_new_worker(engine: Engine, own: Callable[..., None]) -> None:
+    assert "mine" not in engine.shelf().models.catalogue
+    own("mine")
+    assert "mine" in engine.shelf().models.catalogue
+
+
+def test_idle_minutes_are_the_users(engine: Engine) -> None:
+    assert engine.idle_minutes == 10
+    engine.settings = Settings(idle_minutes=3)
+    assert engine.idle_minutes == 3
+
+
+# --- Stash --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        pytest.param(["plugin.yml"], "plugin", id="in the repository"),
+        pytest.param(["stash-sense.yml", "README.md"], "stash-sense", id="in the package"),
+        pytest.param(["renamed.by.user.yml"], "renamed.by.user", id="renamed"),
+        pytest.param([], "stash-sense", id="gone"),
+    ],
+)
+def test_the_plugins_id_is_its_files_name(tmp_path: Path, files: list[str], told: str) -> None:
+    for name in files:
+        (tmp_path / name).write_text("name: Stash Sense\n", "utf-8")
+    assert plugin_id(tmp_path) == told
+
+
+def test_without_a_stash_the_way_to_one_is_named(engine: Engine) -> None:
+    class Nobody:
+        def log(self, level: str, message: str) -> None: ...
+        def progress(self, fraction: float) -> None: ...
+        def check(self) -> None: ...
+
+    with pytest.raises(SettingsError, match="--stash"), engine.stash(Call({}), Nobody()):
+        pass
