@@ -15,8 +15,10 @@ StashSenseError
 │   │   └── StashUncertain the answer was lost: it may have been done
 │   ├── StashUnauthorised  401, 403 or a login page
 │   ├── StashRefused       an answer with errors in it
-│   └── TagGone            a tag that we made was deleted or renamed: the user is asked
+│   └── TagUnusable        a tag that can be neither found nor made: the others go on
+│       └── TagGone        one that we made was deleted or renamed: the user is asked
 ├── StoreError             our own database
+├── InternalFault          a fault of ours, met with one scene
 └── Cancelled              the user stopped the job
 """
 
@@ -130,7 +132,13 @@ class StashRefused(StashError):
         self.messages = messages
 
 
-class TagGone(StashError):
+class TagUnusable(StashError):
+    """A tag can be neither found nor made, by its name alone; others can."""
+
+    kind = "tag-unusable"
+
+
+class TagGone(TagUnusable):
     """A tag that we created is no longer in Stash under its name: nothing is guessed."""
 
     kind = "tag-gone"
@@ -140,6 +148,12 @@ class StoreError(StashSenseError):
     """Our own database cannot be used."""
 
     kind = "store"
+
+
+class InternalFault(StashSenseError):
+    """A fault of ours, met with one scene: the others go on."""
+
+    kind = "internal"
 
 
 class Cancelled(StashSenseError):

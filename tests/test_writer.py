@@ -12,6 +12,7 @@ from stash_sense_plugin.errors import (
     StashUncertain,
     StashUnreachable,
     TagGone,
+    TagUnusable,
 )
 from stash_sense_plugin.records import Action, Fingerprint, Outcome, Scene
 from stash_sense_plugin.stash import operations
@@ -492,10 +493,18 @@ def test_law_6_of_several_that_create_at_once_one_wins(kit: Kit) -> None:
     assert kit.ours() == [("create-tag", "Stash Sense"), ("create-tag", "Beach")]
 
 
-def test_law_6_a_name_that_becomes_taken_is_read_again(kit: Kit) -> None:
+def test_law_6_a_name_that_stash_takes_for_anothers_is_said(kit: Kit) -> None:
+    kit.writer().ensure_tag("Beach")
+    kit.stash.fault("tagCreate", Fault(error="tag with name 'Be_ch' already exists"))
+    with pytest.raises(TagUnusable, match="use another name"):
+        kit.writer().ensure_tag("Be_ch")
+    assert kit.outcomes()[-1] is Outcome.FAILED
+
+
+def test_law_6_another_refusal_of_a_tag_is_raised_as_it_is(kit: Kit) -> None:
     kit.writer().ensure_tag("Stash Sense")
-    kit.stash.fault("tagCreate", Fault(error="tag with name 'Beach' already exists"))
-    with pytest.raises(StashRefused):
+    kit.stash.fault("tagCreate", Fault(error="disk full"))
+    with pytest.raises(StashRefused, match="disk full"):
         kit.writer().ensure_tag("Beach")
     assert kit.outcomes()[-1] is Outcome.FAILED
 
@@ -551,7 +560,7 @@ def test_a_bad_id_fails_alone(kit: Kit) -> None:
     came = kit.writer().move(scenes, states, beach, "ADD", frozenset({beach[0]}))
     bad = [each for each in came if each.ending is Ending.FAILED]
     assert [each.scene_id for each in bad] == [str(numbers[37])]
-    assert "FOREIGN KEY" in bad[0].reason
+    assert bad[0].reason == "it or the scene is no longer in Stash"
     assert len(kit.stash.scene_tags(numbers[36]) | kit.stash.scene_tags(numbers[38])) == 1
     assert kit.stash.calls["bulkSceneUpdate"] < 16
 

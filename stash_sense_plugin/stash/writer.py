@@ -18,7 +18,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, TagGone
+from stash_sense_plugin.errors import (
+    StashError,
+    StashRefused,
+    StashUncertain,
+    TagGone,
+    TagUnusable,
+)
 from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene
 from stash_sense_plugin.stash import operations
 from stash_sense_plugin.stash.client import StashClient
@@ -34,6 +40,9 @@ CLOCK_GRAIN: Final = timedelta(seconds=2)
 """Stash tells its clock and its scenes' times in whole seconds."""
 _GONE: Final = ("FOREIGN KEY", "no rows in result set", "not found")
 """Stash's words for an id that it does not have."""
+_NO_LONGER: Final = "it or the scene is no longer in Stash"
+_TAKEN: Final = ("already exists", "is used as alias")
+"""Stash's words for a name that another tag has."""
 
 
 class Ending(StrEnum):
@@ -250,7 +259,8 @@ class Writer:
         """The id of the tag of this name or alias; created below our parent if there is none.
 
         A tag that we created once and that is gone is created again only when `again` says so:
-        TagGone is raised, because a person deleted, merged or renamed it.
+        TagGone is raised, because a person deleted, merged or renamed it. TagUnusable is raised
+        for a name that Stash takes for another tag's.
         """
         wanted = name.strip()
         if not wanted:
@@ -290,6 +300,7 @@ class Writer:
             if isinstance(error, StashRefused):
                 self._settle({row: (outcome, "")})
                 self._tags.pop(self._parent.casefold(), None)
+                _check_taken(entry.target_name, error)
             raise error
         self._settle({row: (outcome, tag_id)})
         return tag_id
@@ -349,7 +360,7 @@ class Writer:
             self._settle({row: (Outcome.FAILED, studio_id)})
             if not _about_a_missing_id(error):
                 raise
-            return ended(Ending.FAILED, error.message)
+            return ended(Ending.FAILED, _NO_LONGER)
         except StashUncertain:
             states = operations.scene_states(self.client, [scene.id])
             if _recovered(entry, states.get(scene.id))[0] is not Outcome.OURS:
@@ -413,7 +424,7 @@ class Writer:
         except StashRefused as error:
             if not _about_a_missing_id(error):
                 raise
-            return _marked(scene.id, wish, Ending.FAILED, "", error.message)
+            return _marked(scene.id, wish, Ending.FAILED, "", _NO_LONGER)
         except StashUncertain:
             states = operations.scene_states(self.client, [scene.id])
             outcome, marker_id = _recovered(entry, states.get(scene.id))
@@ -573,7 +584,7 @@ def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[s
 def _judged(entry: LedgerEntry, mode: Mode, came: frozenset[str] | StashRefused | None) -> Written:
     """What Stash's answer for one scene means."""
     if isinstance(came, StashRefused):
-        ending, reason = Ending.FAILED, came.message
+        ending, reason = Ending.FAILED, _NO_LONGER
     elif came is not None and (entry.target_id in came) is (mode == "ADD"):
         ending, reason = Ending.WRITTEN, ""
     else:
@@ -586,6 +597,18 @@ def _marked(
     scene_id: str, wish: MarkerWanted, ending: Ending, marker_id: str, reason: str = ""
 ) -> Written:
     return Written(scene_id, Action.CREATE_MARKER, wish.tag_name, ending, marker_id, reason)
+
+
+def _check_taken(name: str, error: StashRefused) -> None:
+    """Raise TagUnusable where Stash calls a name taken that no tag has.
+
+    It compares names by LIKE, so that `Be_ch` cannot be made beside `Beach`.
+    """
+    if any(word in message for message in error.messages for word in _TAKEN):
+        raise TagUnusable(
+            f"Stash does not take the tag name {name!r}: {error.message}",
+            "use another name: _ and % stand for other characters there",
+        ) from error
 
 
 def _about_a_missing_id(error: StashRefused) -> bool:
