@@ -28,6 +28,14 @@ def plugin(bytecode: Path) -> Iterator[PluginFolder]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def warm(bytecode: Path) -> Iterator[PluginFolder]:
+    """A plugin with a worker, for tests that leave it as it was."""
+    with plugin_folder(bytecode) as made:
+        made.output("echo")
+        yield made
+
+
 @pytest.fixture(params=["oldest", "current"])
 def python(request: pytest.FixtureRequest) -> str:
     if request.param == "current":
@@ -60,21 +68,21 @@ def python(request: pytest.FixtureRequest) -> str:
         ),
     ],
 )
-def test_bad_input_is_one_error(plugin: PluginFolder, python: str, stdin: bytes, says: str) -> None:
-    reply, log = plugin.end(plugin.open(stdin, python))
+def test_bad_input_is_one_error(warm: PluginFolder, python: str, stdin: bytes, says: str) -> None:
+    reply, log = warm.end(warm.open(stdin, python))
     assert list(reply) == ["error"]
     assert says in reply["error"]
     assert log == []
 
 
-def test_it_writes_no_bytecode_into_the_plugins_folder(plugin: PluginFolder) -> None:
-    plugin.output("echo")
-    assert not list(plugin.package.rglob("__pycache__"))
+def test_it_writes_no_bytecode_into_the_plugins_folder(warm: PluginFolder) -> None:
+    warm.output("echo")
+    assert not list(warm.package.rglob("__pycache__"))
 
 
-def test_its_own_modules_shadow_nothing(plugin: PluginFolder, python: str) -> None:
+def test_its_own_modules_shadow_nothing(warm: PluginFolder, python: str) -> None:
     # The package has an errors.py, and Stash runs the door by its path.
-    reply, _ = plugin.call("echo", python)
+    reply, _ = warm.call("echo", python)
     assert reply["output"]["stash"] is True
 
 
@@ -124,7 +132,7 @@ def test_the_first_door_starts_the_worker_and_the_next_finds_it(plugin: PluginFo
     assert plugin.pid() == first
 
 
-def test_arguments_come_through_as_they_are(plugin: PluginFolder) -> None:
+def test_arguments_come_through_as_they_are(warm: PluginFolder) -> None:
     args = {
         "b": True,
         "z": None,
@@ -132,45 +140,45 @@ def test_arguments_come_through_as_they_are(plugin: PluginFolder) -> None:
         "s": 'é"\\\n\u2028\ud800',
         "l": [{"a": 1.5}],
     }
-    assert plugin.output("echo", **args)["args"] == {"mode": "echo", **args}
+    assert warm.output("echo", **args)["args"] == {"mode": "echo", **args}
 
 
-def test_log_lines_reach_stash_in_its_form(plugin: PluginFolder) -> None:
-    _, log = plugin.call("echo")
+def test_log_lines_reach_stash_in_its_form(warm: PluginFolder) -> None:
+    _, log = warm.call("echo")
     assert log[-1] == ("i", "echoing")
 
 
-def test_long_lines_are_cut_and_stay_one_line(plugin: PluginFolder) -> None:
-    reply, log = plugin.call("large")
+def test_long_lines_are_cut_and_stay_one_line(warm: PluginFolder) -> None:
+    reply, log = warm.call("large")
     assert reply["output"]["text"] == "é" * 2_000_000
     assert len(log[-1][1].encode()) < 65_000
-    plugin.output("echo")
+    warm.output("echo")
 
 
-def test_an_error_of_ours_is_message_and_remedy(plugin: PluginFolder) -> None:
-    reply, _ = plugin.call("ours")
+def test_an_error_of_ours_is_message_and_remedy(warm: PluginFolder) -> None:
+    reply, _ = warm.call("ours")
     assert reply == {"error": "The dog is missing: whistle"}
 
 
-def test_any_other_error_names_the_log_which_has_the_rest(plugin: PluginFolder) -> None:
-    reply, _ = plugin.call("other")
-    assert str(plugin.home / "worker.log") in reply["error"]
-    assert "KeyError: 'surprise'" in plugin.log()
+def test_any_other_error_names_the_log_which_has_the_rest(warm: PluginFolder) -> None:
+    reply, _ = warm.call("other")
+    assert str(warm.home / "worker.log") in reply["error"]
+    assert "KeyError: 'surprise'" in warm.log()
 
 
-def test_a_number_that_json_does_not_know_is_an_error(plugin: PluginFolder) -> None:
-    reply, _ = plugin.call("not_a_number")
+def test_a_number_that_json_does_not_know_is_an_error(warm: PluginFolder) -> None:
+    reply, _ = warm.call("not_a_number")
     assert "error" in reply
 
 
-def test_a_package_that_is_missing_names_set_up(plugin: PluginFolder) -> None:
-    reply, _ = plugin.call("lacking")
+def test_a_package_that_is_missing_names_set_up(warm: PluginFolder) -> None:
+    reply, _ = warm.call("lacking")
     assert "no_such_package" in reply["error"]
     assert reply["error"].endswith("run the task Set up")
 
 
-def test_an_unknown_mode_names_the_known_ones(plugin: PluginFolder) -> None:
-    reply, _ = plugin.call("no_such_mode")
+def test_an_unknown_mode_names_the_known_ones(warm: PluginFolder) -> None:
+    reply, _ = warm.call("no_such_mode")
     assert "no_such_mode" in reply["error"]
     assert "echo" in reply["error"]
 
@@ -206,15 +214,15 @@ def make_ready(plugin: PluginFolder) -> None:
     (plugin.home / "env" / "ready.json").write_text(json.dumps(card))
 
 
-def test_a_door_that_reads_no_more_hurts_nothing(plugin: PluginFolder) -> None:
-    plugin.output("echo")
-    door = plugin.open(plugin.document("large"))
+def test_a_door_that_reads_no_more_hurts_nothing(warm: PluginFolder) -> None:
+    warm.output("echo")
+    door = warm.open(warm.document("large"))
     assert door.stdout is not None
     assert door.stderr is not None
     door.stdout.close()
     door.stderr.close()
     assert door.wait(30) == 0
-    plugin.output("echo")
+    warm.output("echo")
 
 
 # --- A worker that dies ---------------------------------------------------------------------
@@ -254,19 +262,19 @@ def test_a_killed_worker_leaves_a_socket_that_stops_nobody(plugin: PluginFolder)
 # --- Whose worker it is ---------------------------------------------------------------------
 
 
-def test_what_the_worker_makes_is_closed_to_others(plugin: PluginFolder) -> None:
-    plugin.output("echo")
-    card = plugin.card()
+def test_what_the_worker_makes_is_closed_to_others(warm: PluginFolder) -> None:
+    warm.output("echo")
+    card = warm.card()
     assert card is not None
     path = Path(card["socket"])
-    assert path.parent == plugin.runtime / f"stash-sense-{os.getuid()}"
+    assert path.parent == warm.runtime / f"stash-sense-{os.getuid()}"
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert plugin.home.stat().st_mode & 0o777 == 0o700
+    assert warm.home.stat().st_mode & 0o777 == 0o700
     for file in (
         path,
         Path(f"{path}.lock"),
-        plugin.home / "worker.log",
-        plugin.home / "worker.json",
+        warm.home / "worker.log",
+        warm.home / "worker.json",
     ):
         assert file.stat().st_mode & 0o777 == 0o600, file
 
@@ -390,13 +398,13 @@ ALLOWED = {
 }
 
 
-def test_a_warm_door_imports_next_to_nothing(plugin: PluginFolder, python: str) -> None:
-    plugin.output("echo")
-    bare = imports([python, "-S", "-X", "importtime", "-c", ""], b"", plugin)
-    door = [python, "-S", "-X", "importtime", str(plugin.package / "__main__.py")]
-    warm = imports(door, plugin.document("echo"), plugin)
-    assert warm - bare <= ALLOWED
-    assert "stash_sense_plugin.start.door" in warm
+def test_a_warm_door_imports_next_to_nothing(warm: PluginFolder, python: str) -> None:
+    warm.output("echo")
+    bare = imports([python, "-S", "-X", "importtime", "-c", ""], b"", warm)
+    door = [python, "-S", "-X", "importtime", str(warm.package / "__main__.py")]
+    seen = imports(door, warm.document("echo"), warm)
+    assert seen - bare <= ALLOWED
+    assert "stash_sense_plugin.start.door" in seen
 
 
 def imports(argv: list[str], stdin: bytes, plugin: PluginFolder) -> set[str]:
@@ -445,6 +453,17 @@ def test_a_python_without_the_packages_names_one_that_has_them(plugin: PluginFol
     assert told.returncode == 1
     assert b"no_such_package" in told.stderr
     assert sys.executable.encode() in told.stderr
+
+
+def test_an_update_of_the_same_version_is_another_package(plugin: PluginFolder) -> None:
+    plugin.output("echo")
+    first = plugin.pid()
+    module = plugin.package / "worker" / "watch.py"
+    text = module.read_text()
+    module.unlink()
+    module.write_text(text)
+    assert plugin.output("echo")
+    assert plugin.pid() != first
 
 
 # --- What must agree ------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def test_an_owned_job_survives_its_door(plugin: PluginFolder) -> None:
 
 
 def test_an_owned_job_keeps_a_bounded_log(plugin: PluginFolder) -> None:
-    job_id = plugin.output("own_steps", steps=250)["job_id"]
+    job_id = plugin.output("own_steps", steps=250, hurry=True)["job_id"]
     wait_until(lambda: job_is(plugin, job_id, "done"), "the job does not end")
     log = plugin.output("job", job_id=job_id)["log"]
     assert len(log) == 200

@@ -68,6 +68,7 @@ def steps(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Work in steps until the file `enough` is there, or as many as `steps` says."""
     name = str(call.args.get("name", call.args["mode"]))
     most = call.args.get("steps")
+    pause_s = 0 if call.args.get("hurry") else STEP_S
     engine.note(f"{name} begins")
     step = 0
     try:
@@ -75,7 +76,7 @@ def steps(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
             step += 1
             reporter.log("info", f"{name} step {step}")
             reporter.progress(0.5)
-            time.sleep(STEP_S)
+            time.sleep(pause_s)
             reporter.check()
     except Cancelled:
         engine.note(f"{name} stops")

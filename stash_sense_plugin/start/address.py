@@ -36,8 +36,16 @@ def user() -> int:
 
 
 def stamp(package: str) -> str:
-    """Return what tells one installed package from another: its version and its real place."""
-    return "{}-{}".format(VERSION, digest(os.path.realpath(package)))
+    """Return what tells one installed package from another: its version, place and folders' times.
+
+    Builds of one version differ too, and an update takes files away and puts others: that shows
+    in the times of the folders, which are few.
+    """
+    known = [os.path.realpath(package), str(os.stat(package).st_mtime_ns)]
+    with os.scandir(package) as entries:
+        folders = sorted(entry.path for entry in entries if entry.is_dir())
+    known += [str(os.stat(folder).st_mtime_ns) for folder in folders]
+    return "{}-{}".format(VERSION, digest("\0".join(known)))
 
 
 def folders() -> "list[str]":

@@ -82,7 +82,7 @@ def ensure(home: Home, package: str, watcher: Watcher) -> None:
 
 def _start_runner(home: Home, package: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-S", "-c", BOOT, os.path.dirname(package), home.folder, package],
+        [sys.executable, "-I", "-S", "-c", BOOT, os.path.dirname(package), home.folder, package],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
