@@ -43,8 +43,8 @@ GRID = 9
 TILE = (160, 90)
 STEP_S = 10.0
 GOAL = 0.8
-BATCH = 16
-"""Frames that both hand over at a time."""
+BATCH = 8
+"""Frames that both hand over at a time; the flow begins with two, to hear a stop early."""
 SHEET, VTT = "/sprite.jpg", "/thumbs.vtt"
 
 Floats = NDArray[np.float32]

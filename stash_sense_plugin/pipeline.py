@@ -50,6 +50,13 @@ from stash_sense_plugin.timeline import (
 )
 from stash_sense_plugin.vocabulary import Label, Vocabulary
 
+FIRST_BATCH = 2
+"""Frames handed over first: how fast this machine is shows only then."""
+SHORT_BATCH_S = 0.5
+"""Batches grow while they take less: twice as many frames then stay within LONG_BATCH_S."""
+LONG_BATCH_S = 1.5
+"""Batches shrink when they take more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -89,7 +96,7 @@ def look_at(
     """
     looks, skipped = observe(fingerprint, media, parts, reporter)
     reporter.check()
-    return conclude(scene, looks, (*parts.skipped, *skipped), parts)
+    return conclude(scene, looks, (*parts.skipped, *skipped), parts, reporter)
 
 
 def failed(scene: Scene, error: StashSenseError) -> SceneResult:
@@ -270,14 +277,17 @@ class _Viewing:
         for turn in turns:
             turn.begin()
         frames = sampling.frames()
-        size = min(turn.detector.batch for turn in turns)
+        most = min(turn.detector.batch for turn in turns)
+        size = min(FIRST_BATCH, most)
         while batch := list(itertools.islice(frames, size)):
+            started_s = time.perf_counter()
             for turn in turns:
                 self._reporter.check()
                 turn.see(batch)
             times += [frame.time_s for frame in batch]
             if all(turn.over for turn in turns):
                 break
+            size = _next_batch(size, most, time.perf_counter() - started_s)
         if not times:
             raise MediaMissing(f"No frame of {self._media.key} could be read")
         return times
@@ -313,6 +323,13 @@ class _Viewing:
         )
 
 
+def _next_batch(size: int, most: int, took_s: float) -> int:
+    """Return how many frames to hand over next, so that a stop is heard within two seconds."""
+    if took_s > LONG_BATCH_S:
+        return max(1, size // 2)
+    return min(most, 2 * size) if took_s < SHORT_BATCH_S else size
+
+
 def _too_small(turn: _Turn, sampling: Sampling) -> MediaMissing:
     reason = (
         f"{sampling.source.value} frames of {turn.too_small_px} px are too small for it"
@@ -340,11 +357,15 @@ def _recalled(stored: StoredAnalysis) -> Look:
 
 
 def conclude(
-    scene: Scene, looks: Sequence[Look], skipped: Sequence[Skipped], parts: Parts
+    scene: Scene,
+    looks: Sequence[Look],
+    skipped: Sequence[Skipped],
+    parts: Parts,
+    reporter: Reporter,
 ) -> SceneResult:
     """Decide from what was seen alone; no frame is read and no image network run."""
     duration_s = _duration(scene, looks)
-    seen, more_skipped = _labels_seen(looks, duration_s, parts)
+    seen, more_skipped = _labels_seen(looks, duration_s, parts, reporter)
     readers = [look for look in looks if look.ran.detector == "text"]
     texts = tuple(_texts(readers, duration_s, parts.options))
     tags = decide(seen, duration_s, parts.options)
@@ -383,7 +404,7 @@ def _frame_counts(looks: Sequence[Look]) -> dict[FrameSource, int]:
 
 
 def _labels_seen(
-    looks: Sequence[Look], duration_s: float | None, parts: Parts
+    looks: Sequence[Look], duration_s: float | None, parts: Parts, reporter: Reporter
 ) -> tuple[list[Seen], list[Skipped]]:
     seen: list[Seen] = []
     skipped: list[Skipped] = []
@@ -392,7 +413,7 @@ def _labels_seen(
             seen += _words_seen(look, duration_s, parts)
         elif parts.zero_shot is not None:
             try:
-                seen += _prompts_seen(look, duration_s, parts, parts.zero_shot)
+                seen += _prompts_seen(look, duration_s, parts, parts.zero_shot, reporter)
             except ModelError as error:
                 name = f"{look.ran.detector} ({look.ran.model})"
                 skipped.append(Skipped(name, error.message, error.remedy))
@@ -413,7 +434,7 @@ def _words_seen(look: Look, duration_s: float | None, parts: Parts) -> Iterator[
 
 
 def _prompts_seen(
-    look: Look, duration_s: float | None, parts: Parts, zero_shot: ZeroShot
+    look: Look, duration_s: float | None, parts: Parts, zero_shot: ZeroShot, reporter: Reporter
 ) -> Iterator[Seen]:
     """Yield the labels that are scored by their prompts against the frames' embeddings."""
     frames = [each for each in look.observations if each.vector is not None]
@@ -422,7 +443,8 @@ def _prompts_seen(
         return
     vectors = np.stack([each.vector for each in frames if each.vector is not None])
     times_s = [each.time_s for each in frames]
-    scores: Mapping[str, np.ndarray] = zero_shot.scores(vectors, [_asked(each) for each in labels])
+    asked = [_asked(each) for each in labels]
+    scores: Mapping[str, np.ndarray] = zero_shot.scores(vectors, asked, reporter.check)
     for label in labels:
         samples = samples_of(times_s, scores[label.name].tolist())
         rule = rule_for(label, parts.options.max_gap_s)

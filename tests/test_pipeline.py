@@ -412,6 +412,18 @@ def test_every_detector_sees_every_frame_once(
         assert [frame.index for frame in each.frames] == list(range(20))
 
 
+def test_batches_begin_small_and_grow_to_what_a_detector_takes(store: Store, clip: Path) -> None:
+    sizes: list[int] = []
+
+    class Counting(Late):
+        def detect(self, frames: Sequence[Frame]) -> Iterator[Observation]:
+            sizes.append(len(frames))
+            return super().detect(frames)
+
+    look(store, clip, Counting(batch=8))
+    assert sizes == [2, 4, 8, 6]
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -494,7 +506,8 @@ def test_a_source_that_fails_half_way_leaves_nothing_of_itself(
     detector = LateInDetail()
     result = look_at(scene, PRINT, media, Parts(store, WORDS, (detector,)), Job())
     assert result.frames == {FrameSource.SPRITE: 20, FrameSource.VIDEO: 0, FrameSource.IMAGE: 0}
-    assert len(detector.frames) == 8 + 20
+    assert [frame.index for frame in detector.frames][-20:] == list(range(20))
+    assert detector.frames[0].source is FrameSource.VIDEO
     stored = store.latest_analysis(PRINT, "detail")
     assert stored is not None
     assert len(stored.observations) == 10
@@ -559,6 +572,31 @@ def test_prompts_are_put_into_the_vocabularys_own_templates(
     (found,) = result.suggestions
     ((start_s, end_s),) = [(each.start_s, each.end_s) for each in found.ranges]
     assert (found.name, start_s, end_s) == ("Kitchen", 0.0, 10.0)
+
+
+class NoPrompts(Prompts):
+    """Knows no text, so that the text network would have to run."""
+
+    def get(self, model: str, text: str) -> None:
+        self.asked.add(text)
+
+
+def test_a_stop_is_heard_before_words_are_encoded(store: Store, clip: Path, tmp_path: Path) -> None:
+    label = Label("kitchen", "Kitchen", "place", prompts=("a kitchen",), templates=("{}",))
+    words, network = Vocabulary({"kitchen": label}), zero_shot(tmp_path, NoPrompts())
+    job = Job()
+    result = look(
+        store, clip, Embedder("far@01234567"), vocabulary=words, zero_shot=network, job=job
+    )
+    (skipped,) = result.skipped
+    assert (skipped.detector, result.suggestions) == ("clip (far@01234567)", ())
+    assert "models pull far" in skipped.remedy
+    # The same again from the store: a check after looking, then one before the words.
+    with pytest.raises(Cancelled):
+        look(
+            store, clip, Embedder("far@01234567"), vocabulary=words, zero_shot=network,
+            job=Job(stop_at=2),
+        )  # fmt: skip
 
 
 HOSTILE = (

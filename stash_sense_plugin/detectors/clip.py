@@ -322,7 +322,9 @@ def _free_scores(
         wanted = vectors @ _mean(texts, label.prompts, label)
         against = [_mean(texts, (negative,), label) for negative in _negatives(label)]
         lead = wanted - (vectors @ np.stack(against).T).max(axis=1)
-        scores[label.name] = np.asarray(1 / (1 + np.exp(-scale * lead)), np.float32)
+        # Beyond this exponent float32 overflows, and the score is 0 long before.
+        exponent = np.minimum(-scale * lead, np.float32(80))
+        scores[label.name] = np.asarray(1 / (1 + np.exp(exponent)), np.float32)
     return scores
 
 
