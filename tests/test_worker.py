@@ -36,6 +36,17 @@ def kill(door: subprocess.Popen[bytes]) -> None:
     door.communicate()
 
 
+def read_until(door: subprocess.Popen[bytes], what: bytes) -> bytes:
+    """Read what a door shows until that is there; its end is a failure."""
+    assert door.stderr is not None
+    shown = b""
+    while what not in shown:
+        more = os.read(door.stderr.fileno(), 65536)
+        assert more, shown
+        shown += more
+    return shown
+
+
 def job_is(plugin: PluginFolder, job_id: str, status: str) -> bool:
     return bool(plugin.output("job", job_id=job_id)["status"] == status)
 
@@ -45,11 +56,8 @@ def job_is(plugin: PluginFolder, job_id: str, status: str) -> bool:
 
 def test_a_task_shows_its_log_and_progress_while_it_runs(plugin: PluginFolder) -> None:
     door = plugin.open(plugin.document("steps"))
-    assert door.stderr is not None
-    shown = b""
-    while b"step 3" not in shown or b"\x01p\x02" not in shown:
-        shown += os.read(door.stderr.fileno(), 65536)
-    assert ("p", "0.5000") in lines(shown[: shown.rindex(b"\n")])
+    shown = read_until(door, b"step 3") + read_until(door, b"\x01p\x02")
+    assert ("i", "steps step 1") in lines(shown[: shown.rindex(b"\n")])
     (plugin.home / "enough").touch()
     reply, _ = plugin.end(door)
     assert reply == {"output": {"name": "steps"}}
@@ -79,8 +87,7 @@ def test_a_second_door_joins_the_same_task(plugin: PluginFolder) -> None:
     first = plugin.open(plugin.document("steps", name="one"))
     plugin.wait_for("one begins")
     second = plugin.open(plugin.document("steps", name="one"))
-    assert second.stderr is not None
-    assert b"one step" in os.read(second.stderr.fileno(), 65536)
+    read_until(second, b"one step")
     # The job goes on for the one that is left.
     kill(first)
     (plugin.home / "enough").touch()
