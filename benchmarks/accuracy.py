@@ -109,7 +109,7 @@ def measure(real: Path) -> dict[str, object]:
     """Return every figure, by name."""
     truth = read_truth(real / VIDEO)
     videos = {
-        f"{model}, {source}": judge(truth, _looked(real, model, source))
+        f"{model}, {source}": judge(truth, look_at_video(real, model, source))
         for model in OBJECT_MODELS
         for source in ("video", "sprites")
     }
@@ -200,7 +200,7 @@ class _Sheets:
         return len(self.get(path))
 
 
-def _looked(real: Path, object_model: str, source: str) -> SceneResult:
+def look_at_video(real: Path, object_model: str, source: str) -> SceneResult:
     """Let the flow look at the labelled video, or at its sprite sheet alone."""
     video = real / VIDEO
     fingerprint = oshash(video)
