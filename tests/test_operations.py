@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -282,17 +283,37 @@ def test_jobs(stash: StandIn, client: StashClient) -> None:
 
 def test_a_plugin_gets_in_by_its_cookie_and_stays_in_by_the_key(tmp_path: Path) -> None:
     secured = StandIn(tmp_path / "stash", credentials=("me", "secret"), api_key="the-key")
-    with secured as stash:
-        connection = Connection.from_plugin(stash.connection)
-        with StashClient(connection) as client:
-            assert operations.stay_signed_in(client)
-        spoiled = Connection.from_url(stash.url, cookie="dead")
-        with StashClient(spoiled) as client:
-            with pytest.raises(StashUnauthorised):
-                operations.system(client)
-            client.remember_key("the-key")
+    with secured as stash, StashClient(Connection.from_url(stash.url, cookie="dead")) as client:
+        with pytest.raises(StashUnauthorised):
+            operations.system(client)
+        client.remember_key("the-key")
+        assert operations.system(client).status == "OK"
+
+
+def test_a_key_is_taken_before_the_cookie_dies(tmp_path: Path) -> None:
+    secured = StandIn(
+        tmp_path / "stash", credentials=("me", "secret"), api_key="the-key", max_session_age_s=1
+    )
+    with (
+        secured as stash,
+        StashClient(Connection.from_plugin(stash.connection)) as client,
+        operations.signed_in(client),
+    ):
+        threading.Event().wait(2.1)
+        assert operations.system(client).status == "OK"
+
+
+def test_without_a_key_the_cookie_is_kept_alive_through_a_long_silence(tmp_path: Path) -> None:
+    secured = StandIn(tmp_path / "stash", credentials=("me", "secret"), max_session_age_s=2)
+    with secured as stash, StashClient(Connection.from_plugin(stash.connection)) as client:
+        with operations.signed_in(client):
+            threading.Event().wait(3.1)
             assert operations.system(client).status == "OK"
+        threading.Event().wait(3.1)
+        with pytest.raises(StashUnauthorised):
+            operations.system(client)
 
 
-def test_without_a_key_there_is_none_to_stay_in_by(client: StashClient) -> None:
-    assert not operations.stay_signed_in(client)
+def test_an_open_stash_needs_nothing_to_stay_in(client: StashClient) -> None:
+    with operations.signed_in(client):
+        assert operations.system(client).status == "OK"

@@ -4,13 +4,15 @@ A document is a constant in capitals; the tests check each one against Stash's o
 What is not to change is left out of a mutation's input: Stash takes null for "clear it".
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from stash_sense_plugin.errors import StashRefused
+from stash_sense_plugin.errors import StashError, StashRefused
 from stash_sense_plugin.records import Fingerprint, Scene
 from stash_sense_plugin.stash.client import StashClient
 
@@ -19,6 +21,9 @@ HUNDRED: Final = 100
 
 Mode = Literal["ADD", "REMOVE"]
 """How we change a list. SET is not ours to use: it would replace what others wrote."""
+
+SHORTEST_KEEP_S: Final = 1.0
+"""How often, at most, a cookie is kept alive."""
 
 Thing = TypeVar("Thing")
 
@@ -461,8 +466,11 @@ query System {
 LIBRARY_FOLDERS: Final = """
 query LibraryFolders { configuration { general { stashes { path } } } }"""
 
-API_KEY: Final = """
-query OwnKey { configuration { general { apiKey } } }"""
+SIGN_IN: Final = """
+query SignIn { configuration { general { apiKey maxSessionAge } } }"""
+
+STATUS: Final = """
+query Status { systemStatus { status } }"""
 
 TYPE_FIELDS: Final = """
 query TypeFields($name: String!) {
@@ -494,12 +502,35 @@ def library_folders(client: StashClient) -> tuple[str, ...]:
     return tuple(entry["path"] for entry in general["stashes"])
 
 
-def stay_signed_in(client: StashClient) -> bool:
-    """Let the client outlive its cookie by Stash's own API key; False where there is none."""
-    key = client.call(API_KEY)["configuration"]["general"]["apiKey"]
-    if key:
-        client.remember_key(key)
-    return bool(key)
+@contextmanager
+def signed_in(client: StashClient) -> Iterator[None]:
+    """Let the client outlive its cookie: by Stash's own API key, else by never falling silent.
+
+    A cookie dies of age (an hour unless the user says otherwise), and each answer renews it; one
+    long scene needs nothing of Stash for longer than that.
+    """
+    general = client.call(SIGN_IN)["configuration"]["general"]
+    if general["apiKey"]:
+        client.remember_key(general["apiKey"])
+    if general["apiKey"] or not client.connection.cookie:
+        yield
+        return
+    ended = threading.Event()
+    every_s = max(SHORTEST_KEEP_S, general["maxSessionAge"] / 4)
+    keeper = threading.Thread(target=_keep, args=(client, every_s, ended), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+
+
+def _keep(client: StashClient, every_s: float, ended: threading.Event) -> None:
+    """Ask something small from time to time; what goes wrong is said to who really asks."""
+    while not ended.wait(every_s):
+        with suppress(StashError):
+            client.call(STATUS)
 
 
 def has_field(client: StashClient, type_name: str, field: str) -> bool:

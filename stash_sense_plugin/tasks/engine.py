@@ -19,11 +19,14 @@ from stash_sense_plugin.library.store import Store, StorePrompts
 from stash_sense_plugin.records import Detector, Reporter, Skipped
 from stash_sense_plugin.settings import Settings, read_settings
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
-from stash_sense_plugin.stash.operations import plugin_settings, stay_signed_in
+from stash_sense_plugin.stash.operations import plugin_settings, signed_in
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
 ALWAYS_HERE = "nudenet-320n"
 """The object detector that comes inside a package."""
+
+SWITCHED_OFF = "switched off"
+"""Why a detector is skipped that the user does not want."""
 
 MEGABYTE = 1_000_000
 
@@ -126,8 +129,8 @@ class Engine:
             raise SettingsError(
                 "This needs a Stash", "name its address with --stash http://127.0.0.1:9999"
             )
-        with StashClient(_connection(call.server), limits=self._limits) as client:
-            stay_signed_in(client)
+        client = StashClient(_connection(call.server), limits=self._limits)
+        with client, signed_in(client):
             folder = Path(str(call.server.get("PluginDir") or self.root))
             stored = plugin_settings(client, plugin_id(folder))
             self.settings, complaints = read_settings(stored)
@@ -191,7 +194,7 @@ class _Sighting:
         return Sight(tuple(self._detectors), self._missing, tuple(self._skipped), self._zero_shot)
 
     def _off(self, detector: str, setting: str) -> None:
-        self._skipped.append(Skipped(detector, "switched off", f"change the setting {setting}"))
+        self._skipped.append(Skipped(detector, SWITCHED_OFF, f"change the setting {setting}"))
 
     def _add_labels(self) -> None:
         card = self._card("clip", self._settings.clip_model)
