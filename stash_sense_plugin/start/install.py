@@ -7,6 +7,7 @@ and a second press joins. The environment is made aside and gets its name when i
 import glob
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -28,6 +29,10 @@ BOOT = (
 JOINED = 75
 """The runner's exit status when another one is at work."""
 
+LARGE_MB = 10.0
+"""Downloads from this size on are shown to the user; there are some fifty small ones."""
+LONGEST_ROW = 300
+"""Characters of pip's rows that are shown."""
 APPEARS_S = 30.0
 LOOK_S = 0.1
 NAMES_S = 0.5
@@ -264,7 +269,7 @@ def _step(step: plan.Step, begun: float, journal: Journal, log: Any, home: Home)
         tail = ([*tail, row] if row.strip() else tail)[-4:]
         if row.startswith(("Collecting ", "Installing ", "  Downloading ")):
             count += 1
-            journal.say("debug" if row.startswith("Collecting") else "info", row.strip())
+            journal.say(_level(row), row.strip()[:LONGEST_ROW])
             journal.move(begun + step.weight * min(0.95, count / plan.ABOUT_ROWS))
     if process.wait() != 0:
         raise StartError(
@@ -273,6 +278,13 @@ def _step(step: plan.Step, begun: float, journal: Journal, log: Any, home: Home)
             ),
             "see {} and press Set up again".format(home.setup_log),
         )
+
+
+def _level(row: str) -> str:
+    """Show users the few large downloads and the installation; the log has every row."""
+    size = re.search(r"\(([\d.]+) MB\)$", row)
+    large = size is not None and float(size.group(1)) >= LARGE_MB
+    return "info" if large or row.startswith("Installing ") else "debug"
 
 
 def _name(home: Home, part: str, requirements: str) -> None:
