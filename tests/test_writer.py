@@ -87,6 +87,24 @@ def test_law_1_markers_of_the_user_stay(kit: Kit) -> None:
     assert str(markers[1]["id"]) == theirs.id
 
 
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "markers"),
+    [
+        pytest.param(2.0, 10.0, 1, id="moved a little"),
+        pytest.param(1.5, 15.0, 1, id="longer, by less than as much again"),
+        pytest.param(20.0, 28.0, 2, id="elsewhere"),
+        pytest.param(9.0, 17.0, 2, id="next to it"),
+    ],
+)
+def test_law_1_a_marker_over_nearly_the_same_time_is_not_set_beside_another(
+    kit: Kit, start_s: float, end_s: float, markers: int
+) -> None:
+    scene, theirs = kit.scene(), beach_marker(kit)
+    operations.create_marker(kit.client, scene.id, theirs.tag_id, 1.5, 9.25, "by hand")
+    kit.writer().create_markers(scene, [beach_marker(kit, start_s, end_s)])
+    assert len(kit.stash.scene_markers(int(scene.id))) == markers
+
+
 # --- Law 2: a row before and after; ours is only what was absent ----------------------------------
 
 

@@ -34,6 +34,8 @@ NO_REFUSAL_SCENES: Final = 10
 """Ours missing from more scenes than this in one run is no refusal but a question."""
 NO_REFUSAL_SHARE: Final = 0.2
 """So is ours missing from more than this share of the scenes seen, one scene aside."""
+SAME_TIME: Final = 0.5
+"""Two markers of one tag that share this part of their time show the same thing."""
 SAME_WRITE: Final = timedelta(seconds=60)
 """A scene that changed so soon after we meant to write, and not since, was changed by us."""
 CLOCK_GRAIN: Final = timedelta(seconds=2)
@@ -565,7 +567,7 @@ def _before_marking(
         return Ending.FAILED, lost, ""
     if not (math.isfinite(wish.end_s) and 0 <= wish.start_s <= wish.end_s):
         return Ending.FAILED, f"it cannot run from {wish.start_s} s to {wish.end_s} s", ""
-    same = next((marker for marker in there if _exact(marker) == wish.exact), None)
+    same = next((marker for marker in there if _shows_already(marker, wish)), None)
     if same is not None:
         return Ending.THERE, "", same.id
     words = (wish.tag_id, wish.tag_name)
@@ -613,6 +615,21 @@ def _check_taken(name: str, error: StashRefused) -> None:
 
 def _about_a_missing_id(error: StashRefused) -> bool:
     return any(word in message for message in error.messages for word in _GONE)
+
+
+def _shows_already(marker: StashMarker, wish: MarkerWanted) -> bool:
+    """Whether a marker is the wanted one, or shows its tag over nearly the same time.
+
+    Another sampling or model moves a range by a second or two: that is no second marker beside
+    ours, nor beside one that was set by hand.
+    """
+    if _exact(marker) == wish.exact:
+        return True
+    if marker.primary_tag_id != wish.tag_id or marker.end_s is None:
+        return False
+    shared_s = min(marker.end_s, wish.end_s) - max(marker.start_s, wish.start_s)
+    whole_s = max(marker.end_s, wish.end_s) - min(marker.start_s, wish.start_s)
+    return shared_s >= SAME_TIME * whole_s > 0
 
 
 def _exact(marker: StashMarker) -> tuple[str, float, float | None, str]:
