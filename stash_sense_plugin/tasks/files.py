@@ -1,21 +1,32 @@
-"""Tagging a file that no Stash knows: looked at, told, and written nowhere."""
+"""Tagging a file by its path: looked at, told, and written nowhere."""
 
 from pathlib import Path
 
-from stash_sense_plugin.errors import MediaError, SettingsError
+from stash_sense_plugin.errors import InternalFault, MediaError, ModelError, SettingsError
 from stash_sense_plugin.pipeline import failed
-from stash_sense_plugin.records import Reporter, Scene
+from stash_sense_plugin.records import Reporter, Scene, SceneResult
+from stash_sense_plugin.stash.operations import studios
 from stash_sense_plugin.tasks.engine import Call, Engine
-from stash_sense_plugin.tasks.looking import Looker, scene_of_file
+from stash_sense_plugin.tasks.looking import Looker, scene_of_file, studio_names
 
 
 def tag_file(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
-    """Look at the file named by `path` and return its result; a file that fails has its error."""
+    """Look at the file named by `path` and return its result; a file that fails has its error.
+
+    With a Stash, its settings hold and its studios are known; nothing is written to it.
+    """
     path = call.args.get("path")
     if not isinstance(path, str) or not path:
         raise SettingsError("No file is named", "give args.path")
-    file = Path(path)
+    if call.server is None:
+        return _told(Looker(engine, reporter), Path(path)).as_json()
+    with engine.stash(call, reporter) as client:
+        names = studio_names(studios(client))
+        return _told(Looker(engine, reporter, studios=names), Path(path)).as_json()
+
+
+def _told(looker: Looker, file: Path) -> SceneResult:
     try:
-        return Looker(engine, reporter).look(scene_of_file(file)).as_json()
-    except MediaError as error:
-        return failed(Scene("", file.name, path, None, None), error).as_json()
+        return looker.look(scene_of_file(file))
+    except (MediaError, ModelError, InternalFault) as error:
+        return failed(Scene("", file.name, str(file), None, None), error)

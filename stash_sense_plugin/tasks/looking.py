@@ -1,10 +1,16 @@
 """One scene through the flow, from Stash or from a file."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stash_sense_plugin.errors import MediaMissing
+from stash_sense_plugin.errors import (
+    InternalFault,
+    MediaMissing,
+    StashRefused,
+    StashSenseError,
+)
 from stash_sense_plugin.identity.studio import StudioName
 from stash_sense_plugin.media.fingerprint import oshash
 from stash_sense_plugin.media.images import is_image
@@ -13,19 +19,22 @@ from stash_sense_plugin.media.video import probe_video
 from stash_sense_plugin.pipeline import Parts, look_at
 from stash_sense_plugin.records import Fingerprint, Reporter, Scene, SceneResult
 from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.stash.operations import StashStudio
 from stash_sense_plugin.suggestions import DecideOptions
 from stash_sense_plugin.tasks.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 
 class Files(Protocol):
     """Where sprite sheets come from: Stash's server."""
 
     def get(self, path: str) -> bytes:
-        """Return what lies there; raises MediaMissing."""
+        """Return what lies there; raises MediaMissing or StashRefused."""
         ...
 
     def size(self, path: str) -> int:
-        """Return how many bytes lie there; raises MediaMissing."""
+        """Return how many bytes lie there; raises MediaMissing or StashRefused."""
         ...
 
 
@@ -41,18 +50,36 @@ class Looker:
     ) -> None:
         self.sight = engine.sight()
         self._engine = engine
+        # Another job may go between two of our batches and read other settings.
+        self._settings = engine.settings
         self._reporter = reporter
-        self._files = files
-        self._studios = () if engine.settings.skip_studio else studios
+        self._files = None if files is None else _Sheets(files)
+        self._studios = () if self._settings.skip_studio else studios
         self._vocabulary = engine.vocabulary()
 
     def look(self, scene: Scene) -> SceneResult:
-        """Look at one scene. Raises MediaError, and ModelMissing where no detector can run."""
+        """Look at one scene.
+
+        Raises MediaError, ModelError where no detector can run, InternalFault for what nobody
+        foresaw, and what stops every scene alike.
+        """
+        try:
+            return self._look(scene)
+        except StashSenseError:
+            raise
+        except Exception as error:
+            logger.exception("%s", scene.source)
+            raise InternalFault(
+                f"Stash Sense failed on {scene.source} ({type(error).__name__}: {error})",
+                "please report it with the worker's log",
+            ) from error
+
+    def _look(self, scene: Scene) -> SceneResult:
         fingerprint = scene.fingerprint or _fingerprint(scene)
         return look_at(scene, fingerprint, self._media(scene), self._parts(scene), self._reporter)
 
     def _media(self, scene: Scene) -> SceneMedia:
-        settings, files = self._engine.settings, self._files
+        settings, files = self._settings, self._files
         return SceneMedia(
             scene,
             fetch=files.get if files else None,
@@ -70,8 +97,34 @@ class Looker:
             skipped=self.sight.skipped,
             zero_shot=self.sight.zero_shot,
             studios=self._studios,
-            options=options(self._engine.settings, self._engine.ledger.refused(scene)),
+            options=options(self._settings, self._engine.ledger.refused(scene)),
         )
+
+
+def studio_names(studios: Iterable[StashStudio]) -> list[StudioName]:
+    """Return Stash's studios as matching reads them."""
+    return [StudioName(each.id, each.name, each.aliases) for each in studios]
+
+
+class _Sheets:
+    """Sprite sheets from Stash: one that Stash cannot give is missing, and the video is read."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def get(self, path: str) -> bytes:
+        """Return what lies there; raises MediaMissing."""
+        try:
+            return self._files.get(path)
+        except StashRefused as error:
+            raise MediaMissing(error.message, "generate sprites in Stash anew") from error
+
+    def size(self, path: str) -> int:
+        """Return how many bytes lie there; raises MediaMissing."""
+        try:
+            return self._files.size(path)
+        except StashRefused as error:
+            raise MediaMissing(error.message, "generate sprites in Stash anew") from error
 
 
 def options(settings: Settings, refused: frozenset[tuple[str, str]]) -> DecideOptions:

@@ -1,24 +1,16 @@
 """Tag scenes: look at each, write what was decided, and move the workflow tags."""
 
 import itertools
-import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
-from pathlib import PurePath
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
 from typing import Literal
 
-from stash_sense_plugin.errors import (
-    Cancelled,
-    MediaError,
-    ModelMissing,
-    SettingsError,
-    StashSenseError,
-)
-from stash_sense_plugin.identity.studio import StudioName
+from stash_sense_plugin.errors import Cancelled, InternalFault, MediaError, SettingsError
 from stash_sense_plugin.pipeline import failed
-from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult
+from stash_sense_plugin.records import Decision, Failure, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import (
     count_with_tag,
@@ -29,11 +21,9 @@ from stash_sense_plugin.stash.operations import (
     scenes_without_tag,
     studios,
 )
-from stash_sense_plugin.tasks.engine import Call, Engine
-from stash_sense_plugin.tasks.looking import Looker
+from stash_sense_plugin.tasks.engine import SWITCHED_OFF, Call, Engine
+from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.writing import Writing
-
-logger = logging.getLogger(__name__)
 
 WRITTEN_TOGETHER = 20
 """Scenes that are written to Stash in one go."""
@@ -43,6 +33,8 @@ ANSWER = "if it was on purpose: `tag-scenes --removed-on-purpose`, once"
 """How a user answers when much of ours is gone."""
 ERRORS_SHOWN = 10
 """Failed scenes that the run's closing lines name."""
+LONGEST_ID = 18
+"""Digits of a scene id: Stash's own are 64 bits wide."""
 
 
 def tag_scenes(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
@@ -64,12 +56,20 @@ def tag_scenes(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obje
 
 def tag_scene(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Tag the one scene in `scene_id`, whatever its workflow tags, and return its result."""
-    scene_id = call.args.get("scene_id")
-    if not isinstance(scene_id, str | int):
+    ids = scene_ids(call.args.get("scene_id"))
+    if ids is None or len(ids) != 1:
         raise SettingsError("No scene is named", "give args.scene_id")
-    one = Call({"ids": [str(scene_id)]}, call.server)
-    report = tag_scenes(engine, one, reporter)
-    return report | {"result": engine.store.latest_result(str(scene_id))}
+    report = tag_scenes(engine, Call({"ids": ids}, call.server), reporter)
+    return report | {"result": engine.store.result(str(report["run_id"]), ids[0])}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The scenes of a run, and what is said when there are none."""
+
+    count: int
+    scenes: Iterable[Scene]
+    nothing: str
 
 
 class Sweep:
@@ -79,6 +79,7 @@ class Sweep:
         self, engine: Engine, client: StashClient, run_id: str, reporter: Reporter
     ) -> None:
         self._engine = engine
+        self._settings = engine.settings
         self._client = client
         self._run_id = run_id
         self._reporter = reporter
@@ -88,17 +89,18 @@ class Sweep:
         self._counts: Counter[str] = Counter()
         self._errors: list[tuple[str, str]] = []
         self._roots: tuple[str, ...] = ()
-        self._told: set[str] = set()
-        self._asks = 0
+        self._told_roots: set[str] = set()
+        self._asked = False
         self._without: dict[str, str] = {}
 
     def run(self, args: Mapping[str, object]) -> None:
         """Look at every chosen scene. Raises StashSenseError when the run cannot go on."""
         self._writing.recover()
-        total, scenes = self._choose(args)
-        if total:
-            self._sweep(total, scenes, _yes(args.get("removed_on_purpose")))
-        self._close(total)
+        chosen = self._choose(args)
+        if chosen.count:
+            self._sweep(chosen, _yes(args.get("removed_on_purpose")))
+        for line in self._closing(chosen):
+            self._reporter.log("info", line)
 
     def report(self) -> dict[str, object]:
         """Return what the run did."""
@@ -108,48 +110,62 @@ class Sweep:
             "tagged": counts["tagged"],
             "failed": counts["failed"],
             "left": counts["left"],
-            "asks": self._asks,
+            "asks": counts["asks"],
             "written": self._writing.counts(),
             "errors": [
-                {"scene_id": scene_id, "message": message}
-                for scene_id, message in self._errors[:ERRORS_SHOWN]
+                {"scene_id": scene_id, "message": message} for scene_id, message in self._errors
             ],
-            "without": self._without,
+            "without": dict(self._without),
         }
 
     # --- Which scenes
 
-    def _choose(self, args: Mapping[str, object]) -> tuple[int, Iterable[Scene]]:
-        ids = _ids(args.get("ids"))
-        if ids:
-            found = scenes_by_ids(self._client, ids)
-            for gone in sorted(set(ids) - {scene.id for scene in found}):
-                self._reporter.log("warning", f"Stash has no scene {gone}")
-            return len(found), found
+    def _choose(self, args: Mapping[str, object]) -> Chosen:
+        ids = scene_ids(args.get("ids"))
+        if ids is not None:
+            return self._named(ids)
         if _yes(args.get("all")):
-            tagged = self._writing.workflow.create_tags()[self._engine.settings.tagged_tag]
-            return (
-                count_without_tag(self._client, tagged),
-                scenes_without_tag(self._client, tagged),
-            )
+            return self._not_done()
+        return self._to_do()
+
+    def _named(self, ids: list[str]) -> Chosen:
+        found = scenes_by_ids(self._client, ids)
+        known = {scene.id for scene in found}
+        for gone in (each for each in ids if each not in known):
+            self._reporter.log("warning", f"Stash has no scene {gone}")
+        return Chosen(len(found), found, "Stash has none of these scenes")
+
+    def _not_done(self) -> Chosen:
+        name = self._settings.tagged_tag
+        tagged = self._writing.workflow.create_tags()[name]
+        return Chosen(
+            count_without_tag(self._client, tagged),
+            scenes_without_tag(self._client, tagged),
+            f"every scene carries the tag {name}",
+        )
+
+    def _to_do(self) -> Chosen:
+        name = self._settings.tagme_tag
         tagme = self._writing.workflow.todo_id()
         if tagme is None:
-            name = self._engine.settings.tagme_tag
-            self._reporter.log(
-                "warning", f"There is no tag {name} in Stash: run the task Set up, which creates it"
+            return Chosen(
+                0, (), f"there is no tag {name} in Stash: run the task Set up, which creates it"
             )
-            return 0, ()
-        return count_with_tag(self._client, tagme), scenes_with_tag(self._client, tagme)
+        return Chosen(
+            count_with_tag(self._client, tagme),
+            scenes_with_tag(self._client, tagme),
+            f"no scene carries the tag {name}",
+        )
 
     # --- One scene after another
 
-    def _sweep(self, total: int, scenes: Iterable[Scene], on_purpose: bool) -> None:
-        names = [StudioName(each.id, each.name, each.aliases) for each in studios(self._client)]
+    def _sweep(self, chosen: Chosen, on_purpose: bool) -> None:
+        names = studio_names(studios(self._client))
         looker = Looker(self._engine, self._reporter, self._client, names)
         self._roots = library_folders(self._client)
         try:
-            for number, scene in enumerate(self._visited(scenes, on_purpose)):
-                self._reporter.progress(number / max(total, number + 1))
+            for number, scene in enumerate(self._visited(chosen.scenes, on_purpose)):
+                self._reporter.progress(number / max(chosen.count, number + 1))
                 self._reporter.check()
                 self._look(looker, scene)
                 if self._due():
@@ -166,50 +182,44 @@ class Sweep:
         while group := list(itertools.islice(remaining, WRITTEN_TOGETHER)):
             missing = self._writing.visit(group, on_purpose)
             held_up = frozenset(missing.scene_ids) if missing else frozenset()
-            if missing:
-                self._reporter.log("warning", f"{missing.message}; {missing.remedy} ({ANSWER})")
-            for scene in group:
-                if scene.id not in held_up:
-                    yield scene
             self._counts["left"] += len(held_up)
+            if missing and not self._asked:
+                self._asked = True
+                self._reporter.log("warning", f"{missing.message}; {missing.remedy} ({ANSWER})")
+            yield from (scene for scene in group if scene.id not in held_up)
 
     def _look(self, looker: Looker, scene: Scene) -> None:
         """Look at one scene; only what stops every scene alike is raised."""
         try:
-            result = looker.look(scene)
-        except (Cancelled, ModelMissing):
-            raise
+            self._pending.append((scene, looker.look(scene)))
         except MediaError as error:
             result = failed(scene, error)
-            if error.fault == "world":
+            if error.fault == "scene":
+                self._pending.append((scene, result))
+            else:
                 self._leave(scene, result)
-                return
-        except StashSenseError:
-            raise
-        except Exception as error:
+                self._tell_root(scene.path, Failure(error.kind, error.message, error.remedy))
+        except InternalFault as error:
             # A fault of ours in one scene must not keep the others from being tagged.
-            logger.exception("Scene %s", scene.id)
-            inside = StashSenseError(
-                f"Stash Sense failed on this scene ({type(error).__name__}: {error})",
-                "see the worker's log; the scene keeps its TagMe",
-            )
-            self._leave(scene, failed(scene, inside))
-            return
-        self._pending.append((scene, result))
+            self._leave(scene, failed(scene, error))
+            self._name(scene, error.message)
 
     def _leave(self, scene: Scene, result: SceneResult) -> None:
-        """Keep TagMe where the fault is not the scene's; say so once per folder of the library."""
+        """Keep what is known of a scene whose workflow tags stay: the fault is not its own."""
         self._save(scene, result)
         self._counts["left"] += 1
-        message = result.error.message if result.error else ""
-        self._errors.append((scene.id, message))
-        root = self._root(scene.path)
-        if root not in self._told:
-            self._told.add(root)
-            remedy = result.error.remedy if result.error else ""
-            self._reporter.log(
-                "warning", f"Scenes in {root} keep their workflow tags: {message}; {remedy}"
-            )
+
+    def _tell_root(self, path: str, why: Failure) -> None:
+        """Say once per folder of the library why its scenes stay as they are."""
+        root = self._root(path)
+        if root in self._told_roots:
+            return
+        self._told_roots.add(root)
+        if root in self._roots and not _holds_anything(root):
+            reason = "it is missing or empty here; connect its drive, or mount it at this path"
+        else:
+            reason = f"{why.message}; {why.remedy}"
+        self._reporter.log("warning", f"Scenes in {root} keep their workflow tags: {reason}")
 
     def _root(self, path: str) -> str:
         inside = [root for root in self._roots if PurePath(path).is_relative_to(root)]
@@ -226,41 +236,82 @@ class Sweep:
         results, self._pending = self._pending, []
         for scene, result in results:
             self._save(scene, result)
-        self._writing.write(results)
+        not_moved = self._writing.write(results)
         for scene, result in results:
-            self._count(scene, result)
+            self._count(scene, result, moved=scene.id not in not_moved)
         self._written_s = time.monotonic()
 
     def _save(self, scene: Scene, result: SceneResult) -> None:
         self._engine.store.save_result(self._run_id, scene.id, scene.fingerprint, result.as_json())
 
-    def _count(self, scene: Scene, result: SceneResult) -> None:
-        self._counts["failed" if result.error else "tagged"] += 1
-        if result.error:
-            self._errors.append((scene.id, f"{result.source}: {result.error.message}"))
-        self._asks += sum(each.decision is Decision.ASK for each in result.suggestions)
+    def _count(self, scene: Scene, result: SceneResult, *, moved: bool) -> None:
+        if not moved:
+            self._counts["left"] += 1
+        elif result.error:
+            self._counts["failed"] += 1
+            self._name(scene, result.error.message)
+        else:
+            self._counts["tagged"] += 1
+        self._counts["asks"] += sum(each.decision is Decision.ASK for each in result.suggestions)
         for skipped in result.skipped:
-            self._without.setdefault(skipped.detector, f"{skipped.reason}; {skipped.remedy}")
+            if skipped.reason != SWITCHED_OFF:
+                self._without.setdefault(skipped.detector, f"{skipped.reason}; {skipped.remedy}")
 
-    def _close(self, total: int) -> None:
-        """Say what the run did, in lines that Stash shows last."""
-        for line in self._closing(total):
-            self._reporter.log("info", line)
+    # --- Closing
 
-    def _closing(self, total: int) -> Iterator[str]:
+    def _name(self, scene: Scene, message: str) -> None:
+        """Name a scene in the closing lines, as long as there are few."""
+        self._counts["named"] += 1
+        if len(self._errors) < ERRORS_SHOWN:
+            told = message if scene.source in message else f"{scene.source}: {message}"
+            self._errors.append((scene.id, told))
+
+    def _closing(self, chosen: Chosen) -> Iterator[str]:
+        """Yield what the run did, in lines that Stash shows last."""
+        if not chosen.count:
+            yield f"Nothing to do: {chosen.nothing}"
+            return
         for detector, reason in self._without.items():
             yield f"Without {detector}: {reason}"
-        for scene_id, message in self._errors[:ERRORS_SHOWN]:
+        for scene_id, message in self._errors:
             yield f"Scene {scene_id}: {message}"
-        if len(self._errors) > ERRORS_SHOWN:
-            yield f"{len(self._errors) - ERRORS_SHOWN} more failed: the command `errors` lists all"
+        if (more := self._counts["named"] - len(self._errors)) > 0:
+            yield f"{more} more failed: the command `errors` lists all"
+        yield "; ".join(self._sums(chosen.count))
+
+    def _sums(self, total: int) -> Iterator[str]:
         counts = self._counts
-        wrote = ", ".join(f"{count} {what}" for what, count in self._writing.counts().items())
         yield (
-            f"{counts['tagged']} of {total} scenes tagged, {counts['failed']} failed,"
-            f" {counts['left']} left as they were; written: {wrote};"
-            f" {self._asks} suggestions wait for you"
+            f"{counts['tagged']} of {counted(total, 'scene')} tagged, {counts['failed']} failed,"
+            f" {counts['left']} left as they were"
         )
+        wrote = [counted(count, what[:-1]) for what, count in self._writing.counts().items()]
+        yield f"written: {', '.join(wrote)}"
+        if asks := counts["asks"]:
+            yield f"{counted(asks, 'suggestion')} {'waits' if asks == 1 else 'wait'} for you"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of something, in words that fit the number."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def scene_ids(value: object) -> list[str] | None:
+    """Read scene ids: one, a list, or text with commas as a task's argument may be; None for None.
+
+    Raises SettingsError where something else is named, or nothing: no list must mean all scenes.
+    """
+    if value is None:
+        return None
+    given = value if isinstance(value, list) else str(value).split(",")
+    parts = [str(part).strip() for part in given]
+    ids = [part for part in parts if part]
+    if not ids:
+        raise SettingsError("The list of scene ids is empty", "name scenes, or leave it out")
+    for part in ids:
+        if not (part.isascii() and part.isdigit() and len(part) <= LONGEST_ID):
+            raise SettingsError(f"{part!r} is no scene id", "scene ids are whole numbers")
+    return list(dict.fromkeys(str(int(part)) for part in ids))
 
 
 def _yes(value: object) -> bool:
@@ -268,13 +319,8 @@ def _yes(value: object) -> bool:
     return str(value).casefold() in ("true", "1", "yes")
 
 
-def _ids(value: object) -> list[str]:
-    """Read scene ids: a list, or text with commas as a task's argument may be."""
-    if value is None:
-        return []
-    parts = value if isinstance(value, list) else str(value).split(",")
-    ids = [str(part).strip() for part in parts if str(part).strip()]
-    wrong = [part for part in ids if not part.isascii() or not part.isdigit()]
-    if wrong:
-        raise SettingsError(f"{wrong[0]!r} is no scene id", "scene ids are whole numbers")
-    return list(dict.fromkeys(ids))
+def _holds_anything(folder: str) -> bool:
+    try:
+        return any(Path(folder).iterdir())
+    except OSError:
+        return False

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stash_sense_plugin.errors import TagGone
+from stash_sense_plugin.errors import StashError, TagUnusable
 from stash_sense_plugin.records import Action, Decision, Reporter, Scene, SceneResult, Suggestion
 from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.operations import has_field
 from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
 from stash_sense_plugin.stash.writer import Ending, MarkerWanted, Missing, Writer, Written
 from stash_sense_plugin.suggestions import marker_ranges
@@ -23,6 +24,8 @@ WORDS = {
 def open_writing(engine: Engine, client: StashClient, run_id: str) -> tuple[Writer, Workflow]:
     """Build the writer and the workflow of one run from the user's settings."""
     settings = engine.settings
+    if not has_field(client, "SceneMarkerCreateInput", "end_seconds"):
+        raise StashError("This Stash knows no markers with an end", "update Stash")
     writer = Writer(client, engine.ledger, run_id, settings.parent_tag)
     names = WorkflowNames(settings.tagme_tag, settings.tagged_tag, settings.errored_tag)
     return writer, Workflow(client, writer, names)
@@ -60,11 +63,14 @@ class Writing:
         if missing is None or not missing.tag_gone:
             return missing
         self._gone |= {name.casefold() for name in missing.names}
-        self._tell(f"{missing.message}; {missing.remedy}")
+        self.tell(f"{missing.message}; {missing.remedy}")
         return None
 
-    def write(self, looked: Sequence[Looked]) -> None:
-        """Write what is to be applied, then Tagged or Errored in and TagMe out."""
+    def write(self, looked: Sequence[Looked]) -> frozenset[str]:
+        """Write what is to be applied, then Tagged or Errored in and TagMe out.
+
+        Returns the ids of scenes whose workflow tags could not be moved.
+        """
         self._add_tags(looked)
         for scene, result in looked:
             self._set_studio(scene, result)
@@ -76,7 +82,8 @@ class Writing:
             if result.error is not None:
                 kept |= self.workflow.fail(scene, result.error.message)
         for scene_id, reason in kept.items():
-            self._tell(f"Scene {scene_id} keeps its workflow tags: {reason}")
+            self.tell(f"Scene {scene_id} keeps its workflow tags: {reason}")
+        return frozenset(kept)
 
     def _add_tags(self, looked: Sequence[Looked]) -> None:
         wanted = {scene.id: list(self._tags(_applied(result, "tag"))) for scene, result in looked}
@@ -89,9 +96,9 @@ class Writing:
                 continue
             try:
                 yield self._writer.ensure_tag(suggestion.name), suggestion.name
-            except TagGone as error:
+            except TagUnusable as error:
                 self._gone.add(suggestion.name.casefold())
-                self._tell(str(error))
+                self.tell(str(error))
 
     def _set_studio(self, scene: Scene, result: SceneResult) -> None:
         for studio in _applied(result, "studio"):
@@ -113,9 +120,9 @@ class Writing:
             if each.ending is Ending.WRITTEN:
                 self._counts[WORDS[each.action]] += 1
             elif each.ending is Ending.FAILED:
-                self._tell(f"Scene {each.scene_id}: {each.name} was not written: {each.reason}")
+                self.tell(f"Scene {each.scene_id}: {each.name} was not written: {each.reason}")
 
-    def _tell(self, message: str) -> None:
+    def tell(self, message: str) -> None:
         """Warn once, however many scenes it concerns."""
         if message not in self._told:
             self._told.add(message)

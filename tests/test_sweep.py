@@ -1,0 +1,605 @@
+"""Whole runs against a Stash: what is tagged, what is left, and what the user has a say in."""
+
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.stash import Fault, StandIn
+from stash_sense_plugin.errors import Cancelled, SettingsError, StashSenseError, StashUnreachable
+from stash_sense_plugin.stash.client import Connection, StashClient
+from stash_sense_plugin.stash.operations import scenes_with_tag
+from stash_sense_plugin.tasks import open_engine as open_worker_engine
+from tests.stash_kit import empty
+from tests.sweep_kit import ROOT, Room, open_engine, stopping, write_clips
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("clips") / "clips")
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two library folders: one that holds files, and one whose drive is away."""
+    here = tmp_path_factory.mktemp("library")
+    return here, here.parent / "away"
+
+
+@pytest.fixture(scope="module")
+def stash(tmp_path_factory: pytest.TempPathFactory, roots: tuple[Path, Path]) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("stash"), media=roots) as running:
+        yield running
+
+
+@pytest.fixture
+def room(stash: StandIn, clips: Path, roots: tuple[Path, Path], tmp_path: Path) -> Iterator[Room]:
+    empty(stash)
+    with open_engine(tmp_path / "home") as engine:
+        prepared = Room(stash, clips, roots[0], engine=engine)
+        prepared.configure()
+        yield prepared
+    for path in prepared.paths.values():
+        path.unlink(missing_ok=True)
+
+
+# --- Which scenes -------------------------------------------------------------------------------
+
+
+def test_tagme_becomes_tagged_with_the_tags_written(room: Room) -> None:
+    tall, grey, plain = room.add("tall.mp4"), room.add("grey.mp4"), room.add("plain.mp4")
+    other = room.add("tall.mp4", "Holiday")
+    report = room.run()
+    assert room.tags(tall) == {"Tagged", "Vertical"}
+    assert room.tags(grey) == {"Tagged", "Black and White"}
+    assert room.tags(plain) == {"Tagged"}
+    assert room.tags(other) == {"Holiday"}
+    assert (report["tagged"], report["failed"], report["left"]) == (3, 0, 0)
+    assert report["written"] == {"tags": 2, "markers": 0, "studios": 0}
+    assert room.told.fractions[0] == 0
+    assert room.told.fractions[-1] == 1
+    assert room.told.said("info") == [
+        "3 of 3 scenes tagged, 0 failed, 0 left as they were; written: 2 tags, 0 markers, 0 studios"
+    ]
+
+
+def test_new_tags_lie_below_a_parent_and_auto_tag_leaves_them_alone(room: Room) -> None:
+    room.add("tall.mp4")
+    room.run()
+    row = room.stash.tag_row(room.stash.tags()["Vertical"])
+    assert row["ignore_auto_tag"]
+    assert row["parents"] == [room.stash.tags()["Stash Sense"]]
+
+
+def test_a_tag_of_the_users_is_used_by_name_or_alias(room: Room) -> None:
+    mine = room.stash.add_tag("Portrait", aliases=["vertical"])
+    scene = room.add("tall.mp4")
+    room.run()
+    assert room.tags(scene) == {"Tagged", "Portrait"}
+    assert room.stash.tag_row(mine)["parents"] == []
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["a list", "text, as a task's argument"])
+def test_ids_are_looked_at_whatever_they_carry(room: Room, as_text: bool) -> None:
+    one, two = room.add("tall.mp4", "Tagged"), room.add("tall.mp4", "Holiday")
+    waiting = room.add("tall.mp4")
+    report = room.run(ids=f" {one}, 0{two},{one}" if as_text else [one, str(two), one])
+    assert report["tagged"] == 2
+    assert room.tags(one) == {"Tagged", "Vertical"}
+    assert room.tags(two) == {"Tagged", "Vertical", "Holiday"}
+    assert room.tags(waiting) == {"TagMe"}
+
+
+def test_ids_that_stash_does_not_have_are_named_and_the_others_done(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    report = room.run(ids=[scene, 7_000_001, 7_000_002])
+    assert report["tagged"] == 1
+    said = room.told.said("warning")
+    assert said == ["Stash has no scene 7000001", "Stash has no scene 7000002"]
+    assert room.run(ids=[7_000_001])["tagged"] == 0
+    assert room.told.said("info") == ["Nothing to do: Stash has none of these scenes"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pytest.param([], id="an empty list"),
+        pytest.param("", id="empty text"),
+        pytest.param(" , ", id="commas only"),
+        pytest.param(["1", "x"], id="a word"),
+        pytest.param("-1", id="negative"),
+        pytest.param([1.5], id="a fraction"),
+        pytest.param(["²"], id="a digit that is none"),
+        pytest.param("9" * 40, id="too long"),
+        pytest.param(True, id="a switch"),
+        pytest.param({"id": 1}, id="an object"),
+        pytest.param([[1]], id="lists in a list"),
+    ],
+)
+def test_nonsense_ids_are_refused_and_never_mean_all_scenes(room: Room, ids: object) -> None:
+    scene = room.add("tall.mp4")
+    with pytest.raises(SettingsError, match="scene id"):
+        room.run(ids=ids)
+    assert room.tags(scene) == {"TagMe"}
+    with pytest.raises(SettingsError):
+        room.run("tag_scene", scene_id=ids)
+    assert room.tags(scene) == {"TagMe"}
+
+
+def test_all_takes_every_scene_that_is_not_tagged(room: Room) -> None:
+    done, new = room.add("tall.mp4", "Tagged"), room.add("grey.mp4", "Holiday")
+    room.run(all="true")
+    assert room.tags(done) == {"Tagged"}
+    assert room.tags(new) == {"Tagged", "Holiday", "Black and White"}
+    assert room.run(all=True)["tagged"] == 0
+    assert room.told.said("info") == ["Nothing to do: every scene carries the tag Tagged"]
+
+
+def test_without_the_tagme_tag_there_is_no_work_and_set_up_is_named(room: Room) -> None:
+    scene = room.add("tall.mp4", "Holiday")
+    assert room.run()["tagged"] == 0
+    (line,) = room.told.said("info")
+    assert "no tag TagMe" in line
+    assert "Set up" in line
+    assert room.tags(scene) == {"Holiday"}
+    room.tag("TagMe")
+    room.run()
+    assert room.told.said("info") == ["Nothing to do: no scene carries the tag TagMe"]
+
+
+def test_one_scene_is_tagged_and_its_result_comes_back(room: Room) -> None:
+    scene, other = room.add("tall.mp4", "Holiday"), room.add("tall.mp4")
+    report = room.run("tag_scene", scene_id=scene)
+    assert [each["name"] for each in report["result"]["suggestions"]] == ["Vertical"]
+    assert report["result"] == room.result(scene)
+    assert room.tags(scene) == {"Tagged", "Vertical", "Holiday"}
+    assert room.tags(other) == {"TagMe"}
+
+
+def test_one_scene_that_stash_does_not_have_has_no_result(room: Room) -> None:
+    report = room.run("tag_scene", scene_id="7000001")
+    assert (report["tagged"], report["result"]) == (0, None)
+    assert room.told.said("warning") == ["Stash has no scene 7000001"]
+    with pytest.raises(SettingsError, match="No scene is named"):
+        room.run("tag_scene")
+
+
+# --- What fails ---------------------------------------------------------------------------------
+
+
+def test_damaged_content_is_errored_and_its_reason_kept(room: Room) -> None:
+    bad, good = room.add("damaged.mp4"), room.add("tall.mp4")
+    report = room.run()
+    assert room.tags(bad) == {"Errored"}
+    assert room.tags(good) == {"Tagged", "Vertical"}
+    assert (report["tagged"], report["failed"]) == (1, 1)
+    (row,) = room.run("errors")["errors"]
+    assert (row["scene_id"], row["kind"]) == (str(bad), "unreadable")
+    assert "no picture" in row["message"]
+    assert row["source"] == str(room.paths[bad])
+    assert room.result(bad)["error"]["message"] == row["message"]
+
+
+def test_the_closing_lines_name_the_failed_scene_once(room: Room) -> None:
+    bad = room.add("damaged.mp4")
+    room.run()
+    named, sums = room.told.said("info")
+    assert named.startswith(f"Scene {bad}: ")
+    assert named.count(str(room.paths[bad])) == 1
+    assert sums.startswith("0 of 1 scene tagged, 1 failed")
+
+
+def test_success_clears_errored_and_the_list(room: Room) -> None:
+    bad = room.add("damaged.mp4")
+    room.run()
+    room.paths[bad].write_bytes((room.clips / "tall.mp4").read_bytes())
+    room.again(bad)
+    room.run()
+    assert room.tags(bad) == {"Tagged", "Vertical"}
+    assert room.run("errors") == {"errors": [], "next": None}
+
+
+def test_failed_scenes_are_listed_in_pages_and_ten_are_named(room: Room) -> None:
+    bad = [room.add("damaged.mp4") for _ in range(12)]
+    report = room.run()
+    assert len(report["errors"]) == 10
+    lines = room.told.said("info")
+    assert len([line for line in lines if line.startswith("Scene ")]) == 10
+    assert "2 more failed: the command `errors` lists all" in lines
+    first = room.run("errors", limit="5")
+    second = room.run("errors", limit=5, after=first["next"])
+    third = room.run("errors", limit=5, after=second["next"])
+    pages = [row["scene_id"] for page in (first, second, third) for row in page["errors"]]
+    assert sorted(map(int, pages)) == bad
+    assert third["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ({"limit": "many"}, "limit"),
+        ({"limit": -1}, "limit"),
+        ({"limit": 10**6}, "limit"),
+        ({"after": "x"}, "after"),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused(room: Room, args: dict[str, Any], word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        room.run("errors", **args)
+
+
+def test_a_missing_file_keeps_tagme_and_one_line_is_said_per_root(
+    room: Room, roots: tuple[Path, Path]
+) -> None:
+    gone = [room.add("tall.mp4") for _ in range(3)]
+    for scene in gone:
+        room.paths[scene].unlink()
+    roots[1].mkdir()
+    away = [room.add("grey.mp4", folder=roots[1]) for _ in range(2)]
+    for scene in away:
+        room.paths[scene].unlink()
+    here = room.add("tall.mp4")
+    roots[1].rmdir()
+    report = room.run()
+    assert all(room.tags(scene) == {"TagMe"} for scene in (*gone, *away))
+    assert room.tags(here) == {"Tagged", "Vertical"}
+    assert (report["tagged"], report["failed"], report["left"]) == (1, 0, 5)
+    first, second = room.told.said("warning")
+    assert str(roots[0]) in first
+    assert "Cannot open" in first
+    assert f"Scenes in {roots[1]} keep their workflow tags" in second
+    assert "missing or empty" in second
+    assert not any(line.startswith("Scene ") for line in room.told.said("info"))
+
+
+def test_a_scene_without_a_file_is_left(room: Room) -> None:
+    scene = room.stash.add_scene("no file", tags=[room.tag("TagMe")])
+    assert room.run()["left"] == 1
+    assert room.tags(scene) == {"TagMe"}
+
+
+def test_a_file_away_with_its_sprites_there_is_tagged_from_them(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.stash.generate([scene])
+    room.paths[scene].unlink()
+    assert room.run()["tagged"] == 1
+    assert room.result(scene)["frames"]["sprite"] > 0
+    assert room.tags(scene) >= {"Tagged", "Vertical"}
+
+
+def test_a_broken_sprite_sheet_is_passed_over_for_the_video(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.stash.generate([scene])
+    for sheet in room.stash.settings.generated.rglob("*sprite*"):
+        sheet.write_bytes(b"no picture")
+    assert room.run()["tagged"] == 1
+    assert room.result(scene)["frames"] == {"sprite": 0, "video": 12, "image": 0}
+
+
+@pytest.mark.logs_errors
+def test_a_fault_of_ours_in_one_scene_leaves_it_and_the_others_go_on(room: Room) -> None:
+    first, second = room.add("tall.mp4"), room.add("grey.mp4")
+
+    def fail(number: int) -> None:
+        if number == 2:
+            raise ZeroDivisionError("in the middle of a scene")
+
+    report = room.run(at_check=fail)
+    assert (report["tagged"], report["failed"], report["left"]) == (1, 0, 1)
+    assert room.tags(first) == {"TagMe"}
+    assert room.tags(second) == {"Tagged", "Black and White"}
+    named = room.told.said("info")[0]
+    assert named.startswith(f"Scene {first}: Stash Sense failed on {room.paths[first]}")
+    (row,) = room.run("errors")["errors"]
+    assert row["kind"] == "internal"
+    room.run()
+    assert room.tags(first) == {"Tagged", "Vertical"}
+
+
+# --- Stash away ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "skip"),
+    [
+        pytest.param("findStudios", 0, id="before the first scene"),
+        pytest.param("findScenes", 1, id="while scenes are listed"),
+        pytest.param("findScenes", 2, id="before the first write"),
+        pytest.param("bulkSceneUpdate", 0, id="at the first tag"),
+        pytest.param("bulkSceneUpdate", 1, id="between two tags"),
+        pytest.param("bulkSceneUpdate", 2, id="at Tagged"),
+        pytest.param("bulkSceneUpdate", 3, id="between Tagged and TagMe"),
+    ],
+)
+def test_a_run_that_loses_stash_fails_and_the_next_one_finishes(
+    room: Room, field: str, skip: int
+) -> None:
+    mine = room.tag("Mine")
+    scenes = [room.add("tall.mp4", "TagMe", "Mine"), room.add("grey.mp4", "TagMe", "Mine")]
+    room.stash.fault(field, Fault(drop="before", skip=skip, times=1000))
+    with pytest.raises(StashUnreachable, match="check that Stash runs"):
+        room.run()
+    room.stash.clear_faults()
+    for scene in scenes:
+        assert room.tags(scene) >= {"Mine"}
+        assert room.tags(scene) & {"TagMe", "Tagged"}
+    room.run()
+    assert room.tags(scenes[0]) == {"Tagged", "Vertical", "Mine"}
+    assert room.tags(scenes[1]) == {"Tagged", "Black and White", "Mine"}
+    assert sorted(room.stash.tags()) == sorted(
+        {"TagMe", "Tagged", "Mine", "Vertical", "Black and White", "Stash Sense"}
+    )
+    assert room.stash.tag_row(mine)["parents"] == []
+    assert [run.status for run in room.engine.store.runs()] == ["done", "failed"]
+
+
+def test_answers_that_are_lost_double_nothing(room: Room) -> None:
+    room.configure(markers=True)
+    scene = room.add("nights.mp4")
+    for field in ("tagCreate", "bulkSceneUpdate", "sceneMarkerCreate"):
+        room.stash.fault(field, Fault(drop="after"))
+    room.run()
+    assert room.tags(scene) >= {"Tagged", "Dark"}
+    assert "TagMe" not in room.tags(scene)
+    (marker,) = [each for each in room.stash.scene_markers(scene) if each["primary_tag"] == "Dark"]
+    assert marker["end_seconds"] == 7.5
+    before = room.stash.scene_markers(scene)
+    room.again(scene)
+    room.run()
+    assert room.stash.scene_markers(scene) == before
+
+
+def test_a_scene_that_goes_while_we_look_stops_nobody(room: Room) -> None:
+    gone, stays = room.add("tall.mp4"), room.add("grey.mp4")
+
+    report = room.run(at_check=lambda _number: room.stash.remove_scene(gone))
+    assert (report["tagged"], report["left"]) == (1, 1)
+    assert room.tags(stays) == {"Tagged", "Black and White"}
+
+
+# --- The user's say -----------------------------------------------------------------------------
+
+
+def test_markers_have_ends_and_are_not_doubled(room: Room) -> None:
+    room.configure(markers=True)
+    scene = room.add("nights.mp4")
+    room.run()
+    markers = room.stash.scene_markers(scene)
+    dark = [each for each in markers if each["primary_tag"] == "Dark"]
+    assert [(each["seconds"], each["end_seconds"]) for each in dark] == [(0.0, 7.5)]
+    room.again(scene)
+    assert room.run()["written"]["markers"] == 0
+    assert room.stash.scene_markers(scene) == markers
+
+
+def test_markers_are_off_by_default(room: Room) -> None:
+    scene = room.add("nights.mp4")
+    room.run()
+    assert room.stash.scene_markers(scene) == []
+
+
+def test_the_longest_gap_bounds_what_is_joined(room: Room) -> None:
+    room.configure(markers=True, max_gap_s=1)
+    scene = room.add("nights.mp4")
+    room.run()
+    dark = [
+        (each["seconds"], each["end_seconds"])
+        for each in room.stash.scene_markers(scene)
+        if each["primary_tag"] == "Dark"
+    ]
+    assert len(dark) == 2
+    assert dark[0][1] == pytest.approx(3, abs=0.3)
+    assert dark[1][0] == pytest.approx(4.5, abs=0.3)
+
+
+def test_suggest_only_writes_nothing_but_the_workflow(room: Room) -> None:
+    room.configure(suggest_only=True, markers=True)
+    scene = room.add("tall.mp4")
+    report = room.run()
+    assert room.tags(scene) == {"Tagged"}
+    assert room.stash.scene_markers(scene) == []
+    assert report["asks"] == 1
+    assert room.told.said("info")[-1].endswith("; 1 suggestion waits for you")
+    (vertical,) = room.result(scene)["suggestions"]
+    assert (vertical["name"], vertical["decision"]) == ("Vertical", "ASK")
+
+
+@pytest.mark.parametrize("never", ["Vertical", "someone, VERTICAL ,"])
+def test_what_is_never_to_be_suggested_is_hidden(room: Room, never: str) -> None:
+    room.configure(never=never)
+    scene = room.add("tall.mp4")
+    assert room.run()["asks"] == 0
+    assert room.tags(scene) == {"Tagged"}
+
+
+def test_the_confidence_to_write_is_the_users(room: Room) -> None:
+    room.configure(apply_percent=100)
+    scene = room.add("tall.mp4")
+    assert room.run()["asks"] == 1
+    assert room.tags(scene) == {"Tagged"}
+
+
+def test_frames_bound_what_is_read_of_a_video(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.configure(frames=5)
+    room.run()
+    assert room.result(scene)["frames"]["video"] == 5
+
+
+def test_workflow_tags_and_parent_are_called_what_the_user_says(room: Room) -> None:
+    room.configure(
+        tagme_tag="Do it", tagged_tag="Did it", errored_tag="Could not", parent_tag="Machine"
+    )
+    good, bad = room.add("tall.mp4", "Do it"), room.add("damaged.mp4", "Do it")
+    other = room.add("tall.mp4")
+    room.run()
+    assert room.tags(good) == {"Did it", "Vertical"}
+    assert room.tags(bad) == {"Could not"}
+    assert room.tags(other) == {"TagMe"}
+    parents = room.stash.tag_row(room.stash.tags()["Vertical"])["parents"]
+    assert parents == [room.stash.tags()["Machine"]]
+
+
+def test_a_setting_that_cannot_be_used_is_said_once(room: Room) -> None:
+    room.configure(apply_percent=400)
+    scene = room.add("tall.mp4")
+    room.run()
+    (line,) = room.told.said("warning")
+    assert "apply_percent" in line
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
+def test_the_studio_is_read_and_written_only_where_there_is_none(room: Room) -> None:
+    room.configure(skip_text=None, text_frames=2)
+    room.stash.add_studio("Northlight Studio")
+    theirs = room.stash.add_studio("Southside Pictures")
+    scene = room.add("studio.mp4")
+    taken = room.add("studio.mp4", studio=theirs)
+    report = room.run()
+    assert room.stash.scene_studio(scene) == "Northlight Studio"
+    assert room.stash.scene_studio(taken) == "Southside Pictures"
+    assert report["written"]["studios"] == 1
+    assert ", 1 studio" in room.told.said("info")[-1]
+    (text,) = [ran for ran in room.result(scene)["ran"] if ran["detector"] == "text"]
+    assert text["frames"] == 2
+    room.stash.set_studio(scene, None)
+    room.configure(skip_text=None, text_frames=2, skip_studio=True)
+    fresh = room.add("studio.mp4")
+    room.run()
+    assert room.stash.scene_studio(fresh) is None
+    assert room.result(fresh)["texts"]
+    room.configure()
+    room.again(fresh)
+    room.run()
+    assert room.result(fresh)["texts"] == []
+    assert room.result(fresh)["skipped"][-1]["detector"] == "text"
+
+
+# --- What the user took away --------------------------------------------------------------------
+
+
+def test_a_tag_that_was_taken_away_is_not_put_back(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.stash.untag_scene(scene, room.tag("Vertical"))
+    for _ in range(2):
+        room.again(scene)
+        room.run()
+        assert room.tags(scene) == {"Tagged"}
+    assert room.result(scene)["suggestions"][0]["decision"] == "HIDE"
+
+
+def test_much_of_ours_gone_is_asked_about_and_left_until_answered(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(4)]
+    room.run()
+    for scene in scenes[:3]:
+        room.stash.untag_scene(scene, room.tag("Vertical"))
+    for scene in scenes:
+        room.again(scene)
+    report = room.run()
+    assert report["left"] == 3
+    (asked,) = room.told.said("warning")
+    assert "missing from 3 of 4 scenes" in asked
+    assert "--removed-on-purpose" in asked
+    assert all(room.tags(scene) == {"TagMe", "Tagged"} for scene in scenes[:3])
+    assert room.tags(scenes[3]) == {"Tagged", "Vertical"}
+    report = room.run(removed_on_purpose=True)
+    assert (report["tagged"], report["left"]) == (3, 0)
+    assert room.told.said("warning") == []
+    assert all(room.tags(scene) == {"Tagged"} for scene in scenes[:3])
+
+
+def test_a_question_is_asked_once_for_many_scenes(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(25)]
+    room.run()
+    for scene in scenes:
+        room.stash.untag_scene(scene, room.tag("Vertical"))
+        room.again(scene)
+    assert room.run()["left"] == 25
+    assert len(room.told.said("warning")) == 1
+    assert all(room.tags(scene) == {"TagMe", "Tagged"} for scene in scenes)
+
+
+def test_a_deleted_tag_is_not_made_again(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.stash.remove_tag(room.tag("Vertical"))
+    room.again(scene)
+    fresh = room.add("tall.mp4")
+    report = room.run()
+    assert "Vertical" not in room.stash.tags()
+    assert report["tagged"] == 2
+    assert room.tags(scene) == room.tags(fresh) == {"Tagged"}
+    assert any("Vertical" in line for line in room.told.said("warning"))
+
+
+# --- Stopping and going on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scene", [1, 2])
+@pytest.mark.parametrize("later", [0, 1, 2], ids=["before it", "in it", "further in it"])
+def test_a_stop_leaves_the_scene_begun_as_it_was(room: Room, scene: int, later: int) -> None:
+    scenes = [room.add("tall.mp4"), room.add("tall.mp4")]
+    first: list[int] = []
+
+    def stop(number: int) -> None:
+        if len(room.told.fractions) == scene:
+            first.append(number)
+            stopping(first[0] + later)(number)
+
+    with pytest.raises(Cancelled):
+        room.run(at_check=stop)
+    finished, begun = scenes[: scene - 1], scenes[scene - 1 :]
+    assert all(room.tags(one) == {"Tagged", "Vertical"} for one in finished)
+    assert all(room.tags(one) == {"TagMe"} for one in begun)
+    assert [run.status for run in room.engine.store.runs(limit=1)] == ["cancelled"]
+    assert room.run()["tagged"] == len(begun)
+    assert all(room.tags(one) == {"Tagged", "Vertical"} for one in scenes)
+
+
+def test_what_a_dead_worker_left_open_is_closed_by_the_next(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with open_engine(home) as engine:
+        engine.store.begin_run("tag_scenes", {})
+    again = open_worker_engine(home, ROOT / "stash_sense_plugin")
+    try:
+        assert [run.status for run in again.store.runs()] == ["interrupted"]
+    finally:
+        again.close()
+
+
+# --- A large library ----------------------------------------------------------------------------
+
+
+def test_fifty_thousand_scenes_are_listed_without_holding_them(
+    stash: StandIn, tmp_path: Path
+) -> None:
+    empty(stash)
+    tag = stash.add_tag("TagMe")
+    count = 50_000
+    stash.add_scenes(count, tags=[tag])
+    with StashClient(Connection.from_url(stash.url)) as client:
+        stash.calls.clear()
+        found = scenes_with_tag(client, str(tag))
+        first = [next(found) for _ in range(1000)]
+        assert len({scene.id for scene in first}) == 1000
+        assert stash.calls["findScenes"] == 10
+        tracemalloc.start()
+        try:
+            for _ in range(4000):
+                next(found)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 5_000_000
+    empty(stash)
+
+
+def test_a_wrong_world_says_what_to_do(room: Room) -> None:
+    room.configure(object_model="no-such-model", skip_objects=None)
+    scene = room.add("tall.mp4")
+    with pytest.raises(StashSenseError, match="no-such-model"):
+        room.run()
+    assert room.tags(scene) == {"TagMe"}
