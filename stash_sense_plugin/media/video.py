@@ -143,15 +143,15 @@ class _Target:
 
 
 def _coarse(located: Sequence[tuple[float, float]]) -> list[_Target]:
+    """Choose the keyframes; where they are fewer than half of the times, the very times.
+
+    What lies between two far keyframes is decoded anyway then, and a keyframe lies at a cut: as a
+    sample it would stand for time before its picture.
+    """
     keys = sorted({key_s for _, key_s in located})
     if 2 * len(keys) >= len(located):
         return [_Target(key_s, key_s) for key_s in keys]
-    taken: set[float] = set()
-    targets = []
-    for time_s, key_s in located:
-        targets.append(_Target(time_s if key_s in taken else key_s, key_s))
-        taken.add(key_s)
-    return targets
+    return [_Target(time_s, key_s) for time_s, key_s in located]
 
 
 class _Clock:
