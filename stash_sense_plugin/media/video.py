@@ -78,9 +78,9 @@ def read_keyframes(
 ) -> Iterator[Frame]:
     """Yield the keyframe at or before each time, each once, by time; `time_s` is its own.
 
-    Where these are fewer than half of what was asked, the times without one of their own are read
-    exactly: a clip with a single keyframe would otherwise be known by its first picture alone.
-    That plays a group of pictures at most once, and costs four to ten times as much.
+    Where these are fewer than half of what was asked, the times themselves are read: a clip with a
+    single keyframe would otherwise be known by its first picture alone. That plays a group of
+    pictures at most once, and costs four to ten times as much.
 
     Pixels: RGB, the longer side at most `max_side_px`. Raises MediaMissing or MediaUnreadable;
     what is damaged is left out. Out of time, it ends with a warning where it has read at least
