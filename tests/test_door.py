@@ -393,6 +393,7 @@ ALLOWED = {
     "stash_sense_plugin.start",
     "stash_sense_plugin.start.address",
     "stash_sense_plugin.start.door",
+    "stash_sense_plugin.start.request",
     "stash_sense_plugin.start.version",
     "stash_sense_plugin.start.wire",
 }

@@ -4,7 +4,15 @@ import json
 import os
 from typing import Any, Dict, Optional
 
-from stash_sense_plugin.start import door, environment, install, lines, machine, wire, worker
+from stash_sense_plugin.start import (
+    environment,
+    install,
+    lines,
+    machine,
+    request,
+    wire,
+    worker,
+)
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.paths import Home
 
@@ -18,33 +26,33 @@ NEEDS_SET_UP = {
 }
 
 
-def answer(request: door.Request, came: "Optional[wire.Answer]") -> bytes:
+def answer(wanted: request.Request, came: "Optional[wire.Answer]") -> bytes:
     """Return the reply to a request; `came` is what a warm worker said before it ended."""
     try:
-        return _serve(Visit(request), came)
+        return _serve(Visit(wanted), came)
     except StartError as error:
-        return door.error_reply(str(error))
+        return request.error_reply(str(error))
 
 
 def say(level: str, text: str) -> None:
     """Show a line in Stash's log."""
-    door.show(lines.line(level, text))
+    request.show(lines.line(level, text))
 
 
 def move(fraction: float) -> None:
     """Move the task's progress bar."""
-    door.show(lines.progress(fraction))
+    request.show(lines.progress(fraction))
 
 
 class Visit:
     """One request with what is decided about it."""
 
-    def __init__(self, request: door.Request) -> None:
-        self.request = request
-        self.home = Home(request.home)
-        self.requirements = environment.requirements_of(request.package)
+    def __init__(self, wanted: request.Request) -> None:
+        self.request = wanted
+        self.home = Home(wanted.home)
+        self.requirements = environment.requirements_of(wanted.package)
         # A hook may carry a task's mode in its arguments; it never sets up.
-        self.task = request.mode in TASKS and "hookContext" not in request.args
+        self.task = wanted.mode in TASKS and "hookContext" not in wanted.args
 
     @property
     def state(self) -> str:
@@ -105,9 +113,9 @@ def _ask(visit: Visit) -> wire.Answer:
 
 
 def _ask_once(visit: Visit) -> wire.Answer:
-    request = visit.request
+    wanted = visit.request
     python = environment.python_of(visit.home)
-    return worker.ask(visit.home, request.package, python, request.raw, door.show, say)
+    return worker.ask(visit.home, wanted.package, python, wanted.raw, request.show, say)
 
 
 def _doctor(visit: Visit) -> bytes:

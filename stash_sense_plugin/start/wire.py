@@ -2,8 +2,12 @@
 
 A frame is a tag byte, eight hexadecimal digits of length, and the payload: `e` is for stderr,
 ready as Stash wants it, and `o` is the reply, the one JSON object for stdout, which ends the row.
-A warm door imports this, so it needs no module.
+A warm door imports this, so it needs nothing that `os` has not loaded already.
 """
+
+import os
+
+from stash_sense_plugin.start import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +42,22 @@ class Answer:
         self.status = status
         self.kind = kind
         self.reply = reply
+
+
+def knock(home: str) -> "Connection | None":
+    """Return a connection to the worker's socket; None where nobody listens."""
+    import _socket
+
+    path = address.socket_path(home)
+    if not hasattr(_socket, "AF_UNIX") or not address.private(os.path.dirname(path)):
+        return None
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        return None
+    return connection
 
 
 def frame(tag: bytes, payload: bytes) -> bytes:

@@ -6,7 +6,7 @@ import subprocess
 import time
 from typing import Callable, Optional, Tuple
 
-from stash_sense_plugin.start import address, door, environment, wire
+from stash_sense_plugin.start import address, environment, wire
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.lines import Say
 from stash_sense_plugin.start.lock import held
@@ -178,7 +178,7 @@ def _reach(home: Home) -> "Tuple[Optional[wire.Connection], str]":
     The usual socket comes first; then what the worker's own card says, because a login of this
     user and Stash may see different run-time folders, and some machines have no such sockets.
     """
-    connection = door.knock(home.folder)
+    connection = wire.knock(home.folder)
     if connection is not None:
         return connection, ""
     card = read_json(home.worker_card) or {}
