@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from stash_sense_plugin.errors import StashSenseError
+from stash_sense_plugin.records import Failure, SceneResult
 from stash_sense_plugin.start import address, worker
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.paths import Home
@@ -37,11 +37,25 @@ def main(argv: Sequence[str]) -> int:
     command: Callable[[argparse.Namespace, _Desk], int] = asked.command
     try:
         return command(asked, _Desk(asked))
+    except WrongUsage as error:
+        return _complain(error, WRONG_USAGE)
     except (StartError, StashSenseError) as error:
-        Console(stderr=True).print(Text(str(error), style="red"))
+        return _complain(error, SOME_FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; what is still held back must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
     except KeyboardInterrupt:
         return SOME_FAILED
+
+
+class WrongUsage(Exception):
+    """The words of a command do not go together."""
+
+
+def _complain(error: Exception, status: int) -> int:
+    Console(stderr=True).print(shown(str(error), "red"), soft_wrap=True)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,7 +113,7 @@ def tag(asked: argparse.Namespace, desk: "_Desk") -> int:
     """Look at each file; its result is printed as soon as it is there."""
     failed = False
     for file in asked.files:
-        result = desk.ask("tag_file", {"path": str(file.absolute())})
+        result = _look(file.absolute(), desk)
         failed = failed or result["error"] is not None
         if asked.json:
             desk.print_json(result)
@@ -108,8 +122,20 @@ def tag(asked: argparse.Namespace, desk: "_Desk") -> int:
     return SOME_FAILED if failed else DONE
 
 
+def _look(file: Path, desk: "_Desk") -> Mapping[str, Any]:
+    """Return what is said of a file; one that breaks the worker keeps no other from its turn."""
+    try:
+        result: Mapping[str, Any] = desk.ask("tag_file", {"path": str(file)})
+    except StashSenseError as error:
+        failure = Failure(error.kind, error.message, error.remedy)
+        return SceneResult(str(file), None, {}, error=failure).as_json()
+    return result
+
+
 def tag_scenes(asked: argparse.Namespace, desk: "_Desk") -> int:
     """Run the task Tag scenes."""
+    if not asked.stash:
+        raise WrongUsage("Name the Stash: --stash http://127.0.0.1:9999, before the command")
     args: dict[str, object] = {"all": asked.all, "removed_on_purpose": asked.removed_on_purpose}
     if asked.ids:
         args["ids"] = asked.ids
@@ -128,7 +154,7 @@ def show_errors(asked: argparse.Namespace, desk: "_Desk") -> int:
         for row in page["errors"]:
             if asked.json:
                 desk.print_json(row)
-            table.add_row(*_texts(row["scene_id"], row["source"], row["message"], row["remedy"]))
+            table.add_row(*_cells(row["scene_id"], row["source"], row["message"], row["remedy"]))
         after = page["next"]
         if after is None:
             break
@@ -140,6 +166,8 @@ def show_errors(asked: argparse.Namespace, desk: "_Desk") -> int:
 def show_models(asked: argparse.Namespace, desk: "_Desk") -> int:
     """List the catalogue, or fetch rows of it."""
     pull = asked.action == "pull"
+    if pull != bool(asked.names):
+        raise WrongUsage("Say `models`, or `models pull NAME...`")
     report = desk.ask("pull_models" if pull else "models", {"names": asked.names})
     if asked.json:
         desk.print_json(report)
@@ -150,7 +178,7 @@ def show_models(asked: argparse.Namespace, desk: "_Desk") -> int:
         about = row["about"] + (" (never run by us)" if row["untried"] else "")
         size = "" if row["megabytes"] is None else str(row["megabytes"])
         here = "yes" if row["here"] else ""
-        table.add_row(*_texts(row["name"], row["task"], size, here, licence, about))
+        table.add_row(*_cells(row["name"], row["task"], size, here, licence, about))
     desk.console.print(table)
     return DONE
 
@@ -169,33 +197,28 @@ def doctor(asked: argparse.Namespace, desk: "_Desk") -> int:
 def show_result(console: Console, result: Mapping[str, Any]) -> None:
     """Print one file's result as a table; all that was read in it is text, never markup."""
     length = "" if result["duration_s"] is None else f", {clock(result['duration_s'])}"
-    console.print(Text(f"{result['source']}{length}", style="bold"))
+    console.print(shown(f"{result['source']}{length}", "bold"), soft_wrap=True)
     if result["error"] is not None:
-        console.print(Text(f"  {result['error']['message']}", style="red"))
+        console.print(shown(f"  {result['error']['message']}", "red"), soft_wrap=True)
         if result["error"]["remedy"]:
-            console.print(Text(f"  {result['error']['remedy']}"))
+            console.print(shown(f"  {result['error']['remedy']}"), soft_wrap=True)
         return
-    shown = [row for row in result["suggestions"] if row["decision"] != "HIDE"]
-    if shown:
-        console.print(_suggestions(shown))
-    else:
-        console.print("  Nothing to suggest.")
+    rows = [row for row in result["suggestions"] if row["decision"] != "HIDE"]
+    console.print(_suggestions(rows) if rows else "  Nothing to suggest.")
     for text in result["texts"]:
-        when = f"{clock(text['start_s'])}-{clock(text['end_s'])}"
-        console.print(Text(f'  read {when}: "{text["text"]}"'))
+        when = "" if result["duration_s"] is None else f" {_span(text)}"
+        console.print(shown(f'  read{when}: "{text["text"]}"'))
     for row in result["skipped"]:
-        console.print(Text(f"  without {row['detector']}: {row['reason']}; {row['remedy']}"))
+        console.print(shown(f"  without {row['detector']}: {row['reason']}; {row['remedy']}"))
 
 
 def _suggestions(rows: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("", "Suggestion", "Sure", "When", "Seen by", box=None, padding=(0, 2))
     for row in rows:
-        when = ", ".join(
-            f"{clock(part['start_s'])}-{clock(part['end_s'])}" for part in row["ranges"]
-        )
+        when = ", ".join(map(_span, row["ranges"]))
         seen_by = ", ".join(dict.fromkeys(each["model"] for each in row["evidence"]))
         sure = f"{row['confidence']:.0%}"
-        table.add_row(*_texts(row["decision"].lower(), _named(row), sure, when, seen_by))
+        table.add_row(*_cells(row["decision"].lower(), _named(row), sure, when, seen_by))
     return table
 
 
@@ -203,8 +226,17 @@ def _named(row: Mapping[str, Any]) -> str:
     return row["name"] if row["kind"] == "tag" else f"{row['name']} ({row['kind']})"
 
 
-def _texts(*values: str) -> list[str]:
-    return [escape(printable(value)) for value in values]
+def _span(part: Mapping[str, Any]) -> str:
+    return f"{clock(part['start_s'])}-{clock(part['end_s'])}"
+
+
+def _cells(*values: str) -> list[Text]:
+    return [shown(value) for value in values]
+
+
+def shown(text: str, style: str = "") -> Text:
+    """Return text to print as it is: no markup, no emoji codes, nothing a terminal obeys."""
+    return Text(printable(text), style)
 
 
 def printable(text: str) -> str:
@@ -257,7 +289,8 @@ class _Desk:
 
     def print_json(self, value: object) -> None:
         """Print one line of JSON, as it is."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+        # ASCII alone: whatever bytes a file's name has, and whatever the locale.
+        sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
         sys.stdout.flush()
 
     def _relay(self, data: bytes, update: Callable[[str], None]) -> None:
@@ -270,7 +303,7 @@ class _Desk:
     def _say(self, level: str, text: str) -> None:
         if level not in ("trace", "debug"):
             style = {"warning": "yellow", "error": "red"}.get(level, "")
-            self._errors.print(Text(printable(text), style=style))
+            self._errors.print(shown(text, style), soft_wrap=True)
 
 
 _LEVELS = {"t": "trace", "d": "debug", "i": "info", "w": "warning", "e": "error", "p": "progress"}

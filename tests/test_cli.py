@@ -1,0 +1,339 @@
+"""The command line, as a person or cron runs it: what it prints, where, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from demo.clips import pan, picture, with_text
+from demo.stash import StandIn
+from stash_sense_plugin.cli import clock, printable
+from stash_sense_plugin.start import worker
+from stash_sense_plugin.start.paths import Home
+from tests.plugin_folder import wait_until
+from tests.sweep_kit import PLUGIN, ROOT, Library, encode, spoil, write_clips
+
+RESULT = {
+    "source",
+    "duration_s",
+    "frames",
+    "suggestions",
+    "texts",
+    "ran",
+    "skipped",
+    "error",
+}
+SUGGESTION = {"kind", "name", "label", "confidence", "decision", "ranges", "evidence"}
+EVIDENCE = {"time_s", "score", "detector", "model", "box", "text"}
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs our commands with a home of their own."""
+
+    home: Path
+
+    def run(self, *words: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "stash_sense_plugin", *map(str, words)],
+            cwd=ROOT,
+            env={**os.environ, "STASH_SENSE_HOME": str(self.home), "COLUMNS": "200", **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=120,
+        )
+
+    def json(self, *words: str | Path, status: int = 0) -> list[Any]:
+        """Run a command and read its output, which must be JSON Lines and nothing else."""
+        done = self.run(*words)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        return [json.loads(line, parse_constant=_refuse) for line in done.stdout.splitlines()]
+
+
+def _refuse(word: str) -> None:
+    raise AssertionError(f"{word} is no number of JSON")
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    """One home for all, so that its worker is warm; it is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="ss-") as folder:
+        home = Path(folder) / "home"
+        yield Shell(home)
+        package = str(ROOT / "stash_sense_plugin")
+        # The worker was started with the session's own run-time folder or with a test's.
+        worker.hand_over(Home(str(home)), package)
+        wait_until(lambda: not (home / "worker.json").exists(), "the worker does not leave")
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip with a face and a line of text, a small picture, and a damaged clip."""
+    folder = tmp_path_factory.mktemp("media")
+    face = pan(picture("astronaut.png").crop((80, 25, 380, 194)), (360, 202), 1.3, 2)
+    encode(folder / "clip.mp4", with_text(face, "NORTHLIGHT", (0.5, 0.12), 24), 1, (360, 202))
+    Image.new("RGB", (40, 80), (200, 30, 30)).save(folder / "tall.png")
+    spoil(encode(folder / "damaged.mp4", pan(picture("coffee.png"), (160, 96)), 1, (160, 96)))
+    return folder
+
+
+# --- tag ----------------------------------------------------------------------------------------
+
+
+def test_json_of_a_clip_is_exactly_as_documented(shell: Shell, media: Path) -> None:
+    (result,) = shell.json("tag", media / "clip.mp4", "--json")
+    assert set(result) == RESULT
+    assert result["source"] == str(media / "clip.mp4")
+    assert result["duration_s"] == 1.0
+    assert result["frames"] == {"sprite": 0, "video": 12, "image": 0}
+    assert result["error"] is None
+    assert "Face Close-up" in [each["name"] for each in result["suggestions"]]
+    for each in result["suggestions"]:
+        assert set(each) == SUGGESTION
+        assert each["kind"] in ("tag", "studio", "performer")
+        assert each["decision"] in ("APPLY", "ASK", "HIDE")
+        assert 0 <= each["confidence"] <= 1
+        for part in each["ranges"]:
+            assert set(part) == {"start_s", "end_s", "score"}
+            assert 0 <= part["start_s"] < part["end_s"] <= 1
+        for evidence in each["evidence"]:
+            assert set(evidence) == EVIDENCE
+            assert "@" in evidence["model"]
+            box = evidence["box"]
+            assert box is None or (len(box) == 4 and all(0 <= side <= 1 for side in box))
+    (text,) = result["texts"]
+    assert set(text) == {"text", "start_s", "end_s", "score"}
+    assert text["text"] == "NORTHLIGHT"
+    assert {each["detector"] for each in result["ran"]} == {"picture", "objects", "text"}
+    for ran in result["ran"]:
+        keys = {"detector", "model", "device", "precision", "frames", "seconds"}
+        assert set(ran) == keys
+    assert [set(each) for each in result["skipped"]] == 2 * [{"detector", "reason", "remedy"}]
+    assert all("models pull" in each["remedy"] for each in result["skipped"])
+
+
+def test_a_picture_has_no_length_and_no_ranges(shell: Shell, media: Path) -> None:
+    (result,) = shell.json("tag", "--json", media / "tall.png")
+    assert result["duration_s"] is None
+    assert result["frames"] == {"sprite": 0, "video": 0, "image": 1}
+    (vertical,) = [each for each in result["suggestions"] if each["name"] == "Vertical"]
+    assert vertical["ranges"] == []
+
+
+def test_each_file_has_its_line_and_one_that_fails_stops_no_other(
+    shell: Shell, media: Path
+) -> None:
+    files = [media / "damaged.mp4", media / "gone.mp4", media, media / "tall.png"]
+    results = shell.json("tag", "--json", *files, status=1)
+    assert [each["source"] for each in results] == list(map(str, files))
+    kinds = [each["error"] and each["error"]["kind"] for each in results]
+    assert kinds == ["unreadable", "missing", "unreadable", None]
+    for each in results[:3]:
+        assert set(each["error"]) == {"kind", "message", "remedy"}
+        assert set(each) == RESULT
+
+
+HOSTILE = [
+    pytest.param("new\nline.png", id="newline"),
+    pytest.param("\U0001f600 smile :smile:.png", id="emoji"),
+    pytest.param("[red]markup[red] [link=x].png", id="markup"),
+    pytest.param("\x1b[31mred\x1b]0;title\x07.png", id="control characters"),
+    pytest.param("\u202egnp.evil", id="right to left"),
+    pytest.param("-".join("ab") + "\udcff.png", id="no UTF-8"),
+    pytest.param("concat:a|b.png", id="a protocol"),
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_text_whatever_they_hold(
+    shell: Shell, media: Path, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes((media / "tall.png").read_bytes())
+    done = shell.run("tag", file)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == printable(str(file))
+    assert "Vertical" in done.stdout
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout + done.stderr)
+    (result,) = shell.json("tag", "--json", file)
+    assert result["source"] == str(file)
+    assert result["error"] is None
+
+
+def test_the_table_shows_what_was_seen_when_and_what_is_missing(shell: Shell, media: Path) -> None:
+    done = shell.run("tag", media / "clip.mp4")
+    rows = done.stdout.splitlines()
+    assert rows[0] == f"{media / 'clip.mp4'}, 0:01"
+    assert rows[1].split() == ["Suggestion", "Sure", "When", "Seen", "by"]
+    (face,) = [row.split() for row in rows if "Face Close-up" in row]
+    assert face[0] in ("apply", "ask")
+    assert face[-2:] == ["0:00-0:01", "nudenet-320n@3.4.2"]
+    assert '  read 0:00-0:01: "NORTHLIGHT"' in rows
+    assert any(row.startswith("  without clip (clip-vit-b32") for row in rows)
+    assert done.stderr == ""
+
+
+def test_a_failure_is_shown_with_what_to_do(shell: Shell, media: Path) -> None:
+    done = shell.run("tag", media / "damaged.mp4")
+    assert done.returncode == 1
+    source, message, remedy = done.stdout.splitlines()
+    assert source == str(media / "damaged.mp4")
+    assert "no picture" in message
+    assert remedy.strip()
+
+
+def test_a_reader_that_has_enough_breaks_nothing(shell: Shell, media: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "stash_sense_plugin", "tag", "--json", str(media / "tall.png")],
+        cwd=ROOT,
+        env={**os.environ, "STASH_SENSE_HOME": str(shell.home)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=120,
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert done.stderr == b""
+
+
+# --- Usage --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["dance"], id="an unknown command"),
+        pytest.param(["tag"], id="no file"),
+        pytest.param(["tag", "--fast", "x"], id="an unknown option"),
+        pytest.param(["models", "pull"], id="no model"),
+        pytest.param(["models", "list", "x"], id="a name too many"),
+        pytest.param(["tag-scenes"], id="no Stash"),
+        pytest.param(["tag-scenes", "--all", "--ids", "1"], id="two choices"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_so_on_stderr(shell: Shell, words: list[str]) -> None:
+    done = shell.run(*words, STASH_URL="")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["tag", "--help"]])
+def test_help_and_version_go_to_stdout(shell: Shell, words: list[str]) -> None:
+    done = shell.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+# --- Models, errors, doctor ---------------------------------------------------------------------
+
+
+def test_models_are_listed(shell: Shell) -> None:
+    (report,) = shell.json("models", "--json")
+    rows = {row["name"]: row for row in report["models"]}
+    assert rows["nudenet-320n"]["here"]
+    assert not rows["clip-vit-b32"]["here"]
+    done = shell.run("models")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in rows)
+
+
+def test_a_model_that_is_not_in_the_catalogue_is_an_error_that_names_near_ones(
+    shell: Shell,
+) -> None:
+    done = shell.run("models", "pull", "yolox-z")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "yolox-s" in done.stderr
+
+
+def test_doctor_without_a_stash_says_what_is_missing(shell: Shell) -> None:
+    done = shell.run("doctor", "--json")
+    (report,) = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == (0 if report["well"] else 1)
+    found = {fact["what"]: fact["found"] for fact in report["facts"]}
+    assert found["Stash"].startswith("not asked")
+    assert "clip-vit-b32" in found["Detector clip"]
+
+
+# --- With a Stash -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    folder = tmp_path_factory.mktemp("stash")
+    (folder / "media").mkdir()
+    with StandIn(folder / "stash", media=folder / "media", api_key="its-key") as stash:
+        found = Library(stash, write_clips(folder / "clips"), folder / "media", PLUGIN)
+        found.configure()
+        yield found
+
+
+def test_scenes_are_tagged_and_their_errors_listed(shell: Shell, library: Library) -> None:
+    good, bad = library.add("tall.mp4"), library.add("damaged.mp4")
+    done = shell.run("--stash", library.stash.url, "tag-scenes", "--json")
+    (report,) = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 1
+    assert (report["tagged"], report["failed"]) == (1, 1)
+    assert "1 of 2 scenes tagged, 1 failed" in done.stderr
+    assert library.tags(good) == {"Tagged", "Vertical"}
+    assert library.tags(bad) == {"Errored"}
+    (row,) = shell.json("--stash", library.stash.url, "errors", "--json")
+    assert row["scene_id"] == str(bad)
+    table = shell.run("--stash", library.stash.url, "errors")
+    assert table.returncode == 0
+    assert "damaged.mp4" in table.stdout
+    assert "no picture" in table.stdout
+
+
+def test_a_files_studio_is_known_from_stash_and_nothing_is_written(
+    shell: Shell, library: Library, media: Path
+) -> None:
+    library.configure(skip_text=None, text_frames=2)
+    library.stash.add_studio("Northlight")
+    words = ("--stash", library.stash.url, "tag", "--json", media / "clip.mp4")
+    (result,) = shell.json(*words)
+    assert ("studio", "Northlight") in [
+        (each["kind"], each["name"]) for each in result["suggestions"]
+    ]
+    assert {"detector": "objects", "reason": "switched off"}.items() <= result["skipped"][1].items()
+    assert set(library.stash.tags()) <= {"TagMe", "Tagged", "Errored", "Vertical", "Stash Sense"}
+    library.configure()
+
+
+def test_doctor_names_the_stash_and_its_folders(shell: Shell, library: Library) -> None:
+    done = shell.run("doctor", STASH_URL=library.stash.url)
+    assert library.stash.url in done.stderr
+    assert f"{library.folder} can be read here" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_stash_that_does_not_answer_is_named(shell: Shell) -> None:
+    done = shell.run("--stash", "http://127.0.0.1:9", "errors")
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- Words --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (3599.9, "1:00:00"), (36_061, "10:01:01")],
+)
+def test_times_are_told_as_people_write_them(seconds: float, told: str) -> None:
+    assert clock(seconds) == told
