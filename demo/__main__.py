@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from demo.clips import Clip, build_library
 from demo.judging import Verdict, judge, recall
@@ -124,27 +124,35 @@ def verdict_of(stash: StandIn, clip: Clip) -> Verdict:
     """Read one scene back and judge it."""
     scene = stash.scene_by_file(clip.name)
     result = result_of(stash, scene)
-    able = {"embedded"} | {ran["detector"] for ran in result["ran"] if ran["detector"] == "clip"}
-    if any(ran["model"].startswith("yolo") for ran in result["ran"]):
+    ran = result.get("ran", ())
+    able = {"embedded"} | {each["detector"] for each in ran if each["detector"] == "clip"}
+    if any(each["model"].startswith("yolo") for each in ran):
         able.add("objects")
     tags = frozenset(stash.scene_tags(scene))
     return judge(clip, tags, stash.scene_studio(scene), result, frozenset(able))
 
 
 def result_of(stash: StandIn, scene: int) -> dict[str, Any]:
-    """Ask the plugin what it said of a scene, as its pages will."""
+    """Ask the plugin what it said of a scene, as its pages will; empty where it said nothing."""
     args = {"mode": "result", "scene_id": str(scene)}
     body = {"query": OPERATION, "variables": {"id": PLUGIN_ID, "args": args}}
     answer = requests.post(f"{stash.url}/graphql", json=body, timeout=60).json()
     if "errors" in answer:
         raise RuntimeError(answer["errors"][0]["message"])
-    result: dict[str, Any] = answer["data"]["runPluginOperation"]["result"]
-    return result
+    result: dict[str, Any] | None = answer["data"]["runPluginOperation"]["result"]
+    return result or {}
 
 
 def show(console: Console, verdicts: list[Verdict]) -> None:
     """Print a row for each clip."""
-    table = Table("Clip", "Ends as", "Found", "Missed", "Wrong", "Needs a fetched network")
+    table = Table(
+        Column("Clip", overflow="fold"),
+        "Ends as",
+        "Found",
+        "Missed",
+        "Wrong",
+        "Needs a fetched network",
+    )
     for verdict in verdicts:
         table.add_row(
             verdict.clip.name,
@@ -155,11 +163,13 @@ def show(console: Console, verdicts: list[Verdict]) -> None:
             "\n".join(verdict.later),
         )
     console.print(table)
-    without = {
-        row["detector"]: row["remedy"] for verdict in verdicts for row in verdict.result["skipped"]
-    }
-    for detector in without:
-        console.print(f"Skipped {detector}: `.venv/bin/python -m demo --fetch` brings its network")
+    skipped = [row for verdict in verdicts for row in verdict.result.get("skipped", ())]
+    for detector in dict.fromkeys(row["detector"] for row in skipped):
+        console.print(
+            f"Skipped {detector}: `.venv/bin/python -m demo --fetch` brings its network",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 if __name__ == "__main__":

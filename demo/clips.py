@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
@@ -263,7 +264,9 @@ def build_library(folder: Path) -> tuple[Clip, ...]:
     """Write the whole sample library into a folder, leaving out what is there already."""
     folder.mkdir(parents=True, exist_ok=True)
     clips = sample_library()
-    for clip in clips:
-        if not (folder / clip.name).exists():
-            write_clip(clip, folder)
+    with TemporaryDirectory(dir=folder.parent, prefix="drawing-") as drawing:
+        for clip in clips:
+            if not (folder / clip.name).exists():
+                # Moved when it is whole: what is cut short would count as there.
+                write_clip(clip, Path(drawing)).replace(folder / clip.name)
     return clips

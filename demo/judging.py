@@ -18,7 +18,7 @@ class Verdict:
 
     clip: Clip
     workflow: str | None
-    """The workflow tag that the scene carries."""
+    """The workflow tag that the scene carries; several only if something went wrong."""
     result: Mapping[str, Any]
     found: tuple[str, ...]
     missed: tuple[str, ...]
@@ -40,13 +40,12 @@ def judge(
     `able` names what can see here: `embedded`, `clip`, `objects`.
     """
     seen = [each for each in clip.expected if each.needs in able]
-    found = [each.name for each in seen if _is_found(each, tags, studio, result)]
-    workflow = next(iter(sorted(tags & MADE_BY_US)), None)
-    if workflow == clip.ends_as:
-        found.append(workflow)
-    missed = [each.name for each in seen if each.name not in found]
-    if workflow != clip.ends_as:
-        missed.append(clip.ends_as)
+    found: list[str] = []
+    missed: list[str] = []
+    for each in seen:
+        (found if _is_found(each, tags, studio, result) else missed).append(each.name)
+    workflow = ", ".join(sorted(tags & MADE_BY_US)) or None
+    (found if workflow == clip.ends_as else missed).append(clip.ends_as)
     truth = {each.name for each in clip.expected}
     written = (tags - MADE_BY_US) | ({studio} if studio else set())
     return Verdict(
