@@ -35,6 +35,10 @@ LONGEST_TEXT = 200
 READ_AT_ALL = 1e-6
 """The least score of a reading: the detector's own floor has already decided."""
 
+LEAST_SURE = 0.8
+"""The least score of a text's best reading. What recognition makes of fur, grass and lattices scores
+0.5 to 0.8; real letters, however small, have one frame in which they are read at 0.9 or more."""
+
 MOST_TEXTS = 1000
 """Different readings told apart in one scene; rarer ones beyond them are left out."""
 
@@ -273,12 +277,16 @@ def read_texts(
 ) -> tuple[ReadText, ...]:
     """What stood on the screen and when, in order of time; misreadings of one text are one.
 
+    A text that was nowhere read with some certainty (LEAST_SURE) is none.
+
     `times_s` are all times at which text was looked for. In a picture, times are 0.
     """
     texts = [o for o in observations if o.text and math.isfinite(o.time_s)]
     times = sorted({t for t in times_s if math.isfinite(t)}) or sorted({o.time_s for o in texts})
     found: list[ReadText] = []
     for readings in _same_texts(texts):
+        if max(_unit(reading.score) for reading in readings) < LEAST_SURE:
+            continue
         found.extend(_standing(_best_reading(readings), readings, times, duration_s, cap_s))
     return tuple(sorted(found, key=lambda t: (t.start_s, t.end_s, -t.score, t.text)))
 

@@ -305,6 +305,18 @@ def test_what_has_no_letters_is_no_text() -> None:
     assert read_texts([read(5, "   "), read(5, "")], TIMES, 50) == ()
 
 
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        pytest.param([0.55, 0.78, 0.6], False, id="letters seen in fur are none"),
+        pytest.param([0.55, 0.93], True, id="one certain reading carries the uncertain ones"),
+    ],
+)
+def test_a_text_is_told_where_it_was_read_with_certainty(scores: list[float], told: bool) -> None:
+    seen = [read(time_s, "NORTHLIGHT", score) for time_s, score in zip(TIMES, scores, strict=False)]
+    assert bool(read_texts(seen, TIMES, 50)) is told
+
+
 @given(
     st.lists(st.builds(read, st.sampled_from(TIMES), st.text(max_size=12), scores_), max_size=12),
     st.randoms(use_true_random=False),
