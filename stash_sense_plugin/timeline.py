@@ -36,8 +36,8 @@ READ_AT_ALL = 1e-6
 """The least score of a reading: the detector's own floor has already decided."""
 
 LEAST_SURE = 0.8
-"""The least score of a text's best reading. What recognition makes of fur, grass and lattices scores
-0.5 to 0.8; real letters, however small, have one frame in which they are read at 0.9 or more."""
+"""The least score of a text's best reading. What recognition makes of fur, grass and lattices
+scores 0.5 to 0.8; letters, however small, have a frame in which they are read at 0.9 or more."""
 
 MOST_TEXTS = 1000
 """Different readings told apart in one scene; rarer ones beyond them are left out."""
