@@ -9,6 +9,7 @@ from stash_sense_plugin.errors import ModelError, SettingsError, StashSenseError
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.start import machine
 from stash_sense_plugin.start.version import VERSION
 from stash_sense_plugin.stash.client import StashClient
@@ -34,11 +35,19 @@ def set_up(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
             tags = create_workflow_tags(engine, client)
             reporter.log("info", f"Workflow tags: {', '.join(tags)}")
     models = engine.shelf().models
-    names = (engine.settings.clip_model, engine.settings.object_model)
-    pulled = {name: _pulled(models, name, reporter) for name in dict.fromkeys(names)}
+    pulled = {name: _pulled(models, name, reporter) for name in _wanted(engine.settings)}
     missing = [name for name, error in pulled.items() if error]
     reporter.log("info", _set_up_says(missing))
     return {"workflow_tags": tags, "models": pulled}
+
+
+def _wanted(settings: Settings) -> list[str]:
+    """Name the networks of what is not switched off, each once."""
+    choices = {
+        settings.clip_model: settings.skip_labels,
+        settings.object_model: settings.skip_objects,
+    }
+    return [name for name, is_off in choices.items() if not is_off]
 
 
 def create_workflow_tags(engine: Engine, client: StashClient) -> list[str]:
@@ -160,17 +169,23 @@ def doctor(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
 
 
 def _facts(engine: Engine, call: Call, reporter: Reporter) -> Iterator[dict[str, str]]:
+    # Asked first: the user's settings, which name the models, are there.
+    about_stash = _asked_stash(engine, call, reporter)
     yield from _machine_facts(engine)
     yield from _model_facts(engine)
+    yield _vocabulary_fact(engine)
     yield _store_fact(engine)
+    yield from about_stash
+
+
+def _asked_stash(engine: Engine, call: Call, reporter: Reporter) -> list[dict[str, str]]:
     if call.server is None:
-        yield _fact("Stash", "not asked: no address was given")
-        return
+        return [_fact("Stash", "not asked: no address was given")]
     try:
         with engine.stash(call, reporter) as client:
-            yield from _stash_facts(engine, client)
+            return list(_stash_facts(engine, client))
     except StashSenseError as error:
-        yield _fact("Stash", error.message, error.remedy or "look at Stash's log")
+        return [_fact("Stash", error.message, error.remedy or "look at Stash's log")]
 
 
 def _fact(what: str, found: str, remedy: str = "") -> dict[str, str]:
@@ -204,6 +219,13 @@ def _model_facts(engine: Engine) -> Iterator[dict[str, str]]:
         yield _fact(f"Detector {detector.name}", found, absent.remedy if absent else "")
     for skipped in sight.skipped:
         yield _fact(f"Detector {skipped.detector}", skipped.reason)
+
+
+def _vocabulary_fact(engine: Engine) -> dict[str, str]:
+    try:
+        return _fact("Vocabulary", f"{len(engine.vocabulary().labels)} labels")
+    except SettingsError as error:
+        return _fact("Vocabulary", error.message, error.remedy or "correct the file")
 
 
 def _store_fact(engine: Engine) -> dict[str, str]:
