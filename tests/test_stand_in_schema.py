@@ -1,6 +1,7 @@
 """The stand-in's schema is Stash's own, as far as it goes, and every field of it is answered."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,8 @@ OURS = types_of(dict(introspection_from_schema(schema(), input_value_deprecation
 
 
 @pytest.fixture(scope="module")
-def theirs() -> dict[str, Kind]:
-    folder = Path(__file__).resolve().parents[2] / "shared" / "reference"
-    path = folder / "stash_introspection.json"
-    if not path.is_file():
-        pytest.skip(f"Stash's introspection not found at {path}")
+def theirs(reference: Path) -> dict[str, Kind]:
+    path = reference / "stash_introspection.json"
     return types_of(json.loads(path.read_text(encoding="utf-8"))["data"])
 
 
@@ -87,7 +85,7 @@ UNANSWERED = {("PluginTask", "plugin"), ("PluginHook", "plugin")}
 
 
 @pytest.mark.parametrize("name", sorted(schema().query_type.fields))  # type: ignore[union-attr]
-def test_every_field_is_answered(tmp_path: Path, name: str) -> None:
+def test_every_field_is_answered(filled: Client, name: str) -> None:
     query = schema().query_type
     assert isinstance(query, GraphQLObjectType)
     field = query.fields[name]
@@ -101,9 +99,7 @@ def test_every_field_is_answered(tmp_path: Path, name: str) -> None:
     text = (
         f"query{f'({head})' if head else ''} {{ {name}{f'({passed})' if passed else ''} {inside} }}"
     )
-    with StandIn(tmp_path / "stash") as stash:
-        fill(stash)
-        found = Client(stash).data(text, **arguments)[name]
+    found = filled.data(text, **arguments)[name]
     assert found is not None or name in (
         "jobQueue",
         "findJob",
@@ -111,6 +107,13 @@ def test_every_field_is_answered(tmp_path: Path, name: str) -> None:
         "pluginTasks",
         "findImage",
     )
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with StandIn(tmp_path_factory.mktemp("stash")) as stash:
+        fill(stash)
+        yield Client(stash)
 
 
 def fill(stash: StandIn) -> None:

@@ -98,8 +98,10 @@ def _same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
-def login_page(_: Request) -> Response:
-    """Ask for the name and the password."""
+def login_page(request: Request) -> Response:
+    """Ask for the name and the password; who needs none is sent to the front page."""
+    if not request.app.state.stash.settings.has_credentials:
+        return RedirectResponse("/", 302)
     return HTMLResponse(LOGIN_PAGE)
 
 

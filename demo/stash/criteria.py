@@ -65,7 +65,8 @@ def number(column: str, read: Callable[[Any], Any] = lambda value: value) -> Con
         if modifier in RANGES:
             ends = read(criterion["value"]), read(criterion.get("value2") or 0)
             return Clause(RANGES[modifier].format(column), ends)
-        raise refuse_modifier(criterion)
+        why = f"unsupported numeric modifier type {modifier}"
+        raise RefusedError(f"Internal system error. Error <{why}>")
 
     return condition
 
@@ -76,8 +77,8 @@ def moment(column: str) -> Condition:
     def read(text: str) -> str:
         try:
             return as_stamp(text)
-        except ValueError as error:
-            raise RefusedError(f"parsing time {text!r}: {error}") from error
+        except ValueError:
+            return text  # which Stash compares as it is, too
 
     return number(column, read)
 
@@ -104,33 +105,37 @@ def text(column: str, source: str = "") -> Condition:
     """A StringCriterionInput on a column, or on texts of another table.
 
     `source` is the query behind those texts, as "SELECT owner FROM table WHERE {}"; the condition
-    holds for the owners (of the column `id`) with such a text, and with a negation for the rest.
+    holds for the owners (of the column `id`) with such a text, and with a negation for the rest;
+    only NOT_EQUALS wants another text to be there. A text that is not there is no text at all:
+    a column without one is not found by a negation.
     """
 
     def condition(_: Database, criterion: Criterion) -> Clause:
         modifier: str = criterion["modifier"]
         positive = POSITIVE.get(modifier, modifier)
         found = _text_clause(column, positive, criterion["value"])
+        if source and modifier == "NOT_EQUALS":
+            return Clause(source.format((~found).sql), found.values)
         if source:
             found = Clause(source.format(found.sql), found.values)
-        return found if positive == modifier else Clause(f"NOT ({found.sql})", found.values)
+        return found if positive == modifier else ~found
 
     return condition
 
 
 def _text_clause(column: str, modifier: str, value: str) -> Clause:
     value = value.strip()
+    text = f"nullif({column}, '')"
     if modifier == "EQUALS":
-        return Clause(f"coalesce({column}, '') LIKE ?", (value,))
+        return Clause(f"{text} LIKE ?", (value,))
     if modifier == "INCLUDES":
         words = [value[1:-1]] if _is_quoted(value) else value.split()
-        likes = [Clause(f"coalesce({column}, '') LIKE ?", (f"%{word}%",)) for word in words]
-        return joined("OR", likes)
+        return joined("OR", [Clause(f"{text} LIKE ?", (f"%{word}%",)) for word in words])
     if modifier == "MATCHES_REGEX":
-        return Clause(f"coalesce({column}, '') REGEXP ?", (_regex(value),))
+        return Clause(f"coalesce({text} REGEXP ?, 0)", (_regex(value),))
     if modifier == "NOT_NULL":
-        return Clause(f"coalesce({column}, '') != ''")
-    raise refuse_modifier({"modifier": modifier})
+        return Clause(f"{text} IS NOT NULL")
+    raise RefusedError("Internal system error. Error <unsupported string filter modifier>")
 
 
 def _regex(pattern: str) -> str:
@@ -149,16 +154,18 @@ def _is_quoted(value: str) -> bool:
 class Link:
     """How rows of one table have rows of another: `owners` selects the owners of the ids in ?.
 
-    `tree` selects the children of the ids in ?; without it there is no depth.
+    `tree` selects the children of the ids in ?; without it there is no depth. `any_owner` selects
+    all that own something, and `count` is how much a row owns.
     """
 
     owners: str
     any_owner: str
     tree: str = ""
+    count: str = ""
 
 
 def linked(link: Link) -> Condition:
-    """A HierarchicalMultiCriterionInput or MultiCriterionInput."""
+    """A HierarchicalMultiCriterionInput or MultiCriterionInput; an empty list does not filter."""
 
     def condition(database: Database, criterion: Criterion) -> Clause:
         modifier = criterion["modifier"]
@@ -187,14 +194,16 @@ def _having(link: Link, modifier: str, families: list[list[int]]) -> Clause:
     if modifier in ("INCLUDES", "EXCLUDES"):
         found = _any_of(link, [one for ids in families for one in ids])
         return found if modifier == "INCLUDES" else ~found
-    if modifier in ("INCLUDES_ALL", "EQUALS"):
-        each = joined("AND", [_any_of(link, ids) for ids in families])
-        if modifier == "INCLUDES_ALL":
-            return each
-        known = json.dumps([one for ids in families for one in ids])
-        other = link.owners.replace(" IN (", " NOT IN (", 1)
-        return joined("AND", [each, Clause(f"id NOT IN ({other})", (known,))])
-    raise refuse_modifier({"modifier": modifier})
+    each = [_any_of(link, ids) for ids in families]
+    if modifier == "INCLUDES_ALL":
+        return joined("AND", each)
+    if modifier == "EQUALS" and link.count:
+        return joined("AND", [*each, Clause(f"{link.count} = ?", (len(families),))])
+    if modifier == "NOT_EQUALS":
+        kind = "hierarchical multi" if link.tree else "multi"
+        why = f"not equals modifier is not supported for {kind} criterion input"
+        raise RefusedError(why)
+    return ALWAYS  # as Stash does with a modifier that this criterion does not know
 
 
 def _any_of(link: Link, ids: list[int]) -> Clause:

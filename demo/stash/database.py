@@ -44,7 +44,6 @@ CREATE TABLE IF NOT EXISTS scenes (
   code TEXT NOT NULL DEFAULT '', details TEXT NOT NULL DEFAULT '',
   director TEXT NOT NULL DEFAULT '', date TEXT, rating100 INTEGER,
   organized INTEGER NOT NULL DEFAULT 0, studio_id INTEGER REFERENCES studios(id) ON DELETE SET NULL,
-  resume_time REAL NOT NULL DEFAULT 0, play_duration REAL NOT NULL DEFAULT 0,
   created_at TEXT NOT NULL, updated_at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS scenes_by_studio ON scenes(studio_id);
 CREATE TABLE IF NOT EXISTS images (

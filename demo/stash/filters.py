@@ -30,7 +30,8 @@ CHILD_STUDIOS = f"SELECT id FROM studios WHERE parent_id {IN_LIST}"
 def through(table: str, owner: str, other: str, tree: str = "") -> Link:
     """Rows joined by a table of pairs."""
     some = f"SELECT {owner} FROM {table}"
-    return Link(f"{some} WHERE {other} {IN_LIST}", some, tree)
+    count = f"(SELECT count(*) FROM {table} WHERE {owner} = id)"
+    return Link(f"{some} WHERE {other} {IN_LIST}", some, tree, count)
 
 
 def by_column(table: str, column: str, tree: str = "") -> Link:
@@ -176,6 +177,19 @@ def performer_tags(table: str, owner: str) -> Condition:
 
 MARKED = f"""SELECT id FROM scene_markers WHERE primary_tag_id {IN_LIST}
   UNION SELECT scene_marker_id FROM scene_markers_tags WHERE tag_id {IN_LIST}"""
+SECONDARY = "(SELECT count(*) FROM scene_markers_tags WHERE scene_marker_id = id)"
+_marker_tags = linked(
+    Link(MARKED, "SELECT scene_marker_id FROM scene_markers_tags", CHILD_TAGS, f"1 + {SECONDARY}")
+)
+
+
+def marker_tags(database: Database, criterion: Criterion) -> Clause:
+    """A marker's tags, the primary one among them; Stash does not look at EXCLUDES' value."""
+    if criterion["modifier"] == "EXCLUDES":
+        criterion = {**criterion, "value": []}
+    return _marker_tags(database, criterion)
+
+
 OF_SCENES = "SELECT id FROM scene_markers WHERE scene_id IN ({})"
 
 FILTERS: dict[str, dict[str, Condition]] = {
@@ -329,7 +343,7 @@ FILTERS: dict[str, dict[str, Condition]] = {
     "scene marker": {
         **COMMON,
         "duration": number("(end_seconds - seconds)"),
-        "tags": linked(Link(MARKED, "SELECT id FROM scene_markers", CHILD_TAGS)),
+        "tags": marker_tags,
         "scene_tags": linked(
             Link(
                 OF_SCENES.format(f"SELECT scene_id FROM scenes_tags WHERE tag_id {IN_LIST}"),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,12 @@ def _aliases(table: str, owner: str, of: str) -> str:
 
 TIMES = {name: name for name in ("id", "created_at", "updated_at")}
 NAME = "name COLLATE NOCASE"
+NEVER_SET = (
+    *("resume_time", "play_duration", "play_count", "last_played_at", "o_counter", "last_o_at"),
+    *("interactive", "interactive_speed", "perceptual_similarity", "performer_age"),
+    *("group_scene_number", "movie_scene_number"),
+)
+"""What the stand-in's scenes have none of: sorting by it changes nothing."""
 
 KINDS = {
     "scene": Kind(
@@ -57,8 +63,8 @@ KINDS = {
         ),
         {
             **TIMES,
-            **{name: name for name in ("date", "code", "organized", "resume_time")},
-            "play_duration": "play_duration",
+            **{name: name for name in ("date", "code", "organized")},
+            **dict.fromkeys(NEVER_SET, "NULL"),
             "title": f"coalesce(nullif(title, ''), {_file('basename')}) COLLATE NOCASE",
             "rating": "rating100",
             "path": _file("path"),
@@ -83,6 +89,8 @@ KINDS = {
             "scenes_count": _count("scenes_tags", "tag_id", "tags"),
             "images_count": _count("images_tags", "tag_id", "tags"),
             "performers_count": _count("performers_tags", "tag_id", "tags"),
+            "studios_count": _count("studios_tags", "tag_id", "tags"),
+            **dict.fromkeys(("galleries_count", "groups_count", "movies_count"), "NULL"),
             "scene_markers_count": _count("scene_markers", "primary_tag_id", "tags"),
         },
         "name",
@@ -94,6 +102,8 @@ KINDS = {
             "name": NAME,
             "rating": "rating100",
             "scenes_count": _count("scenes", "studio_id", "studios"),
+            "images_count": _count("images", "studio_id", "studios"),
+            "tag_count": _count("studios_tags", "studio_id", "studios"),
         },
         "name",
     ),
@@ -101,7 +111,10 @@ KINDS = {
         ("name", _aliases("performer_aliases", "performer_id", "performers")),
         {
             **TIMES,
-            **{name: name for name in ("birthdate", "height_cm", "weight")},
+            **{name: name for name in ("birthdate", "weight", "measurements", "career_length")},
+            "height": "height_cm",
+            "images_count": _count("performers_images", "performer_id", "performers"),
+            "tag_count": _count("performers_tags", "performer_id", "performers"),
             "name": NAME,
             "rating": "rating100",
             "scenes_count": _count("performers_scenes", "performer_id", "performers"),
@@ -129,6 +142,8 @@ KINDS = {
             "rating": "rating100",
             "path": _file("path", "images_files", "image_id"),
             "filesize": _file("size", "images_files", "image_id"),
+            "file_mod_time": _file("mod_time", "images_files", "image_id"),
+            "performer_count": _count("performers_images", "image_id", "images"),
             "tag_count": _count("images_tags", "image_id", "images"),
         },
         "title",
@@ -141,17 +156,22 @@ def find_one(database: Database, kind: str, number: object) -> Thing | None:
     return thing_by_id(database, kind, read_id(number))
 
 
-def read_id(number: object) -> int:
-    """An id as the client wrote it. Raises RefusedError in Go's words."""
+def read_id(number: object, what: str = "") -> int:
+    """An id as the client wrote it. Raises RefusedError in Go's words, and says of what."""
     try:
         return whole_number(number)
     except ValueError as error:
-        raise RefusedError(str(error)) from error
+        raise RefusedError(f"converting {what}: {error}" if what else str(error)) from error
 
 
-def need(database: Database, kind: str, number: object) -> Thing:
+def read_ids(numbers: Sequence[object] | None, what: str = "ids") -> list[int]:
+    """Ids as the client wrote them."""
+    return [read_id(number, what) for number in numbers or []]
+
+
+def need(database: Database, kind: str, number: object, what: str = "id") -> Thing:
     """The row with an id; an unknown one is refused."""
-    found = find_one(database, kind, number)
+    found = thing_by_id(database, kind, read_id(number, what))
     if found is None:
         raise RefusedError(f"{kind} with id {number} not found")
     return found
@@ -191,7 +211,7 @@ def find(
 
 
 def _by_ids(database: Database, kind: str, ids: list[Any]) -> Found:
-    numbers = [read_id(one) for one in ids]
+    numbers = read_ids(ids)
     for place, number in enumerate(numbers):
         if number in numbers[:place]:
             raise RefusedError(f"validating ids: duplicate id found: {number}")
@@ -210,13 +230,21 @@ def _sum(database: Database, where: str, what: str, values: tuple[object, ...]) 
 
 
 def _words(kind: str, q: str | None) -> Clause:
-    """`q`: every word, or words in double quotes, is somewhere; one after a minus is nowhere."""
-    clauses = []
+    """`q`: every word, or words in double quotes, is somewhere; one after a minus is nowhere.
+
+    Of two with "or" or | between them one is enough.
+    """
+    clauses: list[Clause] = []
+    either = False
     for minus, quoted, word in re.findall(r'(-?)(?:"([^"]*)"|(\S+))', q or ""):
+        if word.lower() in ("or", "|") and clauses:
+            either = True
+            continue
         like = f"%{quoted or word}%"
         places = [Clause(f"coalesce({text}, '') LIKE ?", (like,)) for text in KINDS[kind].words]
-        clause = joined("OR", places)
-        clauses.append(~clause if minus else clause)
+        clause = ~joined("OR", places) if minus else joined("OR", places)
+        clauses.append(joined("OR", [clauses.pop(), clause]) if either else clause)
+        either = False
     return joined("AND", clauses)
 
 

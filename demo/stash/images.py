@@ -4,9 +4,9 @@ from typing import Any
 
 from demo.stash.belongings import age
 from demo.stash.database import RefusedError
-from demo.stash.finding import find, find_one, need, read_id
+from demo.stash.finding import find, find_one, need, read_ids
+from demo.stash.hook_inputs import sent, whole
 from demo.stash.registry import field, mutation, query
-from demo.stash.sdl import input_fields
 from demo.stash.state import Call
 from demo.stash.things import Thing, thing_by_id, things_by_ids
 from demo.stash.writing import Input, update, without_null_lists
@@ -39,7 +39,7 @@ def findImages(  # noqa: N802
     found = find(call.database, "image", image_filter, filter, ids or image_ids)
     return {
         "count": found.count,
-        "megapixels": lambda: found.total(FIRST_FILE.format("width * height")) / 1e6,
+        "megapixels": 0,
         "filesize": lambda: found.total(FIRST_FILE.format("size")),
         "images": found.page,
     }
@@ -60,28 +60,29 @@ field("Image", "o_counter")(lambda image, call: 0)
 
 @mutation
 def imageUpdate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
-    return _update_all(call, [input])[0]
+    return _update_all(call, [input], many=False)[0]
 
 
 @mutation
 def imagesUpdate(call: Call, input: list[Input]) -> list[Thing]:  # noqa: A002, N802
-    return _update_all(call, input)
+    return _update_all(call, input, many=True)
 
 
-def _update_all(call: Call, inputs: list[Input]) -> list[Thing]:
+def _update_all(call: Call, inputs: list[Input], *, many: bool) -> list[Thing]:
     with call.database.transaction():
         numbers = [need(call.database, "image", values["id"]).id for values in inputs]
         for number, values in zip(numbers, inputs, strict=True):
             update(call.database, "image", number, values)
+    shown = [whole("ImageUpdateInput", values) for values in inputs]
     for number, values in zip(numbers, inputs, strict=True):
-        whole = {name: values.get(name) for name in input_fields("ImageUpdateInput")}
-        call.fire("Image.Update.Post", number, whole, list(values))
+        input_shown = shown if many else shown[0]
+        call.fire("Image.Update.Post", number, input_shown, list(values))
     return things_by_ids(call.database, "image", numbers)
 
 
 @mutation
 def bulkImageUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A002, N802
-    numbers = [read_id(one) for one in input.get("ids") or []]
+    numbers = read_ids(input.get("ids"))
     values = without_null_lists(input)
     with call.database.transaction():
         for number in numbers:
@@ -89,5 +90,5 @@ def bulkImageUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A0
                 raise RefusedError(f"image with id {number} not found")
             update(call.database, "image", number, values)
     for number in numbers:
-        call.fire("Image.Update.Post", number, input, list(input))
+        call.fire("Image.Update.Post", number, sent(input), list(input))
     return things_by_ids(call.database, "image", numbers) or None

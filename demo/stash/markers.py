@@ -3,13 +3,15 @@
 from typing import Any
 
 from demo.stash.database import Database, RefusedError
-from demo.stash.finding import find, need, read_id
+from demo.stash.finding import find, need, read_id, read_ids
+from demo.stash.hook_inputs import sent
 from demo.stash.registry import field, mutation, query
 from demo.stash.state import Call
 from demo.stash.things import Thing, thing_by_id, things_by_ids
 from demo.stash.writing import Input, insert, remove, update, without_null_lists
 
 MARKER = "scene marker"
+NIL = "runtime error: invalid memory address or nil pointer dereference"
 
 
 @query
@@ -50,7 +52,7 @@ def sceneMarkerCreate(call: Call, input: Input) -> Thing | None:  # noqa: A002, 
     with call.database.transaction():
         values = _without_primary(input["primary_tag_id"], input)
         number = insert(call.database, MARKER, values)
-    call.fire("SceneMarker.Create.Post", number, input)
+    call.fire("SceneMarker.Create.Post", number, sent(input))
     return thing_by_id(call.database, MARKER, number)
 
 
@@ -59,7 +61,7 @@ def sceneMarkerUpdate(call: Call, input: Input) -> Thing | None:  # noqa: A002, 
     with call.database.transaction():
         marker = need(call.database, MARKER, input["id"])
         _change(call.database, marker, input)
-    call.fire("SceneMarker.Update.Post", marker.id, input, list(input))
+    call.fire("SceneMarker.Update.Post", marker.id, sent(input), list(input))
     return thing_by_id(call.database, MARKER, marker.id)
 
 
@@ -76,22 +78,21 @@ def _change(database: Database, marker: Thing, values: Input) -> None:
 @mutation
 def bulkSceneMarkerUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A002, N802
     database = call.database
-    numbers = [read_id(one) for one in input.get("ids") or []]
+    numbers = read_ids(input.get("ids"))
     with database.transaction():
         for number in numbers:
             marker = thing_by_id(database, MARKER, number)
             if marker is None:
-                why = "runtime error: invalid memory address or nil pointer dereference"
-                raise RefusedError(f"Internal system error. Error <{why}>")
+                raise RefusedError(_unknown(input))
             _change(database, marker, without_null_lists(input))
     for number in numbers:
-        call.fire("SceneMarker.Update.Post", number, input, list(input))
+        call.fire("SceneMarker.Update.Post", number, sent(input), list(input))
     return things_by_ids(database, MARKER, numbers) or None
 
 
 @mutation
 def sceneMarkerDestroy(call: Call, id: str) -> bool:  # noqa: A002, N802
-    return _destroy(call, [id], id)
+    return _destroy(call, [id], [id])
 
 
 @mutation
@@ -99,9 +100,16 @@ def sceneMarkersDestroy(call: Call, ids: list[str]) -> bool:  # noqa: N802
     return _destroy(call, ids, ids)
 
 
+def _unknown(values: Input) -> str:
+    """What Stash says of a marker that is not there: it breaks over its tags."""
+    if "tag_ids" in values or "primary_tag_id" in values:
+        return f"Internal system error. Error <{NIL}>"
+    return "sql: no rows in result set"
+
+
 def _destroy(call: Call, ids: list[str], context: object) -> bool:
     with call.database.transaction():
-        numbers = [need(call.database, MARKER, one).id for one in ids]
+        numbers = [need(call.database, MARKER, one, "ids").id for one in ids]
         remove(call.database, MARKER, numbers)
     for number in numbers:
         call.fire("SceneMarker.Destroy.Post", number, context)

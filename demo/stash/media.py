@@ -13,14 +13,18 @@ from PIL import Image, ImageOps
 VIDEOS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".wmv", ".flv", ".mpg", ".mpeg")
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 HASHED_BYTES = 65_536
+WORD_BYTES = 8
 SEEK_BEYOND_S = 5.0
 """Frames further away than this are sought, nearer ones are decoded up to."""
+CLOSE_S = 1e-6
+"""Times closer than this are the same."""
 FORMATS = {
     ".mkv": "matroska",
     ".m4v": "mp4",
     ".mov": "mov",
     ".mpg": "mpeg",
-    ".jpg": "jpeg",
+    ".jpg": "mjpeg",
+    ".jpeg": "mjpeg",
 }
 
 
@@ -49,19 +53,21 @@ def format_of(path: Path) -> str:
 
 
 def oshash(path: Path) -> str:
-    """The sum of the size and of the 64-bit words of the first and the last 64 KiB."""
+    """The sum of the size and of the 64-bit words of the first and the last 64 KiB.
+
+    Of a shorter file it is the first and the last bytes, as many as are whole words.
+    Raises MediaError for a file of eight bytes or less.
+    """
     size = path.stat().st_size
+    if size <= WORD_BYTES:
+        raise MediaError(f"cannot calculate oshash where size < {WORD_BYTES} ({size})")
+    chunk = min(HASHED_BYTES, size // WORD_BYTES * WORD_BYTES)
     with path.open("rb") as file:
-        head = file.read(HASHED_BYTES)
-        file.seek(max(0, size - HASHED_BYTES))
-        tail = file.read(HASHED_BYTES)
-    total = size + sum(_words(head)) + sum(_words(tail))
-    return f"{total & 0xFFFF_FFFF_FFFF_FFFF:016x}"
-
-
-def _words(data: bytes) -> tuple[int, ...]:
-    whole = len(data) // 8
-    return struct.unpack(f"<{whole}Q", data[: whole * 8])
+        head = file.read(chunk)
+        file.seek(size - chunk)
+        tail = file.read(chunk)
+    words = struct.unpack(f"<{chunk // WORD_BYTES * 2}Q", head + tail)
+    return f"{size + sum(words) & 0xFFFF_FFFF_FFFF_FFFF:016x}"
 
 
 def md5(path: Path) -> str:
@@ -115,11 +121,10 @@ def _frames_at(container: Any, times_s: Iterable[float], width: int) -> Iterator
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     start_s = float((stream.start_time or 0) * stream.time_base)
-    half_s = 0.5 / float(stream.average_rate or 25)
     frames = container.decode(stream)
     frame = next(frames, None)
     for time_s in times_s:
-        wanted_s = time_s + start_s - half_s
+        wanted_s = time_s + start_s - CLOSE_S
         if frame is None or wanted_s - frame.time > SEEK_BEYOND_S:
             container.seek(int((time_s + start_s) / stream.time_base), stream=stream)
             frames = container.decode(stream)

@@ -5,7 +5,8 @@ from typing import Any
 
 from demo.stash.database import Database, RefusedError
 from demo.stash.filters import IN_LIST
-from demo.stash.finding import find, find_one, need, read_id
+from demo.stash.finding import find, find_one, need, read_ids
+from demo.stash.hook_inputs import sent, whole
 from demo.stash.registry import field, mutation, query
 from demo.stash.state import Call
 from demo.stash.things import Thing, thing_by_id, things_by_ids
@@ -61,7 +62,7 @@ def performerCreate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N8
         _check_aliases(values["name"], values.get("alias_list") or [])
         number = insert(database, "performer", values)
         _write_fields(database, number, values.get("custom_fields") or {})
-    call.fire("Performer.Create.Post", number, input)
+    call.fire("Performer.Create.Post", number, whole("PerformerCreateInput", input))
     return thing_by_id(database, "performer", number)
 
 
@@ -70,26 +71,27 @@ def performerUpdate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N8
     with call.database.transaction():
         number = need(call.database, "performer", input["id"]).id
         _change(call.database, number, input)
-    call.fire("Performer.Update.Post", number, input, list(input))
+    shown = whole("PerformerUpdateInput", input)
+    call.fire("Performer.Update.Post", number, shown, list(input))
     return thing_by_id(call.database, "performer", number)
 
 
 @mutation
 def bulkPerformerUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A002, N802
-    numbers = [read_id(one) for one in input.get("ids") or []]
+    numbers = read_ids(input.get("ids"))
     values = without_null_lists(input)
     with call.database.transaction():
         for number in numbers:
             _change(call.database, number, values)
     for number in numbers:
-        call.fire("Performer.Update.Post", number, input, list(input))
+        call.fire("Performer.Update.Post", number, sent(input), list(input))
     return things_by_ids(call.database, "performer", numbers) or None
 
 
 def _change(database: Database, number: int, given: Input) -> None:
-    values = {key: value for key, value in given.items() if (key, value) != ("name", None)}
+    values = dict(given)
     before = need(database, "performer", number).values
-    given_name: str = {**before, **values}["name"]
+    given_name: str = {**before, **values}["name"] or ""
     name = given_name.strip()
     other = values.get("disambiguation", before["disambiguation"]) or ""
     _check_name(database, number, name, other)
@@ -97,11 +99,25 @@ def _change(database: Database, number: int, given: Input) -> None:
         sql = "SELECT text FROM performer_aliases WHERE performer_id = ? ORDER BY position"
         _check_aliases(name, changed_texts(database.column(sql, number), values["alias_list"]))
     update(database, "performer", number, {**values, "name": name})
-    change = values.get("custom_fields") or {}
-    if change.get("full") is not None:
+    _change_fields(database, number, values.get("custom_fields") or {})
+
+
+def _change_fields(database: Database, number: int, change: Input) -> None:
+    """Replace all fields, or else change and remove some."""
+    fields = change.get("full")
+    if fields is not None:
         database.run("DELETE FROM performer_custom_fields WHERE performer_id = ?", number)
-    _write_fields(database, number, {**(change.get("full") or {}), **(change.get("partial") or {})})
-    for name in change.get("remove") or []:
+    else:
+        fields = change.get("partial") or {}
+    removed = change.get("remove") or []
+    for name, value in fields.items():
+        _check_field(name)
+        if name in removed:
+            why = "cannot be in both values and delete keys"
+            raise RefusedError(f'custom field name "{name}" {why}')
+        _check_value(name, value)
+    _write_fields(database, number, fields)
+    for name in removed:
         sql = "DELETE FROM performer_custom_fields WHERE performer_id = ? AND field = ?"
         database.run(sql, number, name)
 
@@ -117,14 +133,16 @@ def _check_name(database: Database, number: int, name: str, disambiguation: str)
 
 
 def _check_aliases(name: str, aliases: list[str]) -> None:
-    names = [one.lower() for one in (name, *aliases)]
-    if len(set(names)) < len(names):
-        raise RefusedError("performer contains duplicate alias")
+    known = {name.lower()}
+    for alias in aliases:
+        if alias.lower() in known:
+            raise RefusedError(f"performer contains duplicate alias '{alias}'")
+        known.add(alias.lower())
 
 
 def _write_fields(database: Database, number: int, fields: Input) -> None:
     for name, value in fields.items():
-        _check_field(name, value)
+        _check_value(name, value)
         sql = "DELETE FROM performer_custom_fields WHERE performer_id = ? AND field = ?"
         database.run(sql, number, name)
         if value is not None:
@@ -133,13 +151,16 @@ def _write_fields(database: Database, number: int, fields: Input) -> None:
             database.run(sql, number, name, stored)
 
 
-def _check_field(name: str, value: object) -> None:
+def _check_field(name: str) -> None:
     if name != name.strip():
         raise RefusedError("custom field name cannot have leading or trailing whitespace")
     if not name:
         raise RefusedError("custom field name must be set")
     if len(name.encode()) > LONGEST_FIELD_BYTES:
         raise RefusedError("custom field name must be less than 65 characters")
+
+
+def _check_value(name: str, value: object) -> None:
     if isinstance(value, (list, dict)):
         why = f"unsupported custom field value type: {go_type(value)}"
         raise RefusedError(f'getting SQL value for field "{name}": {why}')
@@ -152,11 +173,11 @@ def performerDestroy(call: Call, input: Input) -> bool:  # noqa: A002, N802
 
 @mutation
 def performersDestroy(call: Call, ids: list[str]) -> bool:  # noqa: N802
-    return _destroy(call, ids, {"ids": ids})
+    return _destroy(call, ids, ids)
 
 
-def _destroy(call: Call, ids: list[str], context: Input) -> bool:
-    numbers = [read_id(one) for one in ids]
+def _destroy(call: Call, ids: list[str], context: object) -> bool:
+    numbers = read_ids(ids, "id" if len(ids) == 1 else "ids")
     with call.database.transaction():
         for number in numbers:
             if thing_by_id(call.database, "performer", number) is None:

@@ -17,11 +17,13 @@ from demo.stash.sprites import sprite_files
 from demo.stash.state import State
 from demo.stash.things import Thing, thing_by_id
 
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 NO_CACHE = {"Cache-Control": "no-cache"}
-PLACEHOLDER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 9">
+PLACEHOLDER = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 9">
 <rect width="16" height="9" fill="#202b33"/><path d="M6 2.5v4l4-2z" fill="#8a9ba8"/></svg>"""
 BY_ID = {"sprite": "sprite.jpg", "thumbs": "thumbs.vtt"}
 PICTURED = ("tag", "studio", "performer")
+PAGE = "<!doctype html><title>Stash</title><p>A stand-in for Stash: it has no pages.</p>"
 PAGE_NOT_FOUND = "404 page not found\n"
 
 
@@ -39,7 +41,21 @@ def _refused_head(status: int = 405) -> Response:
 
 
 def health(_: Request) -> Response:
-    return PlainTextResponse(".")
+    return Response(".", headers={"Content-Type": "text/plain"})
+
+
+def page(_: Request) -> Response:
+    """Any other address shows Stash's pages; here there are none, and one that says so."""
+    return Response(PAGE, headers={"Content-Type": "text/html"})
+
+
+def absent(_: Request) -> Response:
+    """What the stand-in never generates: previews, funscripts, captions."""
+    return PlainTextResponse(PAGE_NOT_FOUND, 404)
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("Not Found\n", 404)
 
 
 def _scene(request: Request) -> Thing | None:
@@ -57,7 +73,7 @@ def screenshot(request: Request) -> Response:
         return _refused_head()
     scene = _scene(request)
     if scene is None:
-        return PlainTextResponse("Not Found\n", 404)
+        return _not_found()
     return _picture(request, scene)
 
 
@@ -67,31 +83,46 @@ def picture(request: Request) -> Response:
     if kind not in PICTURED:
         return PlainTextResponse(PAGE_NOT_FOUND, 404)
     thing = thing_by_id(_state(request).database, kind, number)
-    return PlainTextResponse("Not Found\n", 404) if thing is None else _picture(request, thing)
+    return _not_found() if thing is None else _picture(request, thing)
 
 
 def _picture(request: Request, thing: Thing) -> Response:
     sql = "SELECT type, data FROM pictures WHERE kind = ? AND id = ?"
     found = _state(request).database.row(sql, thing.kind, thing.id)
-    if found is None:
-        return Response(PLACEHOLDER, headers={**NO_CACHE, "Content-Type": "image/svg+xml"})
-    return Response(found["data"], headers={**NO_CACHE, "Content-Type": found["type"]})
+    data, kind = (found["data"], found["type"]) if found else (PLACEHOLDER, "image/svg+xml")
+    cached = FOREVER if "t" in request.query_params else NO_CACHE
+    return _part(request, data, {**cached, "Content-Type": kind})
+
+
+def _part(request: Request, data: bytes, headers: dict[str, str]) -> Response:
+    """The whole, or the one range that is asked for."""
+    headers["Accept-Ranges"] = "bytes"
+    asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+    if asked is None:
+        return Response(data, headers=headers)
+    start, last = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
+    if start > last:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(data)}"})
+    headers["Content-Range"] = f"bytes {start}-{last}/{len(data)}"
+    return Response(data[start : last + 1], 206, headers)
 
 
 def stream(request: Request) -> Response:
+    if _is_head(request):
+        return _refused_head()
     scene = _scene(request)
     file = scene and _primary(request, scene)
     if not file or not Path(file["path"]).is_file():
-        return PlainTextResponse("Not Found\n", 404)
+        return _not_found()
     kind = mimetypes.guess_type(file["path"])[0] or "video/mp4"
-    return FileResponse(file["path"], media_type=kind, headers=NO_CACHE)
+    return FileResponse(file["path"], media_type=kind)
 
 
 def image(request: Request) -> Response:
     number = read_id(request.path_params["number"])
     files = files_of(_state(request).database, "images_files", "image_id", number)
     if not files or not Path(files[0].values["path"]).is_file():
-        return PlainTextResponse("Not Found\n", 404)
+        return _not_found()
     return FileResponse(files[0].values["path"], headers=NO_CACHE)
 
 
@@ -108,7 +139,9 @@ def sprite_by_id(request: Request) -> Response:
     if _is_head(request):
         return _refused_head()
     scene = _scene(request)
-    file = scene and _primary(request, scene)
+    if scene is None:
+        return _not_found()
+    file = _primary(request, scene)
     what = BY_ID.get(request.path_params["what"])
     if not file or what is None:
         return PlainTextResponse(PAGE_NOT_FOUND, 404)
@@ -132,7 +165,7 @@ def _plugin(request: Request) -> Plugin | Response:
         return _refused_head()
     plugin = _state(request).plugins.find(request.path_params["plugin"])
     if plugin is None:
-        return PlainTextResponse(PAGE_NOT_FOUND, 404)
+        return _not_found()
     if _state(request).plugins.is_disabled(plugin.id):
         return PlainTextResponse("Bad Request\n", 400)
     return plugin

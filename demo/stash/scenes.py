@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 from demo.stash.belongings import age, files_of
 from demo.stash.database import Database, RefusedError
-from demo.stash.finding import KINDS, Found, find, find_one, need, read_id
+from demo.stash.finding import KINDS, Found, find, find_one, need, read_id, read_ids
+from demo.stash.hook_inputs import sent, whole
 from demo.stash.registry import field, mutation, query
-from demo.stash.sdl import input_fields
 from demo.stash.state import Call
 from demo.stash.things import Thing, thing_by_id, things_by_ids
 from demo.stash.writing import Input, insert, remove, update, without_null_lists
@@ -109,6 +109,8 @@ def _streams(scene: Thing, call: Call) -> list[dict[str, Any]]:
 
 for _name, _value in (
     ("o_counter", 0),
+    ("resume_time", 0),
+    ("play_duration", 0),
     ("interactive", False),
     ("interactive_speed", None),
     ("last_played_at", None),
@@ -125,35 +127,63 @@ def sceneCreate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
     if not input.get("title") and not files:
         raise RefusedError("title must be set if scene has no files")
     with call.database.transaction():
-        number = insert(call.database, "scene", input)
+        number = _create(call.database, input)
         for file in files:
-            pair = "INSERT INTO scenes_files (scene_id, file_id) VALUES (?, ?)"
-            call.database.run(pair, number, read_id(file))
+            _give(call.database, number, file)
     call.fire("Scene.Create.Post", number)
     return thing_by_id(call.database, "scene", number)
 
 
+def _create(database: Database, values: Input) -> int:
+    try:
+        return insert(database, "scene", values)
+    except RefusedError as error:
+        if "constraint failed" not in str(error):
+            raise
+        raise RefusedError(f"creating new scene: {error}") from error
+
+
+def _give(database: Database, scene: int, file: object) -> None:
+    """Give a new scene a file, which may be no other scene's only one."""
+    number = read_id(file, "file ids")
+    if database.value("SELECT 1 FROM scenes_files WHERE file_id = ?", number):
+        why = "cannot reassign primary file"
+        raise RefusedError(f"assigning file {number} to new scene: {why}")
+    sql = "INSERT INTO scenes_files (scene_id, file_id) VALUES (?, ?)"
+    database.run(sql, scene, number)
+
+
 @mutation
 def sceneUpdate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
-    return _update_all(call, [input])[0]
+    return _update_all(call, [input], many=False)[0]
 
 
 @mutation
-def scenesUpdate(call: Call, input: list[Input]) -> list[Thing]:  # noqa: A002, N802
-    return _update_all(call, input)
+def scenesUpdate(call: Call, input: list[Input]) -> list[Thing] | None:  # noqa: A002, N802
+    return _update_all(call, input, many=True) or None
 
 
-def _update_all(call: Call, inputs: list[Input]) -> list[Thing]:
+def _update_all(call: Call, inputs: list[Input], *, many: bool) -> list[Thing]:
     database = call.database
     with database.transaction():
         numbers = [need(database, "scene", values["id"]).id for values in inputs]
         for number, values in zip(numbers, inputs, strict=True):
+            _check_primary(database, number, values)
             update(database, "scene", number, values)
             _keep_title(database, number)
+    shown = [whole("SceneUpdateInput", values) for values in inputs]
     for number, values in zip(numbers, inputs, strict=True):
-        whole = {name: values.get(name) for name in input_fields("SceneUpdateInput")}
-        call.fire("Scene.Update.Post", number, whole, list(values))
+        input_shown = shown if many else shown[0]
+        call.fire("Scene.Update.Post", number, input_shown, list(values))
     return things_by_ids(database, "scene", numbers)
+
+
+def _check_primary(database: Database, scene: int, values: Input) -> None:
+    """The primary file must be the scene's own; the stand-in's is always the first."""
+    file = values.get("primary_file_id")
+    sql = "SELECT 1 FROM scenes_files WHERE scene_id = ? AND file_id = ?"
+    if file is not None and not database.value(sql, scene, read_id(file, "primary file id")):
+        raise RefusedError(f"file with id {file} not associated with scene")
 
 
 def _keep_title(database: Database, number: int) -> None:
@@ -166,16 +196,15 @@ def _keep_title(database: Database, number: int) -> None:
 @mutation
 def bulkSceneUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A002, N802
     database = call.database
-    numbers = [read_id(one) for one in input.get("ids") or []]
+    numbers = read_ids(input.get("ids"))
     values = without_null_lists(input)
     with database.transaction():
         for number in numbers:
             update(database, "scene", number, values)
             if thing_by_id(database, "scene", number) is None:
                 raise RefusedError("sql: no rows in result set")
-            _keep_title(database, number)
     for number in numbers:
-        call.fire("Scene.Update.Post", number, input, list(input))
+        call.fire("Scene.Update.Post", number, sent(input), list(input))
     return things_by_ids(database, "scene", numbers) or None
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from demo.stash.criteria import family
 from demo.stash.database import Database, RefusedError
 from demo.stash.filters import CHILD_STUDIOS
-from demo.stash.finding import find, find_one, need, read_id
+from demo.stash.finding import find, find_one, need, read_id, read_ids
+from demo.stash.hook_inputs import sent, whole
 from demo.stash.names import check_names
 from demo.stash.registry import mutation, query
 from demo.stash.state import Call
@@ -35,7 +36,7 @@ def studioCreate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
     with call.database.transaction():
         check_names(call.database, "studio", 0, values["name"], values.get("aliases") or [])
         number = insert(call.database, "studio", values)
-    call.fire("Studio.Create.Post", number, input)
+    call.fire("Studio.Create.Post", number, whole("StudioCreateInput", input))
     return thing_by_id(call.database, "studio", number)
 
 
@@ -44,26 +45,27 @@ def studioUpdate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
     with call.database.transaction():
         number = need(call.database, "studio", input["id"]).id
         _change(call.database, number, input)
-    call.fire("Studio.Update.Post", number, input, list(input))
+    shown = whole("StudioUpdateInput", input)
+    call.fire("Studio.Update.Post", number, shown, list(input))
     return thing_by_id(call.database, "studio", number)
 
 
 @mutation
 def bulkStudioUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A002, N802
-    numbers = [read_id(one) for one in input["ids"]]
+    numbers = read_ids(input["ids"])
     values = without_null_lists(input)
     with call.database.transaction():
         for number in numbers:
             _change(call.database, number, values)
     for number in numbers:
-        call.fire("Studio.Update.Post", number, input, list(input))
+        call.fire("Studio.Update.Post", number, sent(input), list(input))
     return things_by_ids(call.database, "studio", numbers) or None
 
 
 def _change(database: Database, number: int, given: Input) -> None:
-    values = {key: value for key, value in given.items() if (key, value) != ("name", None)}
+    values = dict(given)
     before = need(database, "studio", number).values
-    given_name: str = {**before, **values}["name"]
+    given_name: str = {**before, **values}["name"] or ""
     name = given_name.strip()
     aliases = values.get("aliases")
     if "aliases" not in values:
@@ -83,11 +85,11 @@ def studioDestroy(call: Call, input: Input) -> bool:  # noqa: A002, N802
 
 @mutation
 def studiosDestroy(call: Call, ids: list[str]) -> bool:  # noqa: N802
-    return _destroy(call, ids, {"ids": ids})
+    return _destroy(call, ids, ids)
 
 
-def _destroy(call: Call, ids: list[str], context: Input) -> bool:
-    numbers = [read_id(one) for one in ids]
+def _destroy(call: Call, ids: list[str], context: object) -> bool:
+    numbers = read_ids(ids, "id" if len(ids) == 1 else "ids")
     with call.database.transaction():
         for number in numbers:
             if thing_by_id(call.database, "studio", number) is None:

@@ -8,14 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from demo.stash.database import RefusedError
+from demo.stash.finding import read_id
 from demo.stash.jobs import JobState
 from demo.stash.log import LogLine
 from demo.stash.media import IMAGES, VIDEOS
 from demo.stash.plugin_files import Plugin
 from demo.stash.registry import PathError, mutation, query
 from demo.stash.state import Call
-from demo.stash.values import go_type, whole_number
+from demo.stash.values import go_type
 
 SCHEMA_VERSION = 75
 VERSION = "v0.30.1-stand-in"
@@ -93,7 +93,8 @@ def _digest(password: str) -> str:
 
 @mutation
 def generateAPIKey(call: Call, input: dict[str, Any]) -> str:  # noqa: A002, N802
-    clear = bool(input.get("clear"))
+    """A key belongs to the credentials: without these there is none."""
+    clear = bool(input.get("clear")) or not call.state.settings.has_credentials
     call.state.settings.api_key = "" if clear else secrets.token_urlsafe(32)
     return call.state.settings.api_key
 
@@ -110,19 +111,12 @@ def jobQueue(call: Call) -> list[JobState] | None:  # noqa: N802
 
 @query
 def findJob(call: Call, input: dict[str, Any]) -> JobState | None:  # noqa: A002, N802
-    return call.state.jobs.find(_job_number(input["id"]))
-
-
-def _job_number(number: str) -> int:
-    try:
-        return whole_number(number)
-    except ValueError as error:
-        raise RefusedError(f"converting id: {error}") from error
+    return call.state.jobs.find(read_id(input["id"]))
 
 
 @mutation
 def stopJob(call: Call, job_id: str) -> bool:  # noqa: N802
-    call.state.jobs.stop(_job_number(job_id))
+    call.state.jobs.stop(read_id(job_id, "id"))
     return True
 
 
@@ -192,7 +186,10 @@ def reloadPlugins(call: Call) -> bool:  # noqa: N802
 
 @mutation
 def setPluginsEnabled(call: Call, enabledMap: dict[str, bool]) -> bool:  # noqa: N802, N803
-    call.state.settings.enable(_map(enabledMap, "enabledMap"))
+    for key, value in _map(enabledMap, "enabledMap").items():
+        if not isinstance(value, bool):
+            raise PathError(f"key {key} ({go_type(value)}) is not a bool", "enabledMap")
+    call.state.settings.enable(enabledMap)
     return True
 
 

@@ -3,12 +3,14 @@
 from typing import Any
 
 from demo.stash.database import Database, RefusedError
-from demo.stash.finding import find, find_one, need, read_id
+from demo.stash.finding import find, find_one, need, read_ids
+from demo.stash.hook_inputs import sent
 from demo.stash.names import check_names, check_tree
 from demo.stash.registry import mutation, query
 from demo.stash.state import Call
 from demo.stash.things import Thing, thing_by_id, things_by_ids
 from demo.stash.writing import (
+    ID_LISTS,
     Input,
     changed_texts,
     insert,
@@ -41,7 +43,7 @@ def tagCreate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
         check_names(call.database, "tag", 0, values["name"], values.get("aliases") or [])
         number = insert(call.database, "tag", values)
         _check_tree(call.database, number)
-    call.fire("Tag.Create.Post", number, input)
+    call.fire("Tag.Create.Post", number, sent(input))
     return thing_by_id(call.database, "tag", number)
 
 
@@ -50,19 +52,19 @@ def tagUpdate(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
     with call.database.transaction():
         number = need(call.database, "tag", input["id"]).id
         _change(call.database, number, input)
-    call.fire("Tag.Update.Post", number, input, list(input))
+    call.fire("Tag.Update.Post", number, sent(input), list(input))
     return thing_by_id(call.database, "tag", number)
 
 
 @mutation
 def bulkTagUpdate(call: Call, input: Input) -> list[Thing] | None:  # noqa: A002, N802
-    numbers = [read_id(one) for one in input.get("ids") or []]
+    numbers = read_ids(input.get("ids"))
     values = without_null_lists(input)
     with call.database.transaction():
         for number in numbers:
             _change(call.database, number, values)
     for number in numbers:
-        call.fire("Tag.Update.Post", number, input, list(input))
+        call.fire("Tag.Update.Post", number, sent(input), list(input))
     return things_by_ids(call.database, "tag", numbers) or None
 
 
@@ -71,31 +73,34 @@ def _change(database: Database, number: int, given: Input) -> None:
     before = need(database, "tag", number).values
     aliases = database.column("SELECT text FROM tag_aliases WHERE tag_id = ?", number)
     after = changed_texts(aliases, values["aliases"]) if "aliases" in values else aliases
-    if values.get("name", "") is None:
-        del values["name"]
-    name: str = {**before, **values}["name"]
+    name: str = {**before, **values}["name"] or ""
     check_names(database, "tag", number, name, after)
     _check_sent_tree(database, number, values)
     update(database, "tag", number, values)
 
 
 def _trimmed(values: Input) -> Input:
-    name = values.get("name")
-    return {**values, "name": name.strip()} if isinstance(name, str) else dict(values)
+    """The names as they are compared, without blanks around them."""
+    trimmed = dict(values)
+    if isinstance(values.get("name"), str):
+        trimmed["name"] = values["name"].strip()
+    if isinstance(values.get("aliases"), list):
+        trimmed["aliases"] = [alias.strip() for alias in values["aliases"]]
+    return trimmed
 
 
 def _check_sent_tree(database: Database, number: int, values: Input) -> None:
     """Refuse a loop; what the lists replace does not count as being there."""
     sent = {key: values[key] for key in ("parent_ids", "child_ids") if key in values}
-    added = {key: _added(change) for key, change in sent.items()}
+    added = {key: _added(key, change) for key, change in sent.items()}
     parents, children = added.get("parent_ids", []), added.get("child_ids", [])
     check_tree(database, number, parents, children)
 
 
-def _added(change: Any) -> list[int]:
+def _added(key: str, change: Any) -> list[int]:
     if isinstance(change, dict):
         change = [] if change["mode"] == "REMOVE" else change.get("ids")
-    return [read_id(one) for one in change or []]
+    return read_ids(change, ID_LISTS[key])
 
 
 def _check_tree(database: Database, number: int) -> None:
@@ -111,11 +116,11 @@ def tagDestroy(call: Call, input: Input) -> bool:  # noqa: A002, N802
 
 @mutation
 def tagsDestroy(call: Call, ids: list[str]) -> bool:  # noqa: N802
-    return _destroy(call, ids, {"ids": ids})
+    return _destroy(call, ids, ids)
 
 
-def _destroy(call: Call, ids: list[str], context: Input) -> bool:
-    numbers = [read_id(one) for one in ids]
+def _destroy(call: Call, ids: list[str], context: object) -> bool:
+    numbers = read_ids(ids, "id" if len(ids) == 1 else "ids")
     with call.database.transaction():
         for number in numbers:
             sql = "SELECT 1 FROM scene_markers WHERE primary_tag_id = ?"
@@ -145,12 +150,23 @@ def tagsMerge(call: Call, input: Input) -> Thing | None:  # noqa: A002, N802
     with database.transaction():
         destination = need(database, "tag", input["destination"])
         for one in input["source"]:
-            source = need(database, "tag", one)
+            source = find_one(database, "tag", one)
+            if source is None:
+                raise RefusedError(f"id {one} does not exist in tags")
             if source.id == destination.id:
                 raise RefusedError("cannot merge where source == destination")
             _merge(database, source, destination)
     call.fire("Tag.Merge.Post", destination.id, input)
     return thing_by_id(database, "tag", destination.id)
+
+
+def _merge_tree(database: Database, source: int, destination: int) -> None:
+    """Parents and children of the source become the destination's, but for the two themselves."""
+    for own, other in (("child_id", "parent_id"), ("parent_id", "child_id")):
+        sql = f"SELECT {other} FROM tags_relations WHERE {own} = ? AND {other} != ?"
+        for relative in database.column(sql, source, destination):
+            pair = f"INSERT OR IGNORE INTO tags_relations ({own}, {other}) VALUES (?, ?)"
+            database.run(pair, destination, relative)
 
 
 def _merge(database: Database, source: Thing, destination: Thing) -> None:
@@ -163,6 +179,7 @@ def _merge(database: Database, source: Thing, destination: Thing) -> None:
         )
     sql = "UPDATE scene_markers SET primary_tag_id = ? WHERE primary_tag_id = ?"
     database.run(sql, destination.id, source.id)
+    _merge_tree(database, source.id, destination.id)
     aliases = database.column("SELECT text FROM tag_aliases WHERE tag_id = ?", source.id)
     remove(database, "tag", [source.id])
     added = {"values": [*aliases, source.values["name"]], "mode": "ADD"}

@@ -93,9 +93,10 @@ def numbers(database: Database, sql: str, ids: list[int]) -> dict[int, Any]:
 
 
 def texts(database: Database, table: str, owner: str, ids: list[int]) -> dict[int, list[str]]:
-    """The texts of each owner, in the order in which they were given."""
+    """The texts of each owner: URLs as they were given, aliases sorted."""
     sql = f"""SELECT {owner} AS owner, text FROM {table}
-      WHERE {owner} IN (SELECT value FROM json_each(?)) ORDER BY {owner}, position"""
+      WHERE {owner} IN (SELECT value FROM json_each(?))
+      ORDER BY {owner}, {"text" if table.endswith("_aliases") else "position"}"""
     owned: dict[int, list[str]] = {number: [] for number in ids}
     for record in database.rows(sql, json.dumps(ids)):
         owned[record["owner"]].append(record["text"])

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphql import (
@@ -25,10 +25,22 @@ from demo.stash.registry import PathError
 from demo.stash.schema import checked, schema
 from demo.stash.state import Call
 from demo.stash.values import go_json
-from demo.stash.variables import VariableError, check_variables, why_not_json
+from demo.stash.variables import VariableError, checked_variables, why_not_json
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
+
+
+WORDS = (
+    (r"'([^']*)'", r'"\1"'),
+    (r"^Syntax Error: (.*)\.$", r"\1"),
+    (
+        r'^Expected value of type "(\w+)" not to include unknown field "(\w+)".*',
+        r'Field "\2" is not defined by type "\1".',
+    ),
+    (r'^Argument "\w+\.(\w+)\((\w+):\)" of type', r'Field "\1" argument "\2" of type'),
+)
+"""What graphql-core says, and what Stash's GraphQL server says instead."""
 
 
 class CutResponse(Response):
@@ -125,26 +137,32 @@ async def _read(request: Request) -> Query:
 
 def prepare(query: Query) -> Prepared:
     """Parse and check a question. Raises BadQueryError."""
+    if not query.text.strip():
+        shown = _coded({"message": "no operation provided"}, "GRAPHQL_VALIDATION_FAILED")
+        raise BadQueryError(422, [shown])
     document, errors, code = checked(query.text)
     if errors or document is None:
         raise BadQueryError(422, [_checked_error(error, code) for error in errors])
     operation = get_operation_ast(document, query.operation)
     if operation is None:
-        why = f"operation {query.operation} not found"
+        why = f"operation {query.operation or ''} not found"
         raise BadQueryError(422, [_coded({"message": why}, "GRAPHQL_VALIDATION_FAILED")])
     try:
-        check_variables(schema(), operation, query.variables)
+        variables = checked_variables(schema(), operation, query.variables)
     except VariableError as error:
         shown = {"message": str(error), "path": error.path}
         raise BadQueryError(422, [_coded(shown, "GRAPHQL_VALIDATION_FAILED")]) from error
-    return Prepared(document, operation, query)
+    return Prepared(document, operation, replace(query, variables=variables))
 
 
 def _checked_error(error: GraphQLError, code: str) -> dict[str, Any]:
-    shown: dict[str, Any] = {"message": re.sub(r"'([^' ]*)'", r'"\1"', error.message)}
+    message = error.message
+    for ours, theirs in WORDS:
+        message = re.sub(ours, theirs, message)
+    shown: dict[str, Any] = {"message": message}
     if error.locations:
-        places = error.locations
-        shown["locations"] = [{"line": one.line, "column": one.column} for one in places]
+        place = error.locations[-1]
+        shown["locations"] = [{"line": place.line, "column": place.column}]
     return _coded(shown, code)
 
 

@@ -1,6 +1,7 @@
 """Variables are checked before anything runs, in the words of Stash's GraphQL server."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from graphql import (
@@ -16,10 +17,7 @@ from graphql import (
     type_from_ast,
 )
 
-from demo.stash.values import go_type
-
 Path = list[str | int]
-KINDS = {"String": (str,), "Int": (int, str), "Float": (int, float, str), "ID": (int, str)}
 
 
 class VariableError(Exception):
@@ -30,61 +28,74 @@ class VariableError(Exception):
         self.path = path
 
 
-def check_variables(
+def checked_variables(
     schema: GraphQLSchema, operation: OperationDefinitionNode, given: dict[str, Any]
-) -> None:
-    """Raise VariableError for the first variable that does not fit its type."""
+) -> dict[str, Any]:
+    """The variables as their types want them; VariableError for the first that does not fit."""
+    known: dict[str, Any] = {}
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
         kind = type_from_ast(schema, definition.type)
         path: Path = ["variable", name]
-        if name not in given:
-            if isinstance(kind, GraphQLNonNull) and definition.default_value is None:
-                raise VariableError("must be defined", path)
-            continue
-        _check(kind, given[name], path)  # type: ignore[arg-type]
+        if name in given:
+            known[name] = _checked(kind, given[name], path)  # type: ignore[arg-type]
+        elif isinstance(kind, GraphQLNonNull) and definition.default_value is None:
+            raise VariableError("must be defined", path)
+    return known
 
 
-def _check(kind: GraphQLInputType, value: Any, path: Path) -> None:
+def _checked(kind: GraphQLInputType, value: Any, path: Path) -> Any:
     if isinstance(kind, GraphQLNonNull):
         if value is None:
             raise VariableError("cannot be null", path)
         kind = kind.of_type
     if value is None:
-        return
+        return None
     if isinstance(kind, GraphQLList):
-        for number, item in enumerate(value if isinstance(value, list) else [value]):
-            _check(kind.of_type, item, [*path, number])
-    elif isinstance(kind, GraphQLInputObjectType):
-        _check_object(kind, value, path)
-    elif isinstance(kind, GraphQLEnumType):
-        if not isinstance(value, str) or value not in kind.values:
-            raise VariableError(f"{value} is not a valid {kind.name}", path)
-    elif isinstance(kind, GraphQLScalarType):
-        _check_scalar(kind.name, value, path)
+        items = value if isinstance(value, list) else [value]
+        return [_checked(kind.of_type, item, [*path, at]) for at, item in enumerate(items)]
+    if isinstance(kind, GraphQLInputObjectType):
+        return _checked_object(kind, value, path)
+    if isinstance(kind, GraphQLEnumType) and value not in kind.values:
+        raise VariableError(f"{value} is not a valid {kind.name}", path)
+    if isinstance(kind, GraphQLScalarType):
+        return _checked_scalar(kind.name, value, path)
+    return value
 
 
-def _check_object(kind: GraphQLInputObjectType, value: Any, path: Path) -> None:
+def _checked_object(kind: GraphQLInputObjectType, value: Any, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise VariableError(f"must be a {kind.name}", path)
+        raise VariableError(f"must be a {kind.name}, not a {_go_kind(value)}", path)
     for name in value:
         if name not in kind.fields:
             raise VariableError("unknown field", [*path, name])
     for name, field in kind.fields.items():
-        if name in value:
-            _check(field.type, value[name], [*path, name])
-        elif isinstance(field.type, GraphQLNonNull) and field.default_value is Undefined:
+        needed = isinstance(field.type, GraphQLNonNull) and field.default_value is Undefined
+        if needed and name not in value:
             raise VariableError("must be defined", [*path, name])
+    fields = kind.fields
+    return {name: _checked(fields[name].type, one, [*path, name]) for name, one in value.items()}
 
 
-def _check_scalar(name: str, value: Any, path: Path) -> None:
-    if name == "Boolean":
-        fits = isinstance(value, bool)
-    else:
-        fits = name not in KINDS or (isinstance(value, KINDS[name]) and not isinstance(value, bool))
-    if not fits:
-        shown = {"json.Number": "json.Number"}.get(go_type(value), go_type(value))
-        raise VariableError(f"cannot use {shown} as {name}", path)
+READ: dict[str, Callable[[str], Any]] = {"Int": int, "Float": float, "String": str, "ID": str}
+"""Go keeps a number's text, so that a number and its text are the same to it."""
+
+
+def _checked_scalar(name: str, value: Any, path: Path) -> Any:
+    try:
+        if name in READ and _go_kind(value) == "string":
+            return READ[name](value if isinstance(value, str) else json.dumps(value))
+    except ValueError:
+        raise VariableError(f"cannot use {_go_kind(value)} as {name}", path) from None
+    if name in READ or (name == "Boolean" and not isinstance(value, bool)):
+        raise VariableError(f"cannot use {_go_kind(value)} as {name}", path)
+    return value
+
+
+def _go_kind(value: Any) -> str:
+    """What Go calls the kind of a JSON value; numbers are texts to it."""
+    kinds = {bool: "bool", list: "slice", dict: "map"}
+    return kinds.get(type(value), "string")
 
 
 def why_not_json(text: str) -> str:

@@ -33,7 +33,7 @@ def application(state: State, workers: ThreadPoolExecutor) -> ASGIApp:
             WebSocketRoute("/graphql", subscribe),
             *_routes(),
         ],
-        exception_handlers={RefusedError: _not_found, 404: _not_found},
+        exception_handlers={RefusedError: _bad},
     )
     app.state.stash = state
     return auth.Gate(app, state)
@@ -50,16 +50,19 @@ def _routes() -> list[Route]:
         Route("/scene/{scene}/stream", routes.stream, **get),
         Route("/scene/{scene}/vtt/{what}", routes.sprite_by_id, **get),
         Route("/scene/{name}", routes.sprite_by_hash, **get),
+        Route("/scene/{scene}/{what}", routes.absent, **get),
         Route("/image/{number}/image", routes.image, **get),
         Route("/image/{number}/thumbnail", routes.image, **get),
         Route("/{kind}/{number}/image", routes.picture, **get),
         Route("/plugin/{plugin}/{what}", routes.bundle, **get),
         Route("/plugin/{plugin}/assets/{path:path}", routes.asset, **get),
+        Route("/{rest:path}", routes.page, **get),
     ]
 
 
-def _not_found(_: Request, __: Exception) -> Response:
-    return PlainTextResponse("404 page not found\n", 404)
+def _bad(_: Request, __: Exception) -> Response:
+    """An address with a word where an id belongs."""
+    return PlainTextResponse("Bad Request\n", 400)
 
 
 def _call(connection: HTTPConnection, state: State) -> Call:

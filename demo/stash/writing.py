@@ -1,13 +1,15 @@
 """What all writes share: absent is unchanged, null clears, lists are set, added to or cut."""
 
 import base64
+import contextlib
 import json
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from demo.stash.database import Database, RefusedError
-from demo.stash.finding import read_id
+from demo.stash.finding import read_id, read_ids
 from demo.stash.things import TABLES
 from demo.stash.values import now
 
@@ -15,14 +17,7 @@ Input = dict[str, Any]
 
 _ABOUT = {"title": "", "code": "", "details": "", "date": None, "rating100": None}
 CLEARED: dict[str, dict[str, Any]] = {
-    "scene": {
-        **_ABOUT,
-        "director": "",
-        "organized": False,
-        "studio_id": None,
-        "resume_time": 0,
-        "play_duration": 0,
-    },
+    "scene": {**_ABOUT, "director": "", "organized": False, "studio_id": None},
     "image": {**_ABOUT, "photographer": "", "organized": False, "studio_id": None},
     "tag": {
         "name": None,
@@ -52,6 +47,26 @@ CLEARED: dict[str, dict[str, Any]] = {
     "scene marker": {"title": "", "seconds": 0, "end_seconds": None, "primary_tag_id": None},
 }
 """Kind -> column -> what null makes of it."""
+NEVER_NULL = {
+    **dict.fromkeys(("organized", "favorite", "ignore_auto_tag"), "bool"),
+    "seconds": "float64",
+    **dict.fromkeys(("primary_tag_id", "scene_id"), "int"),
+}
+"""What an update may not clear, and what Go calls it."""
+DATES = {"date": "date", "birthdate": "birthdate", "death_date": "death date"}
+ID_COLUMNS = {
+    "studio_id": "studio id: converting {} to int",
+    "parent_id": "parent id: converting {} to int",
+    "primary_tag_id": "primary tag id",
+    "scene_id": "scene id",
+}
+ID_LISTS = {
+    "tag_ids": "tag ids",
+    "performer_ids": "performer ids",
+    "parent_ids": "parent tag ids",
+    "child_ids": "child tag ids",
+}
+"""What an id is called when it is no number."""
 
 RELATED: dict[str, dict[str, tuple[str, str, str]]] = {
     "scene": {
@@ -103,7 +118,7 @@ def insert(database: Database, kind: str, values: Input) -> int:
     columns = _columns(kind, values)
     columns |= {"created_at": now(), "updated_at": now()}
     if kind == "scene marker":
-        columns["scene_id"] = read_id(values["scene_id"])
+        columns["scene_id"] = read_id(values["scene_id"], ID_COLUMNS["scene_id"])
     names = ", ".join(columns)
     marks = ", ".join("?" * len(columns))
     sql = f"INSERT INTO {TABLES[kind]} ({names}) VALUES ({marks})"
@@ -114,6 +129,10 @@ def insert(database: Database, kind: str, values: Input) -> int:
 
 def update(database: Database, kind: str, number: int, values: Input) -> None:
     """Change a row and what belongs to it; an unknown id is not noticed here."""
+    for name, go_name in NEVER_NULL.items():
+        if name in values and values[name] is None:
+            why = f"null value not allowed in optional {go_name}"
+            raise RefusedError(f"Internal system error. Error <{why}>")
     columns = {**_columns(kind, values), "updated_at": now()}
     sets = ", ".join(f"{name} = ?" for name in columns)
     database.run(f"UPDATE {TABLES[kind]} SET {sets} WHERE id = ?", *columns.values(), number)
@@ -125,17 +144,39 @@ def _columns(kind: str, values: Input) -> Input:
     columns = {}
     for name, value in values.items():
         if name in cleared:
-            columns[name] = cleared[name] if value is None else value
-            if name.endswith("_id") and value is not None:
-                columns[name] = read_id(value)
+            columns[name] = cleared[name] if value is None else _column(name, value)
     return columns
+
+
+def _column(name: str, value: Any) -> Any:
+    if name in ID_COLUMNS:
+        return read_id(value, ID_COLUMNS[name].format(value))
+    if name in DATES:
+        _check_date(DATES[name], value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def _check_date(what: str, text: str) -> None:
+    """Refuse what is no YYYY, YYYY-MM or YYYY-MM-DD."""
+    for form in ("%Y-%m-%d", "%Y-%m", "%Y"):
+        with contextlib.suppress(ValueError):
+            datetime.strptime(text, form)
+            return
+    tries = "".join(
+        f' parsing time "{text}" as "{form}": cannot parse "{text}" as "2006"'
+        for form in ("2006-01", "2006")
+    )
+    why = f"ParseDateStringAsTime failed: dateString <{text}>{tries}"
+    raise RefusedError(f'converting {what}: failed to parse date "{text}": [{why}]')
 
 
 def write_belongings(database: Database, kind: str, number: int, values: Input) -> None:
     """The lists, texts, stash ids and picture of a row, as far as they are sent."""
     for key, pairs in RELATED[kind].items():
         if key in values:
-            _relate(database, pairs, number, values[key])
+            _relate(database, pairs, number, values[key], ID_LISTS[key])
+    if "url" in values and "urls" not in values:
+        values = {**values, "urls": [values["url"]] if values["url"] else []}
     for key, (table, owner) in TEXTS[kind].items():
         if key in values:
             _write_texts(database, table, owner, number, values[key])
@@ -145,7 +186,7 @@ def write_belongings(database: Database, kind: str, number: int, values: Input) 
         _write_picture(database, kind, number, values[PICTURES[kind]])
     for key in ELSEWHERE:
         if _named(values.get(key)):
-            raise RefusedError(f"error writing {key}: FOREIGN KEY constraint failed")
+            raise RefusedError(f"error executing `INSERT` of {key}: FOREIGN KEY constraint failed")
 
 
 def _named(change: Any) -> bool:
@@ -154,12 +195,16 @@ def _named(change: Any) -> bool:
     return bool(change)
 
 
-def _relate(database: Database, pairs: tuple[str, str, str], number: int, change: Any) -> None:
+def _relate(
+    database: Database, pairs: tuple[str, str, str], number: int, change: Any, what: str
+) -> None:
     """A list replaces; ids with a mode add, remove or replace; null with a mode does nothing."""
     table, owner, other = pairs
     mode = change["mode"] if isinstance(change, dict) else "SET"
     ids = change.get("ids") if isinstance(change, dict) else change
-    numbers = [read_id(one) for one in ids or []]
+    if isinstance(change, dict):
+        what = f"{what}: converting ids [[{' '.join(map(str, ids or []))}]]"
+    numbers = read_ids(ids, what)
     if mode == "SET":
         database.run(f"DELETE FROM {table} WHERE {owner} = ?", number)
     if mode == "REMOVE":
@@ -181,7 +226,7 @@ def _write_texts(database: Database, table: str, owner: str, number: int, change
     before = database.column(
         f"SELECT text FROM {table} WHERE {owner} = ? ORDER BY position", number
     )
-    after = changed_texts(before, change)
+    after = [one.strip() for one in changed_texts(before, change)]
     database.run(f"DELETE FROM {table} WHERE {owner} = ?", number)
     for position, one in enumerate(after):
         sql = f"INSERT INTO {table} ({owner}, position, text) VALUES (?, ?, ?)"
