@@ -7,6 +7,8 @@ with StandIn(folder, media=media, plugins=plugins) as stash:
     assert stash.scene_tags(1) == {"TagMe"}
 """
 
+import asyncio
+import contextlib
 import secrets
 import socket
 import threading
@@ -34,7 +36,32 @@ from demo.stash.state import State
 from demo.stash.web import WORKERS, application
 
 START_S = 30.0
+TICK_S = 0.1
 JOB_S = 600.0
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but told to leave it does so at once instead of at its next tick."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leave: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        """Tick until told to leave."""
+        self._leave, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % 864_000
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leave.wait(), TICK_S)
+
+    def leave(self) -> None:
+        """Stop serving."""
+        self.should_exit = self.force_exit = True
+        if self._leave is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._leave.set)
 
 
 class StandIn(Library):
@@ -78,7 +105,7 @@ class StandIn(Library):
             log_level=log_level,
         )
         self._clock = clock
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._state: State | None = None
 
     def __enter__(self) -> Self:
@@ -103,7 +130,7 @@ class StandIn(Library):
         self.settings.save()
         self._state = _assembled(self.settings, self._clock)
         self._workers = ThreadPoolExecutor(WORKERS, "stand-in")
-        self._server = uvicorn.Server(
+        self._server = _Server(
             uvicorn.Config(
                 application(self._state, self._workers),
                 lifespan="off",
@@ -125,8 +152,7 @@ class StandIn(Library):
         if self._server is None or self._state is None:
             return
         self._state.plugins.close()
-        self._server.should_exit = True
-        self._server.force_exit = True
+        self._server.leave()
         self._thread.join(START_S)
         self._state.close()
         self._workers.shutdown(wait=True, cancel_futures=True)
