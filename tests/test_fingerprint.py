@@ -12,10 +12,10 @@ from stash_sense_plugin.records import Fingerprint
 @pytest.mark.parametrize(
     ("content", "hash_"),
     [
-        pytest.param(b"\x01" + bytes(7), "000000000000000a", id="eight bytes count twice"),
+        pytest.param(b"\x01" + bytes(15), "0000000000000012", id="a small file counts twice"),
         pytest.param(bytes(64 * 1024), "0000000000010000", id="zeros leave the size"),
         pytest.param(b"\xff" * 16, "000000000000000c", id="sums wrap at 64 bits"),
-        pytest.param(b"\x02", "0000000000000005", id="what is no multiple of eight is padded"),
+        pytest.param(bytes(8) + b"\x02", "0200000000000009", id="the last whole word, wherever"),
     ],
 )
 def test_the_hash_is_size_and_sums(tmp_path: Path, content: bytes, hash_: str) -> None:

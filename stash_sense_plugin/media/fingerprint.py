@@ -9,25 +9,25 @@ from stash_sense_plugin.media.files import open_media
 from stash_sense_plugin.records import Fingerprint
 
 CHUNK_BYTES = 64 * 1024
+WORD_BYTES = 8
 
 
 def oshash(path: str | Path) -> Fingerprint:
     """Return the OpenSubtitles hash of a file, as Stash computes it, and its size.
 
-    Size plus the little-endian 64-bit sums of the first and last 64 KiB (of all of it twice, where
-    it is smaller), modulo 2^64. Stash has no hash for a file below 64 KiB whose size is no multiple
-    of eight; there we pad with zeros. Raises MediaMissing or MediaUnreadable (an empty file).
+    Size plus the little-endian 64-bit sums of the first and the last 64 KiB, modulo 2^64; of a
+    smaller file, of its first and last bytes, as many as are whole words. Raises MediaMissing or
+    MediaUnreadable (eight bytes or less, for which Stash has no hash either).
     """
     with open_media(path) as file:
         size = file.seek(0, 2)
-        if not size:
+        if size <= WORD_BYTES:
             raise MediaUnreadable(f"{path} is empty", "copy the file again")
-        total = size + _sum(file, 0) + _sum(file, max(0, size - CHUNK_BYTES))
+        chunk = min(CHUNK_BYTES, size // WORD_BYTES * WORD_BYTES)
+        total = size + _sum(file, 0, chunk) + _sum(file, size - chunk, chunk)
     return Fingerprint(f"{total % 2**64:016x}", size)
 
 
-def _sum(file: BinaryIO, offset: int) -> int:
+def _sum(file: BinaryIO, offset: int, length: int) -> int:
     file.seek(offset)
-    chunk = file.read(CHUNK_BYTES)
-    chunk += bytes(-len(chunk) % 8)
-    return sum(struct.unpack(f"<{len(chunk) // 8}Q", chunk))
+    return sum(struct.unpack(f"<{length // WORD_BYTES}Q", file.read(length)))
