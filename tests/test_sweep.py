@@ -535,6 +535,43 @@ def test_a_deleted_tag_is_not_made_again(room: Room) -> None:
     assert any("Vertical" in line for line in room.told.said("warning"))
 
 
+def test_law_4_another_library_is_noticed_and_nothing_missing_in_it_is_a_refusal(
+    room: Room, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        room.add("tall.mp4")
+    room.run()
+    with StandIn(tmp_path / "other") as stash:
+        other = Room(stash, room.clips, tmp_path / "media", engine=room.engine)
+        other.folder.mkdir()
+        other.configure()
+        scenes = [other.add("tall.mp4") for _ in range(3)]
+        report = other.run()
+        assert (report["tagged"], report["left"]) == (3, 0)
+        (said,) = other.told.said("warning")
+        assert "another library than before" in said
+        assert all(other.tags(scene) == {"Tagged", "Vertical"} for scene in scenes)
+        other.again(scenes[0])
+        other.run()
+        assert other.told.said("warning") == []
+
+
+def test_law_4_an_unclear_library_teaches_no_refusal(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(10)]
+    room.run()
+    for scene in scenes[:3]:
+        room.stash.remove_scene(scene)
+    known = room.engine.store.library_identity()
+    assert known is not None
+    room.engine.store.remember_library("/another/place.sqlite", known.samples)
+    room.stash.untag_scene(scenes[9], room.tag("Vertical"))
+    room.again(scenes[9])
+    room.run()
+    (said,) = room.told.said("warning")
+    assert "not taken for your refusal" in said
+    assert room.tags(scenes[9]) == {"Tagged", "Vertical"}
+
+
 # --- Stopping and going on ----------------------------------------------------------------------
 
 

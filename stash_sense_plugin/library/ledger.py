@@ -95,6 +95,19 @@ class StoreLedger:
             ).fetchall()
         return frozenset((kind, word) for kind, *words in rows for word in words if word)
 
+    def withdraw_everything(self) -> None:
+        """Remember that nothing here is ours: what was written is in another library.
+
+        Its ids mean other things here, so refusals go on by file and name alone.
+        """
+        with self._store.write(durable=True) as db:
+            db.execute(
+                "UPDATE ledger SET withdrawn = 'elsewhere'"
+                " WHERE outcome = 'ours' AND withdrawn IS NULL"
+            )
+            db.execute("DELETE FROM refusals WHERE oshash = ''")
+            db.execute("UPDATE OR REPLACE refusals SET scene_id = '', target_id = ''")
+
     def withdraw(self, rows: Iterable[int]) -> None:
         """Remember that we took these back ourselves: no longer ours, and no refusal."""
         with self._store.write(durable=True) as db:

@@ -194,7 +194,7 @@ _FIRST = (
         target_name TEXT NOT NULL,
         detail TEXT NOT NULL,
         outcome TEXT NOT NULL,
-        withdrawn TEXT CHECK (withdrawn IN ('taken-back', 'refused')),
+        withdrawn TEXT CHECK (withdrawn IN ('taken-back', 'refused', 'elsewhere')),
         intended_at_s REAL NOT NULL,
         settled_at_s REAL
     ) STRICT

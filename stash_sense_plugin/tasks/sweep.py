@@ -23,6 +23,7 @@ from stash_sense_plugin.stash.operations import (
 )
 from stash_sense_plugin.tasks.engine import SWITCHED_OFF, Call, Engine
 from stash_sense_plugin.tasks.looking import Looker, studio_names
+from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.writing import Writing
 
 WRITTEN_TOGETHER = 20
@@ -84,6 +85,7 @@ class Sweep:
         self._run_id = run_id
         self._reporter = reporter
         self._writing = Writing(engine, client, run_id, reporter)
+        self._recognition = Recognition(engine, client)
         self._pending: list[tuple[Scene, SceneResult]] = []
         self._written_s = time.monotonic()
         self._counts: Counter[str] = Counter()
@@ -91,11 +93,13 @@ class Sweep:
         self._roots: tuple[str, ...] = ()
         self._told_roots: set[str] = set()
         self._asked = False
+        self._learns = True
         self._without: dict[str, str] = {}
 
     def run(self, args: Mapping[str, object]) -> None:
         """Look at every chosen scene. Raises StashSenseError when the run cannot go on."""
         self._writing.recover()
+        self._learns = self._recognition.settle(self._reporter)
         chosen = self._choose(args)
         if chosen.count:
             self._sweep(chosen, _yes(args.get("removed_on_purpose")))
@@ -180,7 +184,7 @@ class Sweep:
         """Yield the scenes that may be written to; first learn what the user took from each."""
         remaining = iter(scenes)
         while group := list(itertools.islice(remaining, WRITTEN_TOGETHER)):
-            missing = self._writing.visit(group, on_purpose)
+            missing = self._writing.visit(group, on_purpose) if self._learns else None
             held_up = frozenset(missing.scene_ids) if missing else frozenset()
             self._counts["left"] += len(held_up)
             if missing and not self._asked:
@@ -237,6 +241,7 @@ class Sweep:
         for scene, result in results:
             self._save(scene, result)
         not_moved = self._writing.write(results)
+        self._recognition.learn(scene for scene, _ in results)
         for scene, result in results:
             self._count(scene, result, moved=scene.id not in not_moved)
         self._written_s = time.monotonic()
