@@ -10,7 +10,7 @@ demo: .venv/ready
 	$(BIN)/python -m demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 check: .venv/ready
 	$(BIN)/ruff check .

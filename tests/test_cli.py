@@ -45,7 +45,7 @@ class Shell:
         return subprocess.run(
             [sys.executable, "-m", "stash_sense_plugin", *map(str, words)],
             cwd=ROOT,
-            env={**os.environ, "STASH_SENSE_HOME": str(self.home), "COLUMNS": "200", **variables},
+            env={**os.environ, "STASH_SENSE_HOME": str(self.home), "COLUMNS": "400", **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
