@@ -19,7 +19,7 @@ from stash_sense_plugin.errors import (
     ModelMissing,
     StashSenseError,
 )
-from stash_sense_plugin.identity.studio import StudioName, match_studios
+from stash_sense_plugin.identity import studio
 from stash_sense_plugin.library.store import Store, StoredAnalysis
 from stash_sense_plugin.media.sampling import SceneMedia
 from stash_sense_plugin.records import (
@@ -70,7 +70,7 @@ class Parts:
     skipped: Sequence[Skipped] = ()
     """Detectors that are switched off or cannot be built, and why."""
     zero_shot: ZeroShot | None = None
-    studios: Sequence[StudioName] = ()
+    studios: Sequence[studio.StudioName] = ()
     options: DecideOptions = field(default_factory=DecideOptions)
 
 
@@ -461,5 +461,8 @@ def _asked(label: Label) -> ZeroShotLabel:
 def _studios(
     looks: Sequence[Look], read: Sequence[ReadText], duration_s: float | None, parts: Parts
 ) -> Iterator[Suggestion]:
+    apply = studio.APPLY if parts.options.apply is None else parts.options.apply
     for look in looks:
-        yield from match_studios(look.observations, parts.studios, look.times_s, duration_s, read)
+        yield from studio.match_studios(
+            look.observations, parts.studios, look.times_s, duration_s, read, apply=apply
+        )

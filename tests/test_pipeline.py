@@ -632,3 +632,20 @@ def test_a_studio_is_known_by_the_text_on_screen(store: Store, clip: Path) -> No
     refused = DecideOptions(refused=frozenset({("studio", "7")}))
     again = look(store, clip, Reader("NORTHLIGHTSTUDIO"), studios=studios, options=refused)
     assert again.suggestions[0].decision is Decision.HIDE
+
+
+@pytest.mark.parametrize(
+    ("apply", "decision"),
+    [
+        pytest.param(None, Decision.APPLY, id="our own threshold"),
+        pytest.param(1.0, Decision.ASK, id="the user's, above what was read"),
+    ],
+)
+def test_the_confidence_to_write_holds_for_studios_too(
+    store: Store, clip: Path, apply: float | None, decision: Decision
+) -> None:
+    studios = [StudioName("7", "Northlight Studio", ())]
+    options = DecideOptions(apply=apply)
+    result = look(store, clip, Reader("NORTHLIGHT STUDI0"), studios=studios, options=options)
+    (found,) = [each for each in result.suggestions if each.kind == "studio"]
+    assert found.decision is decision
