@@ -1,6 +1,11 @@
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 
 from stash_sense_plugin.errors import CatalogueError
 from stash_sense_plugin.inference.catalogue import HubFile, LocalFile, UrlFile, load_catalogue
@@ -107,6 +112,19 @@ def test_words_are_read_beside_the_users_catalogue_then_beside_ours(tmp_path: Pa
         pytest.param("models:\n  mine: 3\n", "a row has keys and values"),
         pytest.param("models: {", "Cannot read"),
         pytest.param(row("{path: a.onnx}") + "  mine: {}\n", "mine stands there twice"),
+        pytest.param(row("a.onnx"), "model mine: files.network.local: write keys and values"),
+        pytest.param(row("[a.onnx]"), "model mine: files.network.local: write keys and values"),
+        pytest.param(row("{path: a.onnx, path: b.onnx}"), "model mine: path stands there twice"),
+        pytest.param(row("{? [a, b] : c}"), "model mine: the key in line"),
+        pytest.param(row('{path: "a\\0b"}'), "model mine: files.network.local.path: "),
+        pytest.param(row("{path: a}").replace("MIT", "2024-13-45"), "model mine: month must be"),
+        pytest.param(row("{path: a}").replace("MIT", "!!int x"), "model mine: "),
+        pytest.param(row("{path: a}").replace("MIT", "!!python/name:os.system"), "model mine: "),
+        pytest.param(row("{path: a}").replace("My own", "&a [*a]"), "model mine: "),
+        pytest.param("models:\n  ? [a, b]\n  : {}\n", "the key in line 2 is not one word"),
+        pytest.param("models: {a: " + "[" * 100_000 + "\n", ":1: nested deeper than"),
+        pytest.param("[" * 100_000, ":1: nested deeper than"),
+        pytest.param('models: {a: "\\U00110000"}', "Cannot read"),
     ],
 )
 def test_a_wrong_row_is_named_with_its_file(tmp_path: Path, text: str, told: str) -> None:
@@ -115,6 +133,72 @@ def test_a_wrong_row_is_named_with_its_file(tmp_path: Path, text: str, told: str
         load_catalogue(OURS, mine)
     assert told in str(caught.value)
     assert str(mine) in str(caught.value)
+
+
+def test_a_word_list_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "things.txt").write_bytes(b"chair\nl\xe4mp\n")
+    with pytest.raises(CatalogueError, match=r"things\.txt.*save it as UTF-8"):
+        load_catalogue(OURS, overlay(tmp_path, row("{path: mine.onnx}")))
+
+
+def test_a_catalogue_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    mine = tmp_path / "catalogue.yaml"
+    mine.write_bytes(row("{path: m\u00fcde.onnx}").encode("latin-1"))
+    with pytest.raises(CatalogueError, match=r"catalogue\.yaml"):
+        load_catalogue(OURS, mine)
+
+
+WORDS = some.sampled_from(
+    [
+        *("models", "mine", "task", "objects", "clip", "about", "licence", "commercial", "words"),
+        *("files", "network", "visual", "path", "url", "repo", "package", "revision", "sha256"),
+        *("size", "mean", "classes", "<<", "a/b", "https://[", "../x", "a.onnx", "things", ""),
+    ]
+)
+SCALARS = some.one_of(
+    WORDS,
+    some.text(max_size=4),
+    some.none(),
+    some.booleans(),
+    some.integers(),
+    some.floats(),
+    some.dates(),
+    some.datetimes(),
+    some.binary(max_size=3),
+)
+TREES: some.SearchStrategy[Any] = some.recursive(
+    SCALARS,
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(SCALARS, inner, max_size=6),
+    max_leaves=12,
+)
+ROWS = some.fixed_dictionaries(
+    {"task": some.just("objects"), "about": some.just("x"), "licence": some.just("MIT")},
+    optional={
+        "commercial": some.just(True) | TREES,
+        "words": WORDS | TREES,
+        "files": some.fixed_dictionaries({"network": TREES}) | TREES,
+        "size": TREES,
+        "mean": TREES,
+        "classes": TREES,
+    },
+)
+LETTERS = some.text("models: {}[]&*!|>-?'\"\\\n\tab<0:2\x00\x85\ufeff", max_size=60)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    text=some.builds(yaml.safe_dump, some.fixed_dictionaries({"models": TREES}) | TREES)
+    | some.builds(lambda row: yaml.safe_dump({"models": {"mine": row}}), ROWS)
+    | LETTERS
+    | LETTERS.map("models: ".__add__)
+    | LETTERS.map("models: {mine: ".__add__)
+)
+def test_whatever_stands_there_is_a_catalogue_or_refused(tmp_path: Path, text: str) -> None:
+    with contextlib.suppress(CatalogueError):
+        for card in load_catalogue(OURS, overlay(tmp_path, text)):
+            assert card.facts
 
 
 def test_an_empty_catalogue_of_the_users_is_no_fault(tmp_path: Path) -> None:

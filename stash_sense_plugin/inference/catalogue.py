@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
@@ -133,7 +134,7 @@ class PackageFile(_Checked):
 class LocalFile(_Checked):
     """A file of the user's own; a relative path starts at the catalogue that names it."""
 
-    path: str
+    path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
 
     @property
     def source(self) -> str:
@@ -142,7 +143,7 @@ class LocalFile(_Checked):
 
 
 def _kind(value: object) -> str:
-    keys = value.keys() if isinstance(value, dict) else vars(value).keys()
+    keys = value.keys() if isinstance(value, dict) else getattr(value, "__dict__", {}).keys()
     for key, kind in (("repo", "hub"), ("url", "url"), ("package", "package")):
         if key in keys:
             return kind
@@ -259,46 +260,108 @@ def load_catalogue(ours: Path, overlay: Path | None = None) -> Catalogue:
     return Catalogue(cards)
 
 
-class _Once(yaml.SafeLoader):
-    """The safe loader, which also refuses a key that is written twice."""
+# --- Files to rows ------------------------------------------------------------------------------
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Read a mapping; raises ConstructorError for a second key of one name."""
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value} stands there twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+DEEPEST = 20
+"""How deep a file may be nested; ours needs four."""
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Rows = dict[str, yaml.Node]
 
 
 def _read(path: Path, *, overlaid: bool, words_from: tuple[Path, ...]) -> dict[str, ModelCard]:
-    try:
-        document = yaml.load(path.read_text("utf-8"), _Once)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CatalogueError(f"Cannot read {path}: {error}", "mend the file") from error
-    rows = (document or {}).get("models", {}) if isinstance(document or {}, dict) else None
-    unknown = set(document or {}) - {"models"} if isinstance(rows, dict) else {"?"}
-    if not isinstance(rows, dict) or unknown:
-        raise CatalogueError(f"{path}: only `models:` with a row for each name may stand here")
     return {
-        str(name): _card(path, str(name), row, overlaid=overlaid, words_from=words_from)
-        for name, row in rows.items()
+        name: _card(path, name, node, overlaid=overlaid, words_from=words_from)
+        for name, node in _rows(path).items()
     }
 
 
+def _rows(path: Path) -> _Rows:
+    """Return the rows of a file by name, not read yet."""
+    document = _composed(path)
+    if document is None:
+        return {}
+    top = _pairs(document, str(path)) if isinstance(document, yaml.MappingNode) else {}
+    models = top.get("models")
+    if set(top) != {"models"} or (models and not _holds_rows(models)):
+        raise CatalogueError(f"{path}: only `models:` with a row for each name may stand here")
+    return _pairs(models, str(path)) if isinstance(models, yaml.MappingNode) else {}
+
+
+def _holds_rows(models: yaml.Node) -> bool:
+    return isinstance(models, yaml.MappingNode) or models.tag == "tag:yaml.org,2002:null"
+
+
+def _composed(path: Path) -> yaml.Node | None:
+    try:
+        text = path.read_text("utf-8-sig")
+        _check_depth(text, path)
+        document: yaml.Node | None = yaml.compose(text, _Loader)
+    # Without libyaml, a number that is no character's leaves the scanner as it is.
+    except (OSError, yaml.YAMLError, ValueError, OverflowError) as error:
+        raise CatalogueError(f"Cannot read {path}: {error}", "mend the file") from error
+    return document
+
+
+def _check_depth(text: str, path: Path) -> None:
+    """Refuse what is nested so deep that composing it would overrun the interpreter's stack."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise CatalogueError(f"{path}:{line}: nested deeper than anything here is")
+
+
+def _pairs(node: yaml.MappingNode, where: str) -> _Rows:
+    """Return a mapping's keys and nodes; refuses a key that is no text, or written twice."""
+    found: _Rows = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise CatalogueError(f"{where}: the key in line {line} is not one word")
+        if key.value in found:
+            message = f"{where}: {key.value} stands there twice, again in line {line}"
+            raise CatalogueError(message, "keep one of them")
+        found[key.value] = value
+    return found
+
+
+class _Maker(yaml.constructor.SafeConstructor):
+    """Makes values of nodes; refuses a key that is no text, or written twice."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self._where = where
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a mapping; raises CatalogueError for its keys."""
+        _pairs(node, self._where)
+        return super().construct_mapping(node, deep)
+
+
+def _made(node: yaml.Node, where: str) -> Any:
+    try:
+        return _Maker(where).construct_object(node, deep=True)
+    except CatalogueError:
+        raise
+    # What is no date, number or base64 leaves PyYAML as whatever its conversion raised.
+    except Exception as error:
+        raise CatalogueError(f"{where}: {error}", "mend the row") from error
+
+
 def _card(
-    path: Path, name: str, row: Any, *, overlaid: bool, words_from: tuple[Path, ...]
+    path: Path, name: str, node: yaml.Node, *, overlaid: bool, words_from: tuple[Path, ...]
 ) -> ModelCard:
     where = f"{path}: model {name}"
+    row = _made(node, where)
     if not isinstance(row, dict):
         raise CatalogueError(f"{where}: a row has keys and values")
     if forbidden := {"name", "overlaid"} & row.keys():
         raise CatalogueError(f"{where}: {', '.join(sorted(forbidden))} may not be written here")
-    if not row.get("classes") and row.get("words"):
-        row = row | {"classes": _words(str(row["words"]), words_from)}
+    if not row.get("classes") and isinstance(row.get("words"), str):
+        row = row | {"classes": _words(row["words"], words_from)}
     try:
         card = ModelCard.model_validate(row | {"name": name, "overlaid": overlaid})
     except ValidationError as error:
@@ -307,12 +370,21 @@ def _card(
 
 
 def _words(words: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    if not re.fullmatch(_NAME, words):
+        return ()
     for folder in folders:
         file = folder / f"{words}.txt"
-        if "/" not in words and "\\" not in words and file.is_file():
-            lines = file.read_text("utf-8").splitlines()
-            return tuple(line.strip() for line in lines if line.strip())
+        if file.is_file():
+            return _lines(file)
     return ()
+
+
+def _lines(file: Path) -> tuple[str, ...]:
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"Cannot read {file}: {error}", "save it as UTF-8 text") from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _placed(card: ModelCard, where: str, folder: Path | None) -> ModelCard:
@@ -322,8 +394,16 @@ def _placed(card: ModelCard, where: str, folder: Path | None) -> ModelCard:
         if isinstance(file, LocalFile):
             if folder is None:
                 raise CatalogueError(f"{where}: {role} has no repo, url or package")
-            files[role] = file.model_copy(update={"path": str((folder / file.path).resolve())})
+            # Not resolved: a link that leads to itself would raise here, and is only missing later.
+            place = (folder / file.path).absolute()
+            files[role] = file.model_copy(update={"path": str(place)})
     return card.model_copy(update={"files": files})
+
+
+_IN_PLAIN_WORDS = {
+    "extra_forbidden": "unknown key",
+    "model_type": "write keys and values, such as {path: x.onnx}",
+}
 
 
 def _told(error: ValidationError) -> str:
@@ -331,6 +411,6 @@ def _told(error: ValidationError) -> str:
     told = []
     for problem in error.errors(include_url=False):
         key = ".".join(str(part) for part in problem["loc"])
-        words = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        words = _IN_PLAIN_WORDS.get(problem["type"], problem["msg"])
         told.append(f"{key}: {words}" if key else words)
     return "; ".join(told)
