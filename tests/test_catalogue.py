@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from stash_sense_plugin.errors import CatalogueError
 from stash_sense_plugin.inference.catalogue import HubFile, LocalFile, UrlFile, load_catalogue
+from stash_sense_plugin.settings import Settings
 
 OURS = Path(__file__).resolve().parent.parent / "models" / "catalogue.yaml"
 
@@ -36,10 +37,16 @@ def row(network: str) -> str:
     return ROW.replace("{network}", network)
 
 
-def test_our_rows_are_pinned_and_free_to_use_where_they_are_defaults() -> None:
-    catalogue = load_catalogue(OURS)
-    assert {card.name for card in catalogue.defaults()} == {"yolox-s", "clip-vit-b32"}
-    for card in catalogue:
+def test_what_the_settings_name_by_default_is_there_and_free_to_use() -> None:
+    catalogue, plain = load_catalogue(OURS), Settings()
+    clip, objects = catalogue.card(plain.clip_model), catalogue.card(plain.object_model)
+    assert (clip.task, objects.task) == ("clip", "objects")
+    assert clip.commercial
+    assert objects.commercial
+
+
+def test_our_rows_are_pinned() -> None:
+    for card in load_catalogue(OURS):
         assert card.about
         assert card.licence
         for file in card.files.values():
@@ -105,7 +112,8 @@ def test_words_are_read_beside_the_users_catalogue_then_beside_ours(tmp_path: Pa
         pytest.param(row("{package: os.path, path: a.onnx}"), "package"),
         pytest.param(row("{url: 'https://e.com/a', sha256: abc}"), "sha256"),
         pytest.param(row("{path: a.onnx}").replace("mine:", "../mine:"), "name"),
-        pytest.param(row("{path: a.onnx}").replace("commercial: true", "default: true"), "commerc"),
+        pytest.param(row("{path: a.onnx}") + "    default: true\n", "default: unknown key"),
+        pytest.param(row("{path: a.onnx}").replace("objects", "text"), "task: "),
         pytest.param(row("{path: a.onnx}") + "    overlaid: true\n", "overlaid may not be written"),
         pytest.param("models: [a]\n", "only `models:`"),
         pytest.param("networks: {}\n", "only `models:`"),

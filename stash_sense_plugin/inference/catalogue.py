@@ -22,8 +22,7 @@ from pydantic import (
 
 from stash_sense_plugin.errors import CatalogueError
 
-Task = Literal["clip", "objects", "text"]
-Preset = Literal["fast", "balanced", "accurate"]
+Task = Literal["clip", "objects"]
 Triple = tuple[float, float, float]
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -31,7 +30,6 @@ _SHA256 = r"^[0-9a-f]{64}$"
 _ROLES: Mapping[Task, frozenset[str]] = {
     "clip": frozenset({"visual", "textual", "tokenizer"}),
     "objects": frozenset({"network"}),
-    "text": frozenset({"detection", "recognition", "direction"}),
 }
 
 
@@ -167,11 +165,7 @@ class ModelCard(_Row):
     about: str
     licence: str
     commercial: bool
-    """Whether its licence allows commercial use: such a row alone may be a default."""
-    presets: tuple[Preset, ...] = ()
-    hardware: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda")
-    default: bool = False
-    """Whether Set up fetches it."""
+    """Whether its licence allows commercial use: the settings' defaults name such rows alone."""
     untried: bool = False
     """Nobody here has run these weights: results of the first run are to be looked at."""
     files: Mapping[str, ModelFile]
@@ -200,8 +194,6 @@ class ModelCard(_Row):
             )
         if self.task == "objects" and not self.words:
             raise ValueError("words is missing: the name of its word list")
-        if self.default and not self.commercial:
-            raise ValueError("a row whose licence forbids commercial use is never a default")
         return self
 
     @property
@@ -239,14 +231,6 @@ class Catalogue:
                 f"There is no model called {name!r}",
                 f"choose one of {', '.join(near or sorted(self._cards))}",
             ) from None
-
-    def of(self, task: Task) -> tuple[ModelCard, ...]:
-        """Return the rows for one task, in the catalogue's order."""
-        return tuple(card for card in self if card.task == task)
-
-    def defaults(self) -> tuple[ModelCard, ...]:
-        """Return the rows that Set up fetches."""
-        return tuple(card for card in self if card.default)
 
 
 def load_catalogue(ours: Path, overlay: Path | None = None) -> Catalogue:

@@ -20,6 +20,9 @@ from stash_sense_plugin.tasks.writing import open_writing
 PAGE = 50
 MOST_IN_A_PAGE = 500
 
+DEFAULTS = frozenset({Settings().clip_model, Settings().object_model, ALWAYS_HERE})
+"""The networks that run where the user names no others."""
+
 
 # --- Set up and models ------------------------------------------------------------------------
 
@@ -112,7 +115,7 @@ def _model_row(models: Models, card: ModelCard) -> dict[str, object]:
         "megabytes": None if card.bytes is None else round(card.bytes / MEGABYTE, 1),
         "here": models.has(card),
         "untried": card.untried,
-        "default": card.default or card.name == ALWAYS_HERE,
+        "default": card.name in DEFAULTS,
     }
 
 
