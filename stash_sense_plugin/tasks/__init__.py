@@ -16,6 +16,7 @@ from stash_sense_plugin.tasks.upkeep import (
     pull_models,
     scene_result,
     set_up,
+    verify_models,
 )
 
 __all__ = ["MODES", "Call", "Engine", "Mode", "open_engine"]
@@ -35,12 +36,13 @@ MODES: Mapping[str, Mode] = MappingProxyType(
     {
         "tag_scenes": Mode(tag_scenes, "task"),
         "set_up": Mode(set_up, "task"),
-        "doctor": Mode(doctor, "task"),
+        "doctor": Mode(doctor, "operation"),
         "tag_file": Mode(tag_file, "task"),
         "pull_models": Mode(pull_models, "task"),
         "tag_scene": Mode(tag_scene, "job"),
         "errors": Mode(list_errors, "operation"),
         "models": Mode(list_models, "operation"),
+        "verify_models": Mode(verify_models, "operation"),
         "result": Mode(scene_result, "operation"),
     }
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,15 @@ class Engine:
         if self._shelf is not None:
             self._shelf.close()
         self.store.close()
+
+    def aside(self) -> "Engine":
+        """Return an engine for who only looks, beside a job: it has the same store and settings.
+
+        What it reads of the user's settings, and the networks that it names, are its own.
+        """
+        beside = copy(self)
+        beside._shelf = None
+        return beside
 
     @property
     def idle_minutes(self) -> int:

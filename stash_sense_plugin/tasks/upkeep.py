@@ -1,20 +1,20 @@
 """Set up, models, doctor, and what a user asks of earlier runs."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from stash_sense_plugin.errors import ModelError, SettingsError, StashSenseError
+from stash_sense_plugin.errors import ModelError, SettingsError, StashError, StashSenseError
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.download import Models
-from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.records import Detector, Reporter
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.start import machine
 from stash_sense_plugin.start.version import VERSION
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import library_folders, system
-from stash_sense_plugin.tasks.engine import ALWAYS_HERE, MEGABYTE, Call, Engine
+from stash_sense_plugin.stash.operations import library_folders, scene_states, system
+from stash_sense_plugin.tasks.engine import ALWAYS_HERE, MEGABYTE, Call, Engine, Sight
 from stash_sense_plugin.tasks.writing import open_writing
 
 PAGE = 50
@@ -101,8 +101,33 @@ def pull_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obj
 
 def list_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Return the catalogue: a row each."""
-    models = engine.shelf().models
+    models = engine.aside().shelf().models
     return {"models": [_model_row(models, card) for card in models.catalogue]}
+
+
+def verify_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Read the files of the models in `names` whole, or of all that are here.
+
+    A row's `error` says why that one cannot be used; null where nothing is wrong.
+    """
+    models = engine.aside().shelf().models
+    names = call.args.get("names")
+    if not isinstance(names, list):
+        raise SettingsError(f"names is {names!r}, not a list", "see `models list`")
+    named = [models.catalogue.card(str(name)) for name in names]
+    rows = []
+    for card in named or [card for card in models.catalogue if models.has(card)]:
+        reporter.check()
+        rows.append(_model_row(models, card) | {"error": _verified(models, card)})
+    return {"models": rows}
+
+
+def _verified(models: Models, card: ModelCard) -> dict[str, str] | None:
+    try:
+        models.verify(card)
+    except ModelError as error:
+        return {"message": error.message, "remedy": error.remedy}
+    return None
 
 
 def _model_row(models: Models, card: ModelCard) -> dict[str, object]:
@@ -124,18 +149,34 @@ def _model_row(models: Models, card: ModelCard) -> dict[str, object]:
 
 def list_errors(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Return scenes whose last look failed, newest first; `after` is the last page's `next`."""
-    limit = _number(call.args, "limit", PAGE, MOST_IN_A_PAGE)
+    limit = _number(call.args, "limit", PAGE, 1, MOST_IN_A_PAGE)
     after = call.args.get("after")
     rows = engine.store.errors(limit, None if after is None else _number(call.args, "after", 0))
+    here = _still_there(engine, call, reporter, [row.scene_id for row in rows])
     return {
         "errors": [
             {"scene_id": row.scene_id, "source": row.source, "run_id": row.run_id}
             | asdict(row.error)
             | {"failed_at_s": row.failed_at_s}
             for row in rows
+            if row.scene_id in here
         ],
         "next": str(rows[-1].row) if len(rows) == limit else None,
     }
+
+
+def _still_there(
+    engine: Engine, call: Call, reporter: Reporter, ids: Sequence[str]
+) -> frozenset[str]:
+    """Return which of these scenes Stash still has: all of them where it cannot be asked."""
+    if call.server is None or not ids:
+        return frozenset(ids)
+    try:
+        with engine.aside().stash(call, reporter) as client:
+            return frozenset(scene_states(client, ids))
+    except StashError as error:
+        reporter.log("warning", f"{error.message}: scenes that are gone may be listed too")
+        return frozenset(ids)
 
 
 def scene_result(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
@@ -146,15 +187,17 @@ def scene_result(engine: Engine, call: Call, reporter: Reporter) -> dict[str, ob
     return {"result": engine.store.latest_result(str(scene_id))}
 
 
-def _number(args: Mapping[str, object], name: str, default: int, most: int = 2**62) -> int:
+def _number(
+    args: Mapping[str, object], name: str, default: int, least: int = 0, most: int = 2**62
+) -> int:
     """Read a count that may come as text, as Stash's task arguments do."""
     value = args.get(name, default)
     try:
         number = int(str(value))
     except ValueError:
         raise SettingsError(f"{name} is {value!r}, not a whole number") from None
-    if not 0 <= number <= most:
-        raise SettingsError(f"{name} is {number}, not between 0 and {most}")
+    if not least <= number <= most:
+        raise SettingsError(f"{name} is {number}, not between {least} and {most}")
     return number
 
 
@@ -164,7 +207,8 @@ def _number(args: Mapping[str, object], name: str, default: int, most: int = 2**
 def doctor(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Say what runs here, what is missing and what to do about it."""
     facts: list[dict[str, str]] = []
-    for fact in _facts(engine, call, reporter):
+    # It may run beside a sweep, whose settings and networks are not to change under it.
+    for fact in _facts(engine.aside(), call, reporter):
         facts.append(fact)
         remedy = f" -> {fact['remedy']}" if fact["remedy"] else ""
         reporter.log("warning" if remedy else "info", f"{fact['what']}: {fact['found']}{remedy}")
@@ -217,11 +261,19 @@ def _model_facts(engine: Engine) -> Iterator[dict[str, str]]:
         yield _fact("Models", error.message, error.remedy or "correct the setting")
         return
     for detector in sight.detectors:
-        absent = sight.missing.get(detector.model)
-        found = f"{detector.model} is missing" if absent else detector.model
-        yield _fact(f"Detector {detector.name}", found, absent.remedy if absent else "")
+        yield _detector_fact(detector, sight)
     for skipped in sight.skipped:
         yield _fact(f"Detector {skipped.detector}", skipped.reason)
+
+
+def _detector_fact(detector: Detector, sight: Sight) -> dict[str, str]:
+    what = f"Detector {detector.name}"
+    try:
+        model = detector.model
+    except ModelError as error:
+        return _fact(what, error.message, error.remedy or "run the task Set up")
+    absent = sight.missing.get(model)
+    return _fact(what, f"{model} is missing" if absent else model, absent.remedy if absent else "")
 
 
 def _vocabulary_fact(engine: Engine) -> dict[str, str]:
