@@ -354,7 +354,8 @@ def test_what_is_missing_names_the_command(tmp_path: Path) -> None:
     models = models_of(tmp_path, net)
     with pytest.raises(ModelMissing, match=r"net needs .*net\.onnx \(36 MB\)") as caught:
         models.path(net, "network")
-    assert caught.value.remedy == "run `models pull net` or the task Set up"
+    told = "run the task Set up, or `python -m stash_sense_plugin models pull net`"
+    assert caught.value.remedy == told
     assert models.label(net) == f"net@{SHA256[:8]}"
 
 

@@ -77,7 +77,7 @@ def test_a_file_that_is_no_network_is_broken(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     with pytest.raises(ModelBroken, match="does not load") as caught:
         open_network(path)
-    assert "models pull" in caught.value.remedy
+    assert "python -m stash_sense_plugin models verify" in caught.value.remedy
 
 
 def test_a_wish_for_a_gpu_that_is_not_there_is_told(

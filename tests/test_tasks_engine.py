@@ -62,7 +62,10 @@ def test_all_kinds_look_and_what_is_not_here_is_missing(engine: Engine) -> None:
         "text pp-ocr",
     ]  # fmt: skip
     assert {model.partition("@")[0] for model in sight.missing} == {"clip-vit-b32", "yolox-s"}
-    assert any("models pull yolox-s" in str(each) for each in sight.missing.values())
+    assert any(
+        "python -m stash_sense_plugin models pull yolox-s" in str(each)
+        for each in sight.missing.values()
+    )
     assert sight.skipped == ()
     assert sight.zero_shot is not None
 

@@ -77,6 +77,10 @@ class _Wanted:
         return bool(self.sha256 or self.git_sha1)
 
 
+_RECORDING = threading.Lock()
+"""Held while the records are read and written anew: one process may have several `Models`."""
+
+
 class _Interrupted(Exception):
     """The connection broke; the pieces that came are kept."""
 
@@ -238,6 +242,10 @@ class Models:
         return self.folder / "recorded.json"
 
     def _write_record(self, key: str, record: _Record) -> None:
+        with _RECORDING:
+            self._record(key, record)
+
+    def _record(self, key: str, record: _Record) -> None:
         known = _read_records(self._records_path)
         self._records = {**(self._records or {}), **known, key: record}
         told = json.dumps({name: asdict(one) for name, one in self._records.items()}, indent=1)
@@ -308,7 +316,7 @@ def _missing(card: ModelCard, place: Path, file: File) -> ModelMissing:
 
 
 def _how_to_get(card: ModelCard) -> str:
-    return f"run `models pull {card.name}` or the task Set up"
+    return f"run the task Set up, or `python -m stash_sense_plugin models pull {card.name}`"
 
 
 def _megabytes(count: int | None) -> str:

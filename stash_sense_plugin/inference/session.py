@@ -129,7 +129,8 @@ def open_network(path: Path, threads: int | None = None, device: Device = "auto"
     except Exception as error:
         raise ModelBroken(
             f"{path} does not load: {_first_line(error)}",
-            "fetch the model again with `models pull`, or check that the file is ONNX",
+            "check its files with `python -m stash_sense_plugin models verify`;"
+            " a file of your own must be ONNX",
         ) from error
     network = Network(session, path)
     _tell_fallback(network, providers, device)

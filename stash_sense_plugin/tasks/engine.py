@@ -241,5 +241,5 @@ class _Sighting:
         if not self._models.has(card):
             self._missing[detector.model] = ModelMissing(
                 f"The files of {card.name} are not here",
-                f"run the task Set up, or `models pull {card.name}`",
+                f"run the task Set up, or `python -m stash_sense_plugin models pull {card.name}`",
             )
