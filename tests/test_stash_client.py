@@ -178,6 +178,22 @@ def test_an_address_that_is_none_is_named(typed: str) -> None:
         Connection.from_url(typed)
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("http://me:secret@h:9999", "http://...@h:9999"),
+        ("me:secret@h", "http://...@h"),
+        ("http://me:secr@et@h", "http://...@h"),
+        ("http://h/?apikey=secret", "http://h/?..."),
+    ],
+)
+def test_a_password_in_an_address_is_not_repeated(typed: str, shown: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Connection.from_url(typed)
+    assert f"{shown!r} is not an address" in caught.value.message
+    assert "secr" not in str(caught.value)
+
+
 def test_a_key_that_would_break_the_header_is_refused() -> None:
     with pytest.raises(SettingsError, match="API key"):
         Connection.from_url("http://h", api_key="a\r\nX: y")

@@ -96,8 +96,17 @@ def _check_address(url: str) -> None:
         usable = False
     if not usable or "?" in url or "#" in url or "@" in url:
         raise SettingsError(
-            f"{url!r} is not an address of Stash", "write it like http://127.0.0.1:9999"
+            f"{_without_secrets(url)!r} is not an address of Stash",
+            "write it like http://127.0.0.1:9999, without a name, password or key",
         )
+
+
+def _without_secrets(url: str) -> str:
+    """Take away what may be a password or a key: what stands before @ or behind a `?`."""
+    before, at, behind = url.rpartition("@")
+    scheme, slashes, _ = before.partition("://")
+    address, mark, _ = behind.partition("?")
+    return (f"{scheme}{slashes}...@" if at else "") + address + (f"{mark}..." if mark else "")
 
 
 @dataclass(frozen=True, slots=True)
