@@ -162,8 +162,11 @@ def test_the_worker_sees_no_python_settings_and_tells_nobody(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/evil")
     monkeypatch.setenv("PYTHONSTARTUP", "/evil")
+    monkeypatch.setenv("STASH_API_KEY", "secret")
+    monkeypatch.setenv("STASH_URL", "http://h")
     monkeypatch.setenv("KEPT", "yes")
     seen = environment.clean_variables()
+    assert not {"STASH_API_KEY", "STASH_URL"} & set(seen)
     assert not [name for name in seen if name.startswith("PYTHON")]
     assert seen["KEPT"] == "yes"
     assert seen["HF_HUB_DISABLE_TELEMETRY"] == "1"

@@ -55,12 +55,16 @@ def state(home: Home, requirements: str) -> str:
     return READY if card.get("requirements") == fingerprint(requirements) else STALE
 
 
+NOT_HANDED_ON = ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "STASH_API_KEY", "STASH_URL")
+"""Variables of one command or one Python: the worker outlives both, and needs no key of theirs."""
+
+
 def clean_variables() -> "dict[str, str]":
     """Return our variables without what would change how another Python runs, and no telemetry."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("PYTHON") and name not in ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+        if not name.startswith("PYTHON") and name not in NOT_HANDED_ON
     }
     kept.update(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", YOLO_AUTOINSTALL="false")
     return kept
