@@ -2,12 +2,15 @@
 
 import errno
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
 from stash_sense_plugin.media.files import fault_of
@@ -299,8 +302,9 @@ def test_a_size_beyond_the_limit_is_refused_from_the_header(tmp_path: Path) -> N
 
 def test_no_time_left_is_a_clear_outcome(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4")
-    with pytest.raises(MediaUnreadable, match="could not be read in 0 seconds"):
+    with pytest.raises(MediaMissing, match="could not be read in 0 seconds") as caught:
         list(read_keyframes(path, even_times(10, 10), 384, "k", budget_s=0))
+    assert caught.value.fault == "world"
 
 
 def test_missing_is_told_from_unreadable(tmp_path: Path) -> None:
@@ -325,10 +329,74 @@ def test_a_file_that_may_not_be_read_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "kind"),
-    [(errno.EIO, MediaMissing), (errno.ESTALE, MediaMissing), (errno.EINVAL, MediaUnreadable)],
+    [
+        (errno.EIO, MediaMissing),
+        (errno.ESTALE, MediaMissing),
+        (errno.EACCES, MediaMissing),
+        (errno.EINVAL, MediaUnreadable),
+    ],
 )
 def test_a_drive_that_fails_is_not_the_scenes_fault(number: int, kind: type[MediaError]) -> None:
     assert isinstance(fault_of("a.mp4", OSError(number, os.strerror(number)), "video"), kind)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(MemoryError(), id="none left"),
+        pytest.param(av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory"), id="FFmpeg"),
+        pytest.param(av.error.BlockingIOError(errno.EAGAIN, "No thread"), id="no thread"),
+        pytest.param(OSError(errno.EMFILE, os.strerror(errno.EMFILE)), id="of this process"),
+        pytest.param(OSError(errno.ENFILE, os.strerror(errno.ENFILE)), id="of the machine"),
+    ],
+)
+def test_short_memory_and_open_files_are_not_the_scenes_fault(error: Exception) -> None:
+    fault = fault_of("a.mp4", error, "video")
+    assert fault.fault == "world"
+    assert "drive" not in str(fault)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("a.mp4", "list(read_keyframes(path, [0.0], 4000, 'k'))"),
+        ("a.png", "read_image(path, 6000)"),
+    ],
+)
+def test_a_machine_without_memory_leaves_the_scene_alone(
+    tmp_path: Path, name: str, read: str
+) -> None:
+    path = tmp_path / name
+    if path.suffix == ".png":
+        Image.new("RGB", (6000, 4000), "red").save(path, compress_level=1)
+    else:
+        write_clip(path, count=2, size=(3840, 2160))
+    told = subprocess.run(
+        [sys.executable, "-c", STARVED.format(path=str(path), read=read)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (told.stdout, told.returncode) == ("world", 0), told.stderr
+
+
+STARVED = """
+import resource, sys
+import av, numpy
+from PIL import Image
+from stash_sense_plugin.errors import MediaError
+from stash_sense_plugin.media.images import read_image
+from stash_sense_plugin.media.video import read_keyframes
+path = {path!r}
+Image.init()
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 6_000_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    {read}
+except MediaError as error:
+    sys.stdout.write(error.fault)
+"""
+"""A process that may take six more megabytes than it has."""
 
 
 @pytest.mark.real

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
 
 _GONE = {
+    errno.EACCES,
     errno.EIO,
     errno.ENODEV,
     errno.ENXIO,
@@ -20,14 +21,16 @@ _GONE = {
     errno.ENETDOWN,
     errno.ETIMEDOUT,
 }
+_SHORT = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
+"""EAGAIN is what a decoder says that was given no thread."""
 
 
 @contextmanager
 def open_media(path: str | Path) -> Iterator[BinaryIO]:
     """Open a plain file for reading.
 
-    Raises MediaMissing (no file, no permission, a drive or mount that went away, also while it is
-    read) or MediaUnreadable (a folder, pipe or device).
+    Raises MediaMissing (no file, no permission, no memory, a drive or mount that went away, also
+    while it is read) or MediaUnreadable (a folder, pipe or device).
     """
     try:
         # A pipe without a writer would block here for ever; non-blocking, it opens at once.
@@ -45,26 +48,35 @@ def open_media(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def missing(path: str | Path, error: Exception) -> MediaMissing:
-    """Return the error for a file that could not be reached."""
-    reason = getattr(error, "strerror", None) or str(error)
-    return MediaMissing(
-        f"Cannot open {path} ({reason})",
-        "check that its drive is connected and that this user may read it",
-    )
+    """Return the error for a file that could not be reached, or not with what this machine has."""
+    remedy = "check that its drive is connected and that this user may read it"
+    if _is_short(error):
+        remedy = "let other programs go, or lower the memory that networks may take"
+    return MediaMissing(f"Cannot open {path} ({_reason(error)})", remedy)
 
 
 def fault_of(name: str | Path, error: Exception, what: str) -> MediaError:
-    """Return a foreign error as ours: missing where the drive went away, else unreadable.
+    """Return a foreign error as ours.
 
-    `what` says what the file was taken for: `video`, `picture`.
+    Missing where the drive went away, or where memory or open files are short: another time the
+    file may be read. Unreadable else. `what` says what the file was taken for: `video`, `picture`.
     """
-    if getattr(error, "errno", None) in _GONE:
+    if _is_short(error) or getattr(error, "errno", None) in _GONE:
         return missing(name, error)
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return MediaUnreadable(
-        f"{name} cannot be read as a {what} ({reason})",
+        f"{name} cannot be read as a {what} ({_reason(error)})",
         "check that it opens elsewhere, and replace it if it does not",
     )
+
+
+def _is_short(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in _SHORT
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "memory is short"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _binary() -> int:

@@ -59,13 +59,14 @@ def decode_picture(
 ) -> Pixels:
     """Return an encoded picture as RGB uint8, height x width x 3; `name` is for the message.
 
-    Raises MediaUnreadable, before anything is decoded where its header tells of too many pixels.
+    Raises MediaUnreadable, before anything is decoded where its header tells of too many pixels,
+    or MediaMissing where memory is short.
     """
     with open_picture(data, name, max_pixels) as picture:
         try:
             return _pixels(picture, max_side_px)
-        # Damaged files make Pillow raise nearly anything (SyntaxError, struct.error, MemoryError):
-        # whatever it is, the picture cannot be read.
+        # Damaged files make Pillow raise nearly anything (SyntaxError, struct.error): whatever it
+        # is, the picture cannot be read.
         except Exception as error:
             raise fault_of(name, error, "picture") from error
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stash_sense_plugin.errors import MediaError, MediaUnreadable
+from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
 from stash_sense_plugin.media.files import fault_of, missing, open_media
 from stash_sense_plugin.media.times import even_times
 from stash_sense_plugin.records import Frame, FrameSource, Pixels, Sampling
@@ -84,7 +84,7 @@ def read_keyframes(
 
     Pixels: RGB, the longer side at most `max_side_px`. Raises MediaMissing or MediaUnreadable;
     what is damaged is left out. Out of time, it ends with a warning where it has read at least
-    half, and raises MediaUnreadable otherwise.
+    half, and raises MediaMissing otherwise.
     """
     with _opened(path, budget_s) as video:
         yield from _read(video, _coarse(video.located(times_s)), max_side_px, scene_key)
@@ -261,9 +261,10 @@ def _opened(path: str | Path, budget_s: float = READ_BUDGET_S) -> Iterator["_Vid
         with _container(name) as container:
             yield _Video(name, container, _Clock(budget_s))
     except _OutOfTime as error:
-        raise MediaUnreadable(
+        # A drive under load is no fault of the file's: another time it may be quicker.
+        raise MediaMissing(
             f"{name} could not be read in {budget_s:g} seconds",
-            "it has too few keyframes or its drive is slow: generate its sprites in Stash",
+            "its drive is slow or it has too few keyframes: generate its sprites in Stash",
         ) from error
     except (av.error.FFmpegError, OSError, MemoryError, ValueError) as error:
         raise _fault(name, error) from error
@@ -379,7 +380,7 @@ class _Video:
         return np.ascontiguousarray(turned, dtype=np.uint8)
 
     def note_damage(self, error: Exception) -> None:
-        """Remember why a picture could not be had; raises MediaMissing where the drive is gone."""
+        """Remember why a picture could not be had; raises MediaMissing if it is the world."""
         self._damage = error
         fault = _fault(self.path, error)
         if not isinstance(fault, MediaUnreadable):
