@@ -94,3 +94,25 @@ def test_a_stash_answers_or_does_not() -> None:
     with small_stash() as port:
         assert answers(Stash("http", "127.0.0.1", port))
     assert not answers(Stash("http", "127.0.0.1", free_port()))
+
+
+@pytest.mark.parametrize("host", ["..", "a" * 70, "a b", "a\nb", "\udcff"])
+def test_a_host_that_is_none_does_not_answer(host: str) -> None:
+    assert not answers(Stash("http", host, 1))
+
+
+@pytest.mark.logs_errors
+def test_a_look_that_fails_is_said_once_and_keeps_no_worker(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(stash: Stash) -> bool:
+        raise RuntimeError("Broken")
+
+    now = [0.0]
+    watch = Watch(60, 10, answers=broken, clock=lambda: now[0])
+    watch.saw(SERVER)
+    for second in (10, 20, 61):
+        now[0] = second
+        watch.look()
+    assert watch.reason_to_leave(idle_s=0, limit_s=600, needed=False) == "Stash has gone"
+    assert len(caplog.records) == 1

@@ -1,10 +1,14 @@
 """When the worker leaves: some time after Stash has gone, or when nobody needs it."""
 
+import contextlib
 import http.client
+import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 """Addresses that a server listens on, and the one to reach it by."""
@@ -32,14 +36,13 @@ def stash_of(server: Mapping[str, object]) -> Stash | None:
 
 def answers(stash: Stash) -> bool:
     """Tell whether a Stash answers at all; what it answers does not matter."""
-    connection = _connection(stash)
     try:
-        connection.request("GET", "/healthz")
-        connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
+        with contextlib.closing(_connection(stash)) as connection:
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+    # A host that is none, such as "..", is a UnicodeError.
+    except (OSError, http.client.HTTPException, UnicodeError):
         return False
-    finally:
-        connection.close()
     return True
 
 
@@ -68,6 +71,7 @@ class Watch:
         self._clock = clock
         self._stash: Stash | None = None
         self._seen_at = clock()
+        self._failed = False
 
     def saw(self, server: Mapping[str, object]) -> None:
         """Take note of the Stash that a call came from: it is the one to look after."""
@@ -76,8 +80,13 @@ class Watch:
 
     def look(self) -> None:
         """Ask Stash for a sign of life; this may take some seconds."""
-        if self._stash is not None and self._answers(self._stash):
-            self._seen_at = self._clock()
+        try:
+            if self._stash is not None and self._answers(self._stash):
+                self._seen_at = self._clock()
+        except Exception:  # the watch must go on, or the worker would never leave
+            if not self._failed:
+                logger.exception("Cannot ask whether Stash is there")
+            self._failed = True
 
     def reason_to_leave(self, *, idle_s: float, limit_s: float, needed: bool) -> str | None:
         """Return why it is time to go, or None.
