@@ -18,6 +18,7 @@ from stash_sense_plugin.errors import StashSenseError
 from stash_sense_plugin.records import Failure, SceneResult
 from stash_sense_plugin.start import address, worker
 from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lines import printable
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.start.version import VERSION
 from stash_sense_plugin.stash.client import Connection, StashClient
@@ -237,11 +238,6 @@ def _cells(*values: str) -> list[Text]:
 def shown(text: str, style: str = "") -> Text:
     """Return text to print as it is: no markup, no emoji codes, nothing a terminal obeys."""
     return Text(printable(text), style)
-
-
-def printable(text: str) -> str:
-    """Return text without control characters, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def clock(seconds: float) -> str:

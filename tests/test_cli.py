@@ -15,8 +15,9 @@ from PIL import Image
 
 from demo.clips import pan, picture, with_text
 from demo.stash import StandIn
-from stash_sense_plugin.cli import clock, printable
+from stash_sense_plugin.cli import clock
 from stash_sense_plugin.start import worker
+from stash_sense_plugin.start.lines import printable
 from stash_sense_plugin.start.paths import Home
 from tests.plugin_folder import wait_until
 from tests.sweep_kit import PLUGIN, ROOT, Library, encode, spoil, write_clips

@@ -11,9 +11,14 @@ LONGEST_BYTES = 60_000
 """Stash stops reading, without a word, at a line of 64 KiB."""
 
 
+def printable(text: str) -> str:
+    """Return text without control characters, which a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def line(level: str, text: str) -> bytes:
     """Return one line of Stash's log, cut to what Stash reads."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    flat = " ".join(printable(text).split())
     data = flat.encode("utf-8", "replace")
     if len(data) > LONGEST_BYTES:
         data = data[:LONGEST_BYTES].decode("utf-8", "ignore").encode() + "…".encode()

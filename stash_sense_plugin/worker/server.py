@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import json
 import logging
-import logging.handlers
 import os
 import secrets
 import signal
@@ -40,6 +39,7 @@ from stash_sense_plugin.worker.jobs import (
     Work,
     encode,
 )
+from stash_sense_plugin.worker.log import log_to
 from stash_sense_plugin.worker.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -54,9 +54,6 @@ WAITS_S = 150.0
 LINES_AHEAD = 2000
 """Lines that a door has not read; more are dropped, its reply never is."""
 LARGEST_BODY = 16 * 1024 * 1024
-
-LOG_BYTES = 1_000_000
-LOGS_KEPT = 3
 
 BUILT_IN = ("job", "jobs", "cancel_job")
 """Modes that the worker answers itself, at once."""
@@ -385,7 +382,7 @@ def main(argv: Sequence[str], parts: Parts[Any, Any] | None = None) -> int:
     options = _options(argv)
     home = Home(options.home)
     home.make()
-    log = _log_to(home.worker_log)
+    log = log_to(home.worker_log)
     # A native crash writes through a handle of its own: the log's is closed when its file is full.
     with Path(home.worker_log).open("ab", buffering=0) as crashes:
         faulthandler.enable(crashes)
@@ -450,15 +447,3 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--gone-after-s", type=float, default=60.0, help="Stash silent so long")
     parser.add_argument("--watch-every-s", type=float, default=10.0, help="between two looks")
     return parser.parse_args(argv)
-
-
-def _log_to(path: str) -> logging.Handler:
-    """Send the log to a file that does not grow for ever."""
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8"
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    return handler
