@@ -354,7 +354,7 @@ def test_a_task_under_way_is_told_when_another_version_takes_over(plugin: Plugin
     (plugin.package / "start" / "version.py").write_text('VERSION = "9.9.9"\n')
     assert plugin.output("echo")
     reply, _ = plugin.end(door)
-    assert "the worker leaves" in reply["error"]
+    assert "background process of Stash Sense is ending" in reply["error"]
     assert plugin.trace() == ["steps begins", "steps stops"]
 
 

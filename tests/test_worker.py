@@ -288,7 +288,7 @@ def test_told_to_end_it_lets_the_batch_end(plugin: PluginFolder) -> None:
     plugin.wait_for("steps begins")
     os.kill(plugin.pid(), signal.SIGTERM)
     reply, _ = plugin.end(door)
-    assert "the worker leaves" in reply["error"]
+    assert "background process of Stash Sense is ending" in reply["error"]
     assert plugin.trace() == ["steps begins", "steps stops"]
     wait_until(lambda: "Left" in plugin.log(), "the worker does not leave")
 

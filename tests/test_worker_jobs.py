@@ -27,6 +27,11 @@ class Door:
         if frame.startswith(b"o"):
             self.ended.set()
 
+    def lines(self) -> list[str]:
+        """Return the lines of log that came."""
+        shown = [frame[9:] for frame in self.frames if frame.startswith(b"e")]
+        return [text[3:].decode().strip() for text in shown if text[1:2] != b"p"]
+
     def reply(self) -> Mapping[str, object]:
         """Wait for the reply and return it."""
         assert self.ended.wait(PATIENCE_S)
@@ -84,6 +89,37 @@ def test_a_task_that_an_owner_joins_survives_its_door(jobs: Jobs) -> None:
     jobs.attach(work("last", lambda _telling: {}), second)
     second.reply()
     assert jobs.describe(owned.id)["status"] == "done"
+
+
+def test_who_waits_is_told_for_what_at_once_and_every_half_minute(table: JobTable) -> None:
+    now = [0.0]
+    jobs = Jobs(table, "the log", clock=lambda: now[0])
+    jobs.start()
+    gate, running, waiting, told = Gate("sweep"), Door(), Door(), threading.Event()
+
+    def sweep(telling: Telling) -> Mapping[str, object]:
+        telling.progress(0.4)
+        told.set()
+        return gate.run(telling)
+
+    job = jobs.attach(work("sweep", sweep), running)
+    assert told.wait(PATIENCE_S)
+    second = jobs.attach(work("look", lambda _telling: {}), waiting)
+    assert waiting.lines() == ["Waits for sweep, which is 40 % done"]
+    now[0] = 29.9
+    jobs.remind()
+    assert len(waiting.lines()) == 1
+    now[0], job.fraction = 30.0, 0.5
+    jobs.remind()
+    assert waiting.lines()[1:] == ["Waits for sweep, which is 50 % done"]
+    gate.open.set()
+    waiting.reply()
+    assert jobs.describe(second.id)["log"] == [
+        {"level": "info", "text": f"Waits for sweep, which is {part} % done"} for part in (40, 50)
+    ]
+    assert not any("Waits" in text for text in running.lines())
+    jobs.leave()
+    assert jobs.join(PATIENCE_S)
 
 
 def test_an_urgent_job_is_not_run_on_a_thread_that_only_reads_ahead(jobs: Jobs) -> None:
@@ -154,8 +190,8 @@ def test_leaving_tells_attached_doors_and_keeps_owned_work(table: JobTable) -> N
     owned = jobs.own(Gate("owned").work)
     jobs.leave()
     assert jobs.join(PATIENCE_S)
-    assert "the worker leaves" in str(door.reply()["error"])
-    assert "the worker leaves" in str(waiting.reply()["error"])
+    assert "background process of Stash Sense is ending" in str(door.reply()["error"])
+    assert "background process of Stash Sense is ending" in str(waiting.reply()["error"])
     assert table.status(owned.id) == "queued"
     again = Jobs(table, "the log")
     taken: list[str] = []

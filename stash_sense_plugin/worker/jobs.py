@@ -36,6 +36,8 @@ OPERATIONS_AT_ONCE = 8
 SHOWN_EVERY_S = 0.1
 """Stash drops progress that comes faster."""
 STORED_EVERY_S = 2.0
+REMINDED_EVERY_S = 30.0
+"""How often who waits is told for what."""
 
 LOG_LEVELS = {
     "trace": logging.DEBUG,
@@ -55,8 +57,8 @@ class Stop(StrEnum):
     """Why a job is to stop."""
 
     CANCELLED = "cancelled"
-    ALONE = "its last door went"
-    LEAVING = "the worker leaves"
+    ALONE = "nobody waits for it any more"
+    LEAVING = "the background process of Stash Sense is ending"
 
 
 class Row(Protocol):
@@ -108,6 +110,7 @@ class Job:
     stop: Stop | None = None
     ended: bool = False
     fraction: float = 0.0
+    reminded_at: float = 0.0
     tail: deque[tuple[Level, str]] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     listeners: list[Listener] = field(default_factory=list)
 
@@ -115,6 +118,12 @@ class Job:
         """Hand a frame to all who listen."""
         for listener in tuple(self.listeners):
             listener(data)
+
+    def say(self, level: Level, message: str) -> None:
+        """Show one line to all who listen, and keep it for who asks later."""
+        logger.log(LOG_LEVELS.get(level, logging.INFO), "%s: %s", self.work.mode, message)
+        self.tail.append((level, message))
+        self.tell(frame(b"e", line(level, message)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +149,7 @@ class Telling(Reporter):
 
     def log(self, level: Level, message: str) -> None:
         """Show one line to the user."""
-        logger.log(LOG_LEVELS.get(level, logging.INFO), "%s: %s", self._job.work.mode, message)
-        self._job.tail.append((level, message))
-        self._job.tell(frame(b"e", line(level, message)))
+        self._job.say(level, message)
 
     def progress(self, fraction: float) -> None:
         """Show how far the job is, 0..1."""
@@ -190,12 +197,17 @@ class JobTable(Protocol):
 class Jobs:
     """All jobs of the worker; its methods may be called from any thread."""
 
-    def __init__(self, table: JobTable, log_path: str) -> None:
+    def __init__(
+        self, table: JobTable, log_path: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._table = table
         self._log_path = log_path
+        self._clock = clock
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         self._waiting: list[Job] = []
+        self._running: list[Job] = []
+        """Under way, the one that let the others pass first."""
         self._live: dict[str, Job] = {}
         self._ended: deque[Job] = deque(maxlen=ENDED_KEPT)
         self._operations: set[Job] = set()
@@ -216,6 +228,7 @@ class Jobs:
         with self._lock:
             job = self._enqueue(work, owned=False)
             job.listeners.append(listener)
+            self._remind(job)
             return job
 
     def own(self, work: Work) -> Job:
@@ -278,6 +291,13 @@ class Jobs:
 
     # --- Asked by the worker ------------------------------------------------------------------
 
+    def remind(self) -> None:
+        """Tell those who have waited for a while what they wait for."""
+        with self._lock:
+            for job in self._waiting:
+                if self._clock() - job.reminded_at >= REMINDED_EVERY_S:
+                    self._remind(job)
+
     @property
     def busy(self) -> bool:
         """Whether anything runs or waits."""
@@ -322,7 +342,9 @@ class Jobs:
 
     def _refuse_when_leaving(self) -> None:
         if self._leaving:
-            raise StashSenseError("The worker leaves", "try again in a moment")
+            raise StashSenseError(
+                "The background process of Stash Sense is ending", "try again in a moment"
+            )
 
     def _enqueue(self, work: Work, *, owned: bool) -> Job:
         self._refuse_when_leaving()
@@ -334,6 +356,14 @@ class Jobs:
             return self._wait(Job(row.id, work, priority, owned or row.mode == "owned"))
         job.priority, job.owned = max(job.priority, priority), job.owned or owned
         return job
+
+    def _remind(self, job: Job) -> None:
+        if job in self._waiting and self._running:
+            first = self._running[-1]
+            job.reminded_at = self._clock()
+            job.say(
+                "info", f"Waits for {first.work.mode}, which is {first.fraction * 100:.0f} % done"
+            )
 
     def _take_up(self, row: Row, work: Work | None) -> None:
         if work is None:
@@ -378,6 +408,7 @@ class Jobs:
             if best is None or best.priority <= above or self._leaving:
                 return None
             self._waiting.remove(best)
+            self._running.append(best)
             return best
 
     def _let_urgent_pass(self, job: Job) -> None:
@@ -396,6 +427,7 @@ class Jobs:
         )
         ending = self._attempt(job, telling)
         with self._lock:
+            self._running.remove(job)
             self._end(job, ending)
 
     def _operate(self, job: Job) -> None:

@@ -250,6 +250,7 @@ class Worker:
         while not self._leaving.is_set():
             await asyncio.sleep(self._watch.every_s)
             await asyncio.to_thread(self._watch.look)
+            await asyncio.to_thread(self.jobs.remind)
             limit_s = self._engine.idle_minutes * 60
             await asyncio.to_thread(self._unload, limit_s)
             reason = self._watch.reason_to_leave(
