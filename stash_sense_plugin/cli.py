@@ -276,7 +276,8 @@ class _Desk:
             )
         if answer.reply is None:
             raise StashSenseError(
-                "The worker ended before it had an answer", f"see {self._home.worker_log}"
+                "The background process of Stash Sense ended before it had an answer",
+                f"see {self._home.worker_log}",
             )
         reply = json.loads(answer.reply)
         if reply.get("error") is not None:

@@ -111,7 +111,7 @@ def test_a_sweep_survives_the_deaths_of_its_workers(library: Installed) -> None:
         hold_up(library.stash)
         psutil.Process(pid).kill()
     pressed.join()
-    assert any("worker ended in the middle" in line for line in library.said("Warning"))
+    assert any("background process ended in the middle" in line for line in library.said("Warning"))
     (error,) = library.said("Error")
     assert "ended before it had an answer" in error
     for scene in (*grey, *tall):

@@ -68,11 +68,11 @@ def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
         came = _ask(visit)
     # A task can be done over; an operation may have done half of what it should do once.
     if came.reply is None and came.kind == "task":
-        say("warning", "The worker ended in the middle; starting another one, once")
+        say("warning", "The background process ended in the middle: starting it again, once")
         came = _ask(visit)
     if came.reply is None:
         raise StartError(
-            "The worker ended before it had an answer",
+            "The background process of Stash Sense ended before it had an answer",
             "try again; see {}".format(visit.home.worker_log),
         )
     return came.reply

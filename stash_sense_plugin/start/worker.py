@@ -56,11 +56,18 @@ def ask(
         if answer is not None and answer.status == wire.OK:
             return answer
         if answer is not None and answer.status == wire.OTHER_VERSION:
-            say("info", "The worker of another version finishes its batch and leaves")
+            say(
+                "info",
+                "Another version of Stash Sense is running: it ends what is in hand first",
+            )
             hand_over(home, package)
         elif answer is not None and answer.status not in (wire.NO_ANSWER, wire.LEAVING):
             text = (answer.reply or b"").decode("utf-8", "replace")
-            raise StartError("The worker refused the call ({}: {})".format(answer.status, text))
+            raise StartError(
+                "The background process of Stash Sense refused the call ({}: {})".format(
+                    answer.status, text
+                )
+            )
         starter.step()
 
 
@@ -105,14 +112,16 @@ class Starter:
             self._ended(self._child.returncode)
         if now - self._begun > STARTS_S:
             raise StartError(
-                "The worker did not answer for {:.0f} s".format(STARTS_S),
-                "see {}; a worker that hangs may be ended, and is started again by itself".format(
+                "The background process of Stash Sense did not answer for {:.0f} s".format(
+                    STARTS_S
+                ),
+                "see {}; if it hangs, end it: it is started again by itself".format(
                     self._home.worker_log
                 ),
             )
         if now - self._told > TOLD_S:
             self._told = now
-            self._say("info", "Waiting for the worker to start")
+            self._say("info", "Waiting for the background process of Stash Sense to start")
         time.sleep(LOOK_S)
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -151,7 +160,9 @@ class Starter:
                 "The environment lacks something ({})".format(said), "run the task Set up"
             )
         raise StartError(
-            "The worker did not start (status {}: {})".format(status, said),
+            "The background process of Stash Sense did not start (status {}: {})".format(
+                status, said
+            ),
             "see {}".format(self._home.worker_log),
         )
 
@@ -165,7 +176,7 @@ def _try(home: Home, call: Call, relay: Callable[[bytes], None]) -> "Optional[wi
         return wire.ask(connection, call.bytes(token), relay)
     except OSError as error:
         raise StartError(
-            "The worker does not answer ({})".format(error),
+            "The background process of Stash Sense does not answer ({})".format(error),
             "wait, or end the process named in {}".format(home.worker_card),
         ) from error
     finally:
