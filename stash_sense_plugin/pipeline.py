@@ -276,7 +276,7 @@ class _Viewing:
         times: list[float] = []
         for turn in turns:
             turn.begin()
-        frames = sampling.frames()
+        frames = self._checked(sampling.frames())
         most = min(turn.detector.batch for turn in turns)
         size = min(FIRST_BATCH, most)
         while batch := list(itertools.islice(frames, size)):
@@ -291,6 +291,12 @@ class _Viewing:
         if not times:
             raise MediaMissing(f"No frame of {self._media.key} could be read")
         return times
+
+    def _checked(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Hear a stop between frames: reading a batch of them from a slow drive takes long."""
+        for frame in frames:
+            self._reporter.check()
+            yield frame
 
     def _keep(self, turn: _Turn, sampling: Sampling, times_s: Sequence[float]) -> None:
         detector = turn.detector

@@ -382,6 +382,14 @@ def test_a_stop_between_batches_leaves_nothing_half_stored(
     assert [ran.frames for ran in done.ran] == [20, 20]
 
 
+def test_a_stop_is_heard_before_a_batch_is_full(store: Store, clip: Path) -> None:
+    late = Late(batch=64)
+    with pytest.raises(Cancelled):
+        # A check for each frame of 2 and of 4 and one for each of these batches, then six of 8.
+        look(store, clip, late, job=Job(stop_at=3 + 5 + 6))
+    assert len(late.frames) == 6
+
+
 def test_a_stop_after_the_last_frame_decides_nothing(store: Store, clip: Path) -> None:
     job = Job()
     look(store, clip, Late(), job=job)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stash_sense_plugin.errors import (
+    Cancelled,
     MediaError,
     MediaMissing,
     MediaUnreadable,
@@ -46,7 +48,7 @@ def scene_of(path: Path | str, duration_s: float | None = 10.0, id_: str = "1") 
     return Scene(id_, "", str(path), Fingerprint("0" * 16, 1), duration_s, 0, 0, SHEET, VTT)
 
 
-def media_of(path: Path | str, files: dict[str, bytes] | None = None, **more: int) -> SceneMedia:
+def media_of(path: Path | str, files: dict[str, bytes] | None = None, **more: Any) -> SceneMedia:
     server = Server({SHEET: sheet_of(9, 9), VTT: vtt_of(9, 9, 0.125).encode()} if files is None
                     else files)  # fmt: skip
     return SceneMedia(scene_of(path), server.fetch, server.size_of, **more)
@@ -216,6 +218,22 @@ def test_moments_are_found_without_usable_sprites(tmp_path: Path) -> None:
     assert len(frames) == 4
     assert number_of(frames[0].pixels) == 0
     assert number_of(frames[-1].pixels) == 99
+
+
+def test_a_stop_is_heard_among_the_frames_that_only_tell_the_moments(tmp_path: Path) -> None:
+    """The sheet's tiles are not handed out then, so that nobody else could ask."""
+    server = Server({SHEET: sheet_of(9, 9), VTT: vtt_of(9, 9, 0.125).encode()})
+    asked: list[None] = []
+
+    def check() -> None:
+        asked.append(None)
+        if len(asked) == 40:
+            raise Cancelled("Stopped")
+
+    scene = scene_of(tmp_path / "absent.mp4")
+    media = SceneMedia(scene, server.fetch, server.size_of, check=check)
+    with pytest.raises(Cancelled):
+        next(media.sampling(Wants.MOMENTS).frames())
 
 
 # --- The pure part -----------------------------------------------------------------------------

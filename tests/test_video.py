@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
+from stash_sense_plugin.errors import Cancelled, MediaError, MediaMissing, MediaUnreadable
 from stash_sense_plugin.media.files import fault_of
 from stash_sense_plugin.media.times import even_times
 from stash_sense_plugin.media.video import (
@@ -305,6 +305,39 @@ def test_no_time_left_is_a_clear_outcome(tmp_path: Path) -> None:
     with pytest.raises(MediaMissing, match="could not be read in 0 seconds") as caught:
         list(read_keyframes(path, even_times(10, 10), 384, "k", budget_s=0))
     assert caught.value.fault == "world"
+
+
+class Listening:
+    """Counts how often it is asked, and stops at the given time."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.asked = 0
+        self._stop_at = stop_at
+
+    def check(self) -> None:
+        self.asked += 1
+        if self.asked == self._stop_at:
+            raise Cancelled("Stopped")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "ts"])
+def test_a_stop_is_heard_at_every_picture_that_is_decoded(tmp_path: Path, suffix: str) -> None:
+    path = write_clip(tmp_path / f"a.{suffix}", gop=1000)
+    few, many = Listening(), Listening()
+    assert numbers(list(read_exact(path, [1.0], 384, "k", check=few.check))) == [10]
+    assert numbers(list(read_exact(path, [9.0], 384, "k", check=many.check))) == [90]
+    assert many.asked >= few.asked + 80
+    stopping = Listening(stop_at=many.asked - 40)
+    with pytest.raises(Cancelled):
+        next(read_exact(path, [9.0], 384, "k", check=stopping.check))
+
+
+def test_a_stop_is_heard_while_a_video_is_measured(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.ts", gop=1000)
+    with pytest.raises(Cancelled):
+        probe_video(path, Listening(stop_at=50).check)
+    with pytest.raises(Cancelled):
+        next(video_sampling(path, None, 4, 384, "k", Listening(stop_at=50).check).frames())
 
 
 def test_missing_is_told_from_unreadable(tmp_path: Path) -> None:

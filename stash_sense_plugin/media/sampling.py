@@ -38,7 +38,8 @@ class SceneMedia:
     key without the file. The exception is a video whose length Stash does not know.
 
     `fetch` gives what lies at a path on Stash's server and `size_of` its size in bytes; both raise
-    MediaMissing for what is not there. Without `fetch` there are no sprites.
+    MediaMissing for what is not there. Without `fetch` there are no sprites. `check` is called
+    often while frames are read, also those that nobody sees, and may raise to stop.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class SceneMedia:
         size_of: Callable[[str], int] | None = None,
         frames: int = 60,
         text_frames: int = 12,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.scene = scene
+        self._check = check
         self._fetch, self._size_of = fetch, size_of
         self._frames, self._text_frames = frames, text_frames
         self._changes: Changes | None = None
@@ -64,7 +67,9 @@ class SceneMedia:
         """Stash's word, else the file's own; None for a picture."""
         if self._is_image or self.scene.duration_s:
             return self.scene.duration_s
-        return probe_video(self.scene.path).duration_s if self.scene.path else None
+        if not self.scene.path:
+            return None
+        return probe_video(self.scene.path, self._check).duration_s
 
     def sampling(self, wants: Wants) -> Sampling:
         """Return the frames to read first; `note` says why it is not the source that was wanted.
@@ -115,7 +120,7 @@ class SceneMedia:
 
     def _video(self, side_px: int) -> Sampling:
         path, duration_s = self.scene.path, self.duration_s
-        return video_sampling(path, duration_s, self._frames, side_px, self.key)
+        return video_sampling(path, duration_s, self._frames, side_px, self.key, self._check)
 
     def _sprites(self) -> Sampling:
         fetch, scene = self._fetch, self.scene
@@ -135,7 +140,9 @@ class SceneMedia:
         def frames() -> Iterator[Frame]:
             changes = self._changes or self._looked()
             times_s = changes.moments(self._text_frames, self.scene.duration_s)
-            yield from read_exact(self.scene.path, times_s, MOMENTS_SIDE_PX, self.key)
+            yield from read_exact(
+                self.scene.path, times_s, MOMENTS_SIDE_PX, self.key, check=self._check
+            )
 
         key = f"video:moments:{self._text_frames}:{MOMENTS_SIDE_PX}"
         return Sampling(key, self.key, FrameSource.VIDEO, self.duration_s, (), frames)
@@ -144,9 +151,14 @@ class SceneMedia:
         """Read the cheap frames only to see where the picture changes."""
         cheap = self.sampling(Wants.LABELS)
         try:
-            return Changes.of(cheap.frames())
+            return Changes.of(self._checked(cheap))
         except MediaError as error:
-            return Changes.of(self.instead(Wants.LABELS, cheap, error).frames())
+            return Changes.of(self._checked(self.instead(Wants.LABELS, cheap, error)))
+
+    def _checked(self, sampling: Sampling) -> Iterator[Frame]:
+        for frame in sampling.frames():
+            self._check()
+            yield frame
 
     def _watched(self, sampling: Sampling) -> Sampling:
         """Note where the picture changes while cheap frames go by, so that none is read twice."""

@@ -1,7 +1,7 @@
 """Frames of a video file: keyframes where coarse is enough, exact times where they are asked."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -63,9 +63,16 @@ class VideoFacts:
     codec: str
 
 
-def probe_video(path: str | Path) -> VideoFacts:
-    """Return the facts of a video; raises MediaMissing or MediaUnreadable."""
-    with _opened(path) as video:
+def _go_on() -> None:
+    """Hear of no wish to stop."""
+
+
+def probe_video(path: str | Path, check: Callable[[], None] = _go_on) -> VideoFacts:
+    """Return the facts of a video; raises MediaMissing or MediaUnreadable, and what `check` does.
+
+    Here and below, `check` is called for every packet that is read and every picture decoded.
+    """
+    with _opened(path, check=check) as video:
         return video.facts()
 
 
@@ -75,6 +82,7 @@ def read_keyframes(
     max_side_px: int,
     scene_key: str,
     budget_s: float = READ_BUDGET_S,
+    check: Callable[[], None] = _go_on,
 ) -> Iterator[Frame]:
     """Yield the keyframe at or before each time, each once, by time; `time_s` is its own.
 
@@ -86,7 +94,7 @@ def read_keyframes(
     what is damaged is left out. Out of time, it ends with a warning where it has read at least
     half, and raises MediaMissing otherwise.
     """
-    with _opened(path, budget_s) as video:
+    with _opened(path, budget_s, check) as video:
         yield from _read(video, _coarse(video.located(times_s)), max_side_px, scene_key)
 
 
@@ -96,15 +104,21 @@ def read_exact(
     max_side_px: int,
     scene_key: str,
     budget_s: float = READ_BUDGET_S,
+    check: Callable[[], None] = _go_on,
 ) -> Iterator[Frame]:
     """Yield the picture that is shown at each time, each once, by time; else as read_keyframes."""
-    with _opened(path, budget_s) as video:
+    with _opened(path, budget_s, check) as video:
         targets = [_Target(time_s, key_s) for time_s, key_s in video.located(times_s)]
         yield from _read(video, targets, max_side_px, scene_key)
 
 
 def video_sampling(
-    path: str | Path, duration_s: float | None, count: int, max_side_px: int, scene_key: str
+    path: str | Path,
+    duration_s: float | None,
+    count: int,
+    max_side_px: int,
+    scene_key: str,
+    check: Callable[[], None] = _go_on,
 ) -> Sampling:
     """Return keyframes near evenly spread times; the file is opened when they are read.
 
@@ -113,7 +127,7 @@ def video_sampling(
     """
 
     def frames() -> Iterator[Frame]:
-        with _opened(path) as video:
+        with _opened(path, check=check) as video:
             located = video.located(even_times(video.length_s(duration_s), count))
             yield from _read(video, _coarse(located), max_side_px, scene_key)
 
@@ -157,11 +171,14 @@ def _coarse(located: Sequence[tuple[float, float]]) -> list[_Target]:
 class _Clock:
     """A budget of working seconds; what the reader of the frames does is not counted."""
 
-    def __init__(self, budget_s: float) -> None:
-        self.budget_s = budget_s
+    def __init__(self, budget_s: float, check: Callable[[], None]) -> None:
+        self._check = check
         self._end_s = monotonic() + budget_s
 
     def check(self) -> None:
+        """Ask whether to stop, which may let others work first; raise _OutOfTime when it is."""
+        with self.paused():
+            self._check()
         if monotonic() >= self._end_s:
             raise _OutOfTime
 
@@ -249,7 +266,9 @@ class _Playing:
 
 
 @contextmanager
-def _opened(path: str | Path, budget_s: float = READ_BUDGET_S) -> Iterator["_Video"]:
+def _opened(
+    path: str | Path, budget_s: float = READ_BUDGET_S, check: Callable[[], None] = _go_on
+) -> Iterator["_Video"]:
     """Open a video; every foreign error, here or while it is read, leaves as ours."""
     import av
 
@@ -259,7 +278,7 @@ def _opened(path: str | Path, budget_s: float = READ_BUDGET_S) -> Iterator["_Vid
             raise MediaUnreadable(f"{name} is empty", "copy the file again")
     try:
         with _container(name) as container:
-            yield _Video(name, container, _Clock(budget_s))
+            yield _Video(name, container, _Clock(budget_s, check))
     except _OutOfTime as error:
         # A drive under load is no fault of the file's: another time it may be quicker.
         raise MediaMissing(
@@ -354,7 +373,7 @@ class _Video:
             return
         begun = False
         self._seek(at[1])
-        for packet in self._container.demux(self._stream):
+        for packet in self._packets():
             begun = begun or (packet.is_keyframe and packet.pts == at[0].pts)
             if begun:
                 yield from self._stream.codec_context.decode(packet)
@@ -437,8 +456,7 @@ class _Video:
         end_s = 0.0
         self._seek(offset)
         try:
-            for packet in self._container.demux(self._stream):
-                self.clock.check()
+            for packet in self._packets():
                 if packet.pts is not None:
                     last = packet.pts + (packet.duration or 0)
                     end_s = max(end_s, float(last * self._base) - self._start_s)
@@ -479,7 +497,7 @@ class _Video:
         found = None
         try:
             self._seek(offset)
-            for packet in self._container.demux(self._stream):
+            for packet in self._packets():
                 stamp = self._stamp(packet)
                 if stamp is None or not packet.size:
                     continue
@@ -492,6 +510,11 @@ class _Video:
         except av.error.FFmpegError as error:
             self.note_damage(error)
         return found
+
+    def _packets(self) -> "Iterator[Packet[VideoStream]]":
+        for packet in self._container.demux(self._stream):
+            self.clock.check()
+            yield packet
 
     def _decoded(self, packet: "Packet[VideoStream]") -> "VideoFrame | None":
         # Draining right after the one packet makes the decoder give the picture now; it would wait

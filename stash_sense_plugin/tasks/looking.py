@@ -86,6 +86,7 @@ class Looker:
             size_of=files.size if files else None,
             frames=settings.frames,
             text_frames=settings.text_frames,
+            check=self._reporter.check,
         )
 
     def _parts(self, scene: Scene) -> Parts:
