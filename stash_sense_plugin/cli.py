@@ -26,6 +26,9 @@ from stash_sense_plugin.stash.operations import system
 
 PACKAGE = Path(__file__).resolve().parent
 
+READING = ("errors", "models", "verify_models", "result", "doctor", "job", "jobs")
+"""Modes that only read: a sweep that runs in another copy of Stash Sense need not stop for them."""
+
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -273,6 +276,7 @@ class _Desk:
                 json.dumps(document).encode(),
                 lambda data: self._relay(data, status.update),
                 self._say,
+                reading=mode in READING,
             )
         if answer.reply is None:
             raise StashSenseError(

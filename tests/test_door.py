@@ -358,6 +358,32 @@ def test_a_task_under_way_is_told_when_another_version_takes_over(plugin: Plugin
     assert plugin.trace() == ["steps begins", "steps stops"]
 
 
+def test_a_command_of_another_copy_that_reads_stops_no_task(plugin: PluginFolder) -> None:
+    def command(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "stash_sense_plugin", *words],
+            cwd=ROOT,
+            env={**plugin.variables, "STASH_SENSE_HOME": str(plugin.home)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    door = plugin.open(plugin.document("steps"))
+    plugin.wait_for("steps begins")
+    first = plugin.pid()
+    done = command("errors")
+    assert (done.stdout, done.returncode) == ("No scene failed.\n", 0), done.stderr
+    assert plugin.pid() == first
+    (plugin.home / "enough").touch()
+    reply, _ = plugin.end(door)
+    assert reply == {"output": {"name": "steps"}}
+    # The one that is idle makes way.
+    assert command("errors").returncode == 0
+    assert plugin.pid() != first
+
+
 def test_loopback_asks_for_the_token(plugin: PluginFolder) -> None:
     import http.client
 

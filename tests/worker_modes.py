@@ -117,8 +117,13 @@ def large(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     return {"text": "é" * 2_000_000}
 
 
+def no_errors(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    return {"errors": [], "next": None}
+
+
 MODES: Mapping[str, Mode] = {
     "echo": Mode(echo, "operation"),
+    "errors": Mode(no_errors, "operation"),
     "steps": Mode(steps, "task"),
     "own_steps": Mode(steps, "job"),
     "operation_steps": Mode(steps, "operation"),

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 HEAD_S = 30.0
 """A worker that takes longer than this to begin its answer is stuck."""
 
+PROTOCOL = "1"
+"""Changes when a reply or a reading mode is no longer what another version expects."""
+
 OK = 200
 UNKNOWN_TOKEN = 401
 OTHER_VERSION = 409
@@ -65,13 +68,16 @@ def frame(tag: bytes, payload: bytes) -> bytes:
     return b"%s%08x%s" % (tag, len(payload), payload)
 
 
-def request(verb: str, path: str, body: bytes, stamp: str, token: str = "") -> bytes:
-    """Return the bytes of a request."""
+def request(
+    verb: str, path: str, body: bytes, stamp: str, token: str = "", protocol: str = ""
+) -> bytes:
+    """Return the bytes of a request; with `protocol`, a busy worker of another version will do."""
     head = (
         "{} {} HTTP/1.0\r\nHost: worker\r\nContent-Type: application/json\r\n"
-        "Content-Length: {}\r\nX-Stash-Sense: {}\r\nAuthorization: Bearer {}\r\n\r\n"
+        "Content-Length: {}\r\nX-Stash-Sense: {}\r\nX-Stash-Sense-Protocol: {}\r\n"
+        "Authorization: Bearer {}\r\n\r\n"
     )
-    return head.format(verb, path, len(body), stamp, token).encode("ascii") + body
+    return head.format(verb, path, len(body), stamp, protocol, token).encode("ascii") + body
 
 
 def ask(connection: "Connection", sent: bytes, relay: "Callable[[bytes], None]") -> Answer:

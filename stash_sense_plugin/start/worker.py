@@ -43,13 +43,16 @@ def ask(
     body: bytes,
     relay: Callable[[bytes], None],
     say: Say,
+    *,
+    reading: bool = False,
 ) -> wire.Answer:
     """Send one call to the worker of this home, started if need be, and return its answer.
 
-    The answer's reply is None when the worker died on it. Raises StartError, with the worker's
-    own last words, when none comes to answer.
+    A worker of another version hands over first; but where the call only reads, one that is busy
+    answers it. The answer's reply is None when the worker died on it. Raises StartError, with the
+    worker's own last words, when none comes to answer.
     """
-    sent = Call(package, "/v1/call", body)
+    sent = Call(package, "/v1/call", body, protocol=wire.PROTOCOL if reading else "")
     starter = Starter(home, package, python, say)
     while True:
         answer = _try(home, sent, relay)
@@ -86,12 +89,15 @@ def alive(home: Home, package: str) -> bool:
 class Call:
     """A request that may be sent more than once."""
 
-    def __init__(self, package: str, path: str, body: bytes, verb: str = "POST") -> None:
+    def __init__(
+        self, package: str, path: str, body: bytes, verb: str = "POST", protocol: str = ""
+    ) -> None:
         self._parts: Tuple[str, str, bytes, str] = (verb, path, body, address.stamp(package))
+        self._protocol = protocol
 
     def bytes(self, token: str) -> bytes:
         """Return the request for a worker that asks for `token`."""
-        return wire.request(*self._parts, token)
+        return wire.request(*self._parts, token, self._protocol)
 
 
 class Starter:

@@ -175,7 +175,7 @@ class Worker:
         refused = self._refuse(request)
         if refused is not None:
             return refused
-        if request.headers.get("x-stash-sense") != self._stamp:
+        if not self._serves(request):
             return Response(self._stamp, wire.OTHER_VERSION)
         if self._leaving.is_set():
             return Response(b"leaving", wire.LEAVING)
@@ -186,6 +186,12 @@ class Worker:
             return self._answer(body)
         except StashSenseError as error:
             return _reply({"error": str(error)})
+
+    def _serves(self, request: Request) -> bool:
+        """Tell whether a call is for this version, or only reads while something is under way."""
+        if request.headers.get("x-stash-sense") == self._stamp:
+            return True
+        return request.headers.get("x-stash-sense-protocol") == wire.PROTOCOL and self.jobs.busy
 
     def _refuse(self, request: Request) -> Response | None:
         """Return the refusal of a door that does not show the token."""
