@@ -35,6 +35,9 @@ LONGEST_TEXT = 200
 READ_AT_ALL = 1e-6
 """The least score of a reading: the detector's own floor has already decided."""
 
+TEXT_GAP_S = 10.0
+"""A text that is not read for so long still stands there: a busy picture hides a watermark."""
+
 LEAST_SURE = 0.8
 """The least score of a text's best reading. What recognition makes of fur, grass and lattices
 scores 0.5 to 0.8; letters, however small, have a frame in which they are read at 0.9 or more."""
@@ -279,7 +282,8 @@ def read_texts(
 
     A text that was nowhere read with some certainty (LEAST_SURE) is none.
 
-    `times_s` are all times at which text was looked for. In a picture, times are 0.
+    `times_s` are all times at which text was looked for. In a picture, times are 0. What hides a
+    text for TEXT_GAP_S, or for `cap_s` where that is less, does not part its time.
     """
     texts = [o for o in observations if o.text and math.isfinite(o.time_s)]
     times = sorted({t for t in times_s if math.isfinite(t)}) or sorted({o.time_s for o in texts})
@@ -306,7 +310,7 @@ def _standing(
     if duration_s is None or not 0 < duration_s < math.inf:
         yield ReadText(text, 0.0, 0.0, max(best.values()))
         return
-    rule = Rule(enter=READ_AT_ALL, stay=READ_AT_ALL, cap_s=cap_s)
+    rule = Rule(enter=READ_AT_ALL, stay=READ_AT_ALL, gap_s=TEXT_GAP_S, cap_s=cap_s)
     samples = [Sample(time, score) for time, score in best.items()]
     for found in time_ranges(text, samples, duration_s, rule):
         yield ReadText(text, found.start_s, found.end_s, found.score)

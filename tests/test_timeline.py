@@ -296,6 +296,22 @@ def test_a_text_that_comes_back_stood_twice() -> None:
     assert [(t.start_s, t.end_s) for t in found] == [(0, 10), (40, 50)]
 
 
+@pytest.mark.parametrize(
+    ("missed_s", "cap_s", "stretches"),
+    [
+        pytest.param(9, 30, 1, id="hidden for some frames"),
+        pytest.param(9, 4, 2, id="the user wants nearer ones only"),
+        pytest.param(12, 30, 2, id="gone for long, whatever the cap"),
+    ],
+)
+def test_a_watermark_that_is_missed_for_a_while_still_stands(
+    missed_s: int, cap_s: float, stretches: int
+) -> None:
+    times = [float(second) for second in range(60)]
+    seen = [read(t, "NORTHLIGHT") for t in times if not 20 <= t < 20 + missed_s]
+    assert len(read_texts(seen, times, 60, cap_s)) == stretches
+
+
 def test_a_picture_has_texts_without_time() -> None:
     (found,) = read_texts([read(0, "Northlight")], [0.0], None)
     assert (found.text, found.start_s, found.end_s, found.score) == ("Northlight", 0, 0, 0.9)
