@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from stash_sense_plugin.detectors.clip import (
     ClipDetector,
     ZeroShot,
     ZeroShotLabel,
+    middle,
     preprocess,
     tokenize,
 )
@@ -264,6 +267,44 @@ def test_a_picture_of_any_shape_becomes_a_square(size: tuple[int, int], colours:
     assert batch.shape == (1, 3, 224, 224)
     assert batch.dtype == np.float32
     np.testing.assert_allclose(batch[0].mean(axis=(1, 2)), [1.0, 0.0, 0.2], atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
+@pytest.mark.parametrize("size", [(60000, 2), (2, 60000), (2048, 1)])
+def test_a_line_of_a_picture_takes_little_memory(size: tuple[int, int]) -> None:
+    """Whole, the first would be scaled to 6.7 million x 224 pixels."""
+    told = subprocess.run(
+        [sys.executable, "-c", LINE, *map(str, size)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (told.stdout, told.returncode) == ("white", 0), told.stderr
+
+
+LINE = """
+import resource, sys
+import numpy as np
+from stash_sense_plugin.detectors.clip import middle
+middle(np.zeros((300, 300, 3), np.uint8), 224)
+width, height = map(int, sys.argv[1:])
+picture = np.full((height, width, 3), 255, np.uint8)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 60_000_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+sys.stdout.write("white" if middle(picture, 224).min() == 255 else "not white")
+"""
+"""Cuts out the middle of a long picture in a process that may take sixty more megabytes."""
+
+
+@pytest.mark.parametrize("size", [(320, 180), (180, 320), (1600, 100), (100, 1600)])
+def test_the_middle_of_an_ordinary_picture_is_that_of_the_whole_one(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(3).integers(0, 255, (size[1], size[0], 3), np.uint8)
+    short = min(size)
+    whole = Image.fromarray(noise).resize(
+        (int(224 * size[0] / short), int(224 * size[1] / short)), Image.Resampling.BICUBIC
+    )
+    left, top = round((whole.width - 224) / 2), round((whole.height - 224) / 2)
+    expected = np.asarray(whole.crop((left, top, left + 224, top + 224)))
+    np.testing.assert_array_equal(middle(noise, 224), expected)
 
 
 def test_what_is_neither_kind_of_tokenizer_is_said(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from stash_sense_plugin.records import Frame, Observation, Pixels, Vectors, Want
 Floats = NDArray[np.float32]
 
 SIDE_PX = 224
+MOST_ASPECT = 16
+"""Of pictures longer than this many times their short side, only the middle is scaled: scaling
+all of a line of 2048 x 1 pixels, to cut out its middle, would take over a gigabyte."""
 CONTEXT = 77
 """How many tokens a text may have, its two ends counted."""
 TEXT_BATCH = 16
@@ -230,6 +233,7 @@ def middle(picture: Pixels, side: int) -> Pixels:
     """Scale the short side to `side` and cut out the middle square: uint8 [side, side, 3]."""
     from PIL import Image
 
+    picture = _less_long(picture)
     height, width = picture.shape[:2]
     short = min(height, width)
     new_h, new_w = int(side * height / short), int(side * width / short)
@@ -239,6 +243,13 @@ def middle(picture: Pixels, side: int) -> Pixels:
     # shows (PIL's `box`) is quicker and changes some values by one.
     top, left = round((new_h - side) / 2), round((new_w - side) / 2)
     return np.asarray(scaled[top : top + side, left : left + side], np.uint8)
+
+
+def _less_long(picture: Pixels) -> Pixels:
+    height, width = picture.shape[:2]
+    most = MOST_ASPECT * min(height, width)
+    top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
+    return picture[top : top + most, left : left + most]
 
 
 @cache
