@@ -69,6 +69,16 @@ def reds(frames: list[Frame]) -> list[int]:
     return [int(frame.pixels[0, 0, 0]) for frame in frames]
 
 
+@pytest.mark.parametrize(("tile", "told"), [((1920, 1080), True), ((5000, 5000), False)])
+def test_a_tile_is_no_larger_than_a_picture_on_a_screen(tile: tuple[int, int], told: bool) -> None:
+    vtt = vtt_of(1, 1, tile=tile)
+    if told:
+        assert len(parse_vtt(vtt)) == 1
+        return
+    with pytest.raises(MediaUnreadable, match="a tile of 5000 x 5000"):
+        parse_vtt(vtt)
+
+
 @pytest.mark.parametrize("grid", [(9, 9), (1, 1), (3, 2), (12, 7)], ids=str)
 def test_every_tile_of_any_grid_is_a_frame(grid: tuple[int, int]) -> None:
     frames = list(sampling_of(vtt_of(*grid), sheet_of(*grid)).frames())

@@ -17,6 +17,8 @@ MAX_CUES = 4096
 MAX_VTT_BYTES = 1_000_000
 MAX_SHEET_PIXELS = 64_000_000
 """Sheets above this are refused from their header: 200 MB once decoded."""
+MAX_TILE_PIXELS = 2_100_000
+"""Tiles above this, 1920 x 1080, are no sprites: Stash's are 160 pixels long by default."""
 MAX_STRETCH = 2.5
 """How much longer than its cues a scene may be. Stash rounds the cues' step down to whole frames,
 which at most halves it; beyond that the VTT covers a part of the scene, and its times stand."""
@@ -143,6 +145,9 @@ def _cue(lines: Sequence[str], at: int) -> Cue:
     x, y, w, h = (int(number) for number in place.groups())
     if end_s < start_s or not w or not h:
         raise _nonsense(f"the cue at line {at + 1} ends before it starts or has no size")
+    if w * h > MAX_TILE_PIXELS:
+        limit = f"more than the {MAX_TILE_PIXELS / 1e6:g} million pixels allowed"
+        raise _nonsense(f"the cue at line {at + 1} names a tile of {w} x {h}, {limit}")
     return Cue(start_s, end_s, x, y, w, h)
 
 
