@@ -4,7 +4,6 @@ Looking is apart from deciding: what detectors saw is kept in the store under th
 fingerprint, so that a scene that did not change is decided anew without a frame or a network.
 """
 
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,6 +55,8 @@ SHORT_BATCH_S = 0.5
 """Batches grow while they take less: twice as many frames then stay within LONG_BATCH_S."""
 LONG_BATCH_S = 1.5
 """Batches shrink when they take more."""
+MOST_BATCH_BYTES = 32_000_000
+"""No further frame is taken where a batch would come to hold more: 16 of 800 x 800 pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,10 @@ def look_at(
 ) -> SceneResult:
     """Look at a scene and decide what to suggest.
 
-    A detector that cannot run is named in `skipped`, and the others go on.
-    Raises MediaError when no detector got a frame, ModelMissing when none has its network.
+    A detector that cannot run is named in `skipped`, and the others go on. Where none could look,
+    it raises MediaError when there were no frames, ModelBroken when a network broke on these ones
+    (the next scene's may suit it), and ModelMissing, which holds for every scene, only when no
+    detector has its network.
     """
     looks, skipped = observe(fingerprint, media, parts, reporter)
     reporter.check()
@@ -152,14 +155,23 @@ def _skipped(name: str, error: StashSenseError) -> Skipped:
 
 
 def _gravest(errors: Sequence[StashSenseError], skipped: Sequence[Skipped]) -> StashSenseError:
-    """Choose what is said when nothing was seen: the scene's own fault, else the world's."""
+    """Choose what is said when nothing was seen: what is this scene's alone before what is not."""
     if errors:
-        return min(errors, key=lambda each: (each.fault != "scene", isinstance(each, ModelError)))
+        return min(errors, key=_reach)
     reasons = "; ".join(f"{each.detector}: {each.reason}" for each in skipped)
     return ModelMissing(
         f"No detector can run ({reasons or 'there is none'})",
         "; ".join(dict.fromkeys(each.remedy for each in skipped if each.remedy)),
     )
+
+
+def _reach(error: StashSenseError) -> int:
+    """Order errors by how much is beside one scene that they keep from being looked at."""
+    if error.fault == "scene":
+        return 0
+    if not isinstance(error, ModelError):
+        return 1
+    return 3 if isinstance(error, ModelMissing) else 2
 
 
 class _Turn:
@@ -279,7 +291,7 @@ class _Viewing:
         frames = self._checked(sampling.frames())
         most = min(turn.detector.batch for turn in turns)
         size = min(FIRST_BATCH, most)
-        while batch := list(itertools.islice(frames, size)):
+        while batch := _batch(frames, size):
             started_s = time.perf_counter()
             for turn in turns:
                 self._reporter.check()
@@ -327,6 +339,18 @@ class _Viewing:
             tuple(times_s),
             tuple(turn.seen),
         )
+
+
+def _batch(frames: Iterator[Frame], most: int) -> list[Frame]:
+    """Take up to `most` frames; fewer, but one at least, where they are large."""
+    taken: list[Frame] = []
+    held = 0
+    for frame in frames:
+        taken.append(frame)
+        held += frame.pixels.nbytes
+        if len(taken) == most or held + frame.pixels.nbytes > MOST_BATCH_BYTES:
+            break
+    return taken
 
 
 def _next_batch(size: int, most: int, took_s: float) -> int:

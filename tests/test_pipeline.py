@@ -27,7 +27,7 @@ from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.media.sampling import SceneMedia
-from stash_sense_plugin.pipeline import Parts, failed, look_at
+from stash_sense_plugin.pipeline import MOST_BATCH_BYTES, Parts, failed, look_at
 from stash_sense_plugin.records import (
     Box,
     Decision,
@@ -281,6 +281,26 @@ def test_nothing_that_can_run_is_a_missing_model(store: Store, clip: Path) -> No
         look(store, clip, Late("big@1"), missing={"big@1": absent})
 
 
+class Shy(Late):
+    """Breaks on the first picture that it sees."""
+
+    def detect(self, frames: Sequence[Frame]) -> Iterator[Observation]:
+        raise ModelBroken("late.onnx failed on a picture of 96 x 160")
+
+
+@pytest.mark.parametrize("missing_first", [True, False])
+def test_a_network_that_breaks_on_this_scene_alone_is_not_a_missing_one(
+    store: Store, clip: Path, missing_first: bool
+) -> None:
+    absent = ModelMissing("The files of big are not here", "run `models pull big`")
+    detectors = [Late("big@1"), Shy("shy@1")][:: 1 if missing_first else -1]
+    with pytest.raises(ModelBroken, match="96 x 160"):
+        look(store, clip, *detectors, missing={"big@1": absent})
+    with pytest.raises(ModelBroken) as caught:
+        look(store, clip, Shy("shy@1"))
+    assert caught.value.fault == "world"
+
+
 def test_no_detector_at_all_says_which_settings_did_it(store: Store, clip: Path) -> None:
     off = Skipped("clip", "switched off", "change the setting skip_labels")
     with pytest.raises(ModelMissing, match=r"clip: switched off.*skip_labels"):
@@ -430,6 +450,26 @@ def test_batches_begin_small_and_grow_to_what_a_detector_takes(store: Store, cli
 
     look(store, clip, Counting(batch=8))
     assert sizes == [2, 4, 8, 6]
+
+
+def test_a_batch_of_large_frames_is_small(store: Store) -> None:
+    held: list[int] = []
+
+    class Weighing(Late):
+        def detect(self, frames: Sequence[Frame]) -> Iterator[Observation]:
+            held.append(sum(frame.pixels.nbytes for frame in frames))
+            return super().detect(frames)
+
+    tile = (1600, 1200)
+    files = {
+        SHEET: png(np.zeros((3 * tile[1], 4 * tile[0], 3), np.uint8)),
+        VTT: vtt_of(4, 3, 0.8, tile).encode(),
+    }
+    detector = Weighing(batch=64)
+    look(store, "", detector, server=Server(files))
+    assert len(detector.frames) == 12
+    assert max(held) <= MOST_BATCH_BYTES
+    assert len(held) == 4
 
 
 @pytest.mark.parametrize(
