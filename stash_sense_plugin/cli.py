@@ -29,6 +29,9 @@ PACKAGE = Path(__file__).resolve().parent
 READING = ("errors", "models", "verify_models", "result", "doctor", "job", "jobs")
 """Modes that only read: a sweep that runs in another copy of Stash Sense need not stop for them."""
 
+ACTIONS = {"list": "models", "pull": "pull_models", "verify": "verify_models"}
+"""What `models` may be told to do, and the mode that does it."""
+
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -77,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "tag", tag, "say what is in files", files=True)
     _add(commands, "tag-scenes", tag_scenes, "tag the scenes of a Stash that carry TagMe")
     _add(commands, "errors", show_errors, "list the scenes that could not be looked at")
-    _add(commands, "models", show_models, "list the models, or `models pull NAME`", pull=True)
+    _add(commands, "models", show_models, "list, fetch or check the models", names=True)
     _add(commands, "doctor", doctor, "say what runs here and what is missing")
     return parser
 
@@ -89,25 +92,36 @@ def _add(
     about: str,
     *,
     files: bool = False,
-    pull: bool = False,
+    names: bool = False,
 ) -> None:
     sub = commands.add_parser(name, help=about, description=about.capitalize() + ".")
     sub.set_defaults(command=command)
     sub.add_argument("--json", action="store_true", help="print JSON and nothing else")
     if files:
         sub.add_argument("files", nargs="+", metavar="FILE", type=Path)
-    if pull:
-        sub.add_argument("action", nargs="?", choices=("list", "pull"), default="list")
+    if names:
+        about_actions = "pull fetches NAMEs; verify reads NAMEs, or all that are here, whole"
+        sub.add_argument(
+            "action", nargs="?", choices=tuple(ACTIONS), default="list", help=about_actions
+        )
         sub.add_argument("names", nargs="*", metavar="NAME")
     if name == "tag-scenes":
         choice = sub.add_mutually_exclusive_group()
-        choice.add_argument("--ids", nargs="+", metavar="ID", help="these scenes, tagged or not")
+        choice.add_argument(
+            "--ids", nargs="+", metavar="ID", type=_scene_id, help="these scenes, tagged or not"
+        )
         choice.add_argument("--all", action="store_true", help="every scene not yet Tagged")
         sub.add_argument(
             "--removed-on-purpose",
             action="store_true",
             help="what is gone of our tags was taken away by you: remember it as refused",
         )
+
+
+def _scene_id(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a scene")
+    return text
 
 
 # --- Commands -----------------------------------------------------------------------------------
@@ -146,7 +160,7 @@ def tag_scenes(asked: argparse.Namespace, desk: "_Desk") -> int:
     report = desk.ask("tag_scenes", args)
     if asked.json:
         desk.print_json(report)
-    return SOME_FAILED if report["failed"] else DONE
+    return SOME_FAILED if report["failed"] or report["left"] else DONE
 
 
 def show_errors(asked: argparse.Namespace, desk: "_Desk") -> int:
@@ -168,23 +182,35 @@ def show_errors(asked: argparse.Namespace, desk: "_Desk") -> int:
 
 
 def show_models(asked: argparse.Namespace, desk: "_Desk") -> int:
-    """List the catalogue, or fetch rows of it."""
-    pull = asked.action == "pull"
-    if pull != bool(asked.names):
-        raise WrongUsage("Say `models`, or `models pull NAME...`")
-    report = desk.ask("pull_models" if pull else "models", {"names": asked.names})
+    """List the catalogue, fetch rows of it, or check what was fetched."""
+    if asked.action != "verify" and (asked.action == "pull") != bool(asked.names):
+        raise WrongUsage("Say `models`, `models pull NAME...` or `models verify [NAME...]`")
+    report = desk.ask(ACTIONS[asked.action], {"names": asked.names})
     if asked.json:
         desk.print_json(report)
-        return DONE
+    elif asked.action == "verify":
+        _show_verified(desk.console, report["models"])
+    else:
+        desk.console.print(_catalogue(report["models"]))
+    return SOME_FAILED if any(row.get("error") for row in report["models"]) else DONE
+
+
+def _show_verified(console: Console, rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
+        error = row["error"]
+        told = f"{error['message']}: {error['remedy']}" if error else "whole"
+        console.print(shown(f"{row['name']}: {told}", "red" if error else ""), soft_wrap=True)
+
+
+def _catalogue(rows: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("Model", "For", "MB", "Here", "Licence", "About")
-    for row in report["models"]:
+    for row in rows:
         licence = row["licence"] + ("" if row["commercial"] else " (not for commercial use)")
         about = row["about"] + (" (never run by us)" if row["untried"] else "")
         size = "" if row["megabytes"] is None else str(row["megabytes"])
         here = "yes" if row["here"] else ""
         table.add_row(*_cells(row["name"], row["task"], size, here, licence, about))
-    desk.console.print(table)
-    return DONE
+    return table
 
 
 def doctor(asked: argparse.Namespace, desk: "_Desk") -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -222,6 +223,8 @@ def test_a_reader_that_has_enough_breaks_nothing(shell: Shell, media: Path) -> N
         pytest.param(["models", "list", "x"], id="a name too many"),
         pytest.param(["tag-scenes"], id="no Stash"),
         pytest.param(["tag-scenes", "--all", "--ids", "1"], id="two choices"),
+        pytest.param(["--stash", "http://h", "tag-scenes", "--ids", "abc"], id="no number"),
+        pytest.param(["--stash", "http://h", "tag-scenes", "--ids", "1", "0"], id="no scene 0"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_so_on_stderr(shell: Shell, words: list[str]) -> None:
@@ -261,6 +264,16 @@ def test_a_model_that_is_not_in_the_catalogue_is_an_error_that_names_near_ones(
     assert "yolox-s" in done.stderr
 
 
+def test_models_are_verified(shell: Shell) -> None:
+    (report,) = shell.json("models", "verify", "--json")
+    assert {row["name"]: row["error"] for row in report["models"]} == {"nudenet-320n": None}
+    done = shell.run("models", "verify", "nudenet-320n", "yolox-s")
+    assert done.returncode == 1
+    whole, missing = done.stdout.splitlines()
+    assert whole == "nudenet-320n: whole"
+    assert "python -m stash_sense_plugin models pull yolox-s" in missing
+
+
 def test_doctor_without_a_stash_says_what_is_missing(shell: Shell) -> None:
     done = shell.run("doctor", "--json")
     (report,) = map(json.loads, done.stdout.splitlines())
@@ -277,6 +290,9 @@ def test_doctor_without_a_stash_says_what_is_missing(shell: Shell) -> None:
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     folder = tmp_path_factory.mktemp("stash")
     (folder / "media").mkdir()
+    installed = folder / "stash" / "plugins" / PLUGIN
+    installed.mkdir(parents=True)
+    shutil.copy(ROOT / "plugin.yml", installed / f"{PLUGIN}.yml")
     with StandIn(folder / "stash", media=folder / "media", api_key="its-key") as stash:
         found = Library(stash, write_clips(folder / "clips"), folder / "media", PLUGIN)
         found.configure()
@@ -298,6 +314,15 @@ def test_scenes_are_tagged_and_their_errors_listed(shell: Shell, library: Librar
     assert table.returncode == 0
     assert "damaged.mp4" in table.stdout
     assert "no picture" in table.stdout
+
+
+def test_scenes_that_were_left_are_no_success(shell: Shell, library: Library) -> None:
+    scene = library.add("tall.mp4")
+    library.paths[scene].unlink()
+    done = shell.run("--stash", library.stash.url, "tag-scenes", "--json")
+    (report,) = map(json.loads, done.stdout.splitlines())
+    assert (report["failed"], report["left"]) == (0, 1), done.stderr
+    assert done.returncode == 1
 
 
 def test_a_files_studio_is_known_from_stash_and_nothing_is_written(
