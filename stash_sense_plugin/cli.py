@@ -286,10 +286,8 @@ class _Desk:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.console = Console()
         self._errors = Console(stderr=True)
-        self._server = _server(asked.stash) if asked.stash else None
-        self._home = Home(
-            address.home_of(self._server) or str(user_data_path("stash-sense", False))
-        )
+        self._server = server_at(asked.stash) if asked.stash else None
+        self._home = home_for(self._server)
 
     def ask(self, mode: str, args: Mapping[str, object]) -> Any:
         """Return what one mode answers; raises StashSenseError with its error."""
@@ -343,20 +341,38 @@ def _said(data: bytes) -> Iterator[tuple[str, str]]:
             yield _LEVELS[line[1]], line[3:]
 
 
-def _server(url: str) -> dict[str, object]:
-    """Return what Stash itself would say of where it is, and of its folder if we can see it.
+def server_at(url: str) -> dict[str, object]:
+    """Return what Stash itself would say of where it is, and of its folder if that is here.
 
-    With that folder, the command line and the plugin share one worker and one ledger.
+    With that folder, the command line and the plugin share one worker and one ledger. The paths
+    of a Stash elsewhere, or in a container, name nothing here, or what belongs to another one.
     """
     connection = Connection.from_url(url, os.environ.get("STASH_API_KEY", ""))
     with StashClient(connection) as client:
-        folder = Path(system(client).config_path).parent
+        stash = system(client)
+    folder = Path(stash.config_path).parent
+    here = connection.loopback and folder.is_absolute() and _is_file(Path(stash.database_path))
     parts = urlsplit(connection.base_url)
-    seen = {"Dir": str(folder)} if folder.is_absolute() and folder.is_dir() else {}
-    return seen | {
+    return ({"Dir": str(folder)} if here else {}) | {
         "Scheme": parts.scheme,
         "Host": parts.hostname,
         "Port": parts.port or {"http": 80, "https": 443}[parts.scheme],
         "Url": connection.base_url,
         "ApiKey": connection.api_key,
     }
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder on the way, such as another user's, may not be looked into
+        return False
+
+
+def home_for(server: Mapping[str, object] | None) -> Home:
+    """Return where everything is kept; a Stash that lies elsewhere has a folder of its own."""
+    folder = address.home_of(None if server is None else dict(server))
+    if folder is None:
+        own = user_data_path("stash-sense", False)
+        folder = str(own if server is None else own / address.digest(str(server["Url"])))
+    return Home(folder)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from demo.clips import pan, picture, with_text
 from demo.stash import StandIn
-from stash_sense_plugin.cli import clock
+from stash_sense_plugin.cli import clock, home_for, server_at
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.lines import printable
 from stash_sense_plugin.start.paths import Home
@@ -323,6 +323,30 @@ def test_scenes_that_were_left_are_no_success(shell: Shell, library: Library) ->
     (report,) = map(json.loads, done.stdout.splitlines())
     assert (report["failed"], report["left"]) == (0, 1), done.stderr
     assert done.returncode == 1
+
+
+def test_a_stash_on_this_machine_shares_its_plugins_home(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STASH_SENSE_HOME")
+    monkeypatch.setenv("STASH_API_KEY", "its-key")
+    folder = library.stash.settings.folder
+    assert home_for(server_at(library.stash.url)).folder == str(folder / "stash-sense")
+
+
+def test_the_folder_of_a_stash_elsewhere_is_not_looked_for_here(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("STASH_SENSE_HOME")
+    monkeypatch.setenv("STASH_API_KEY", "its-key")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    # No loopback address, by which this machine answers all the same.
+    elsewhere = library.stash.url.replace("127.0.0.1", "0.0.0.0")
+    # In a container, the same folder holds another database or none.
+    monkeypatch.setattr(library.stash.database, "path", tmp_path / "none.sqlite")
+    homes = [home_for(server_at(url)).folder for url in (elsewhere, library.stash.url)]
+    assert [Path(home).parent for home in homes] == 2 * [tmp_path / "stash-sense"]
+    assert len({*homes, home_for(None).folder}) == 3
 
 
 def test_a_files_studio_is_known_from_stash_and_nothing_is_written(
