@@ -19,6 +19,7 @@ StashSenseError
 │       └── TagGone        one that we made was deleted or renamed: the user is asked
 ├── StoreError             our own database
 ├── InternalFault          a fault of ours, met with one scene
+├── WorkerDied             a scene at which the worker died, and died again
 └── Cancelled              the user stopped the job
 """
 
@@ -154,6 +155,12 @@ class InternalFault(StashSenseError):
     """A fault of ours, met with one scene: the others go on."""
 
     kind = "internal"
+
+
+class WorkerDied(StashSenseError):
+    """The worker died at this scene, and died again: the others go first."""
+
+    kind = "worker-died"
 
 
 class Cancelled(StashSenseError):

@@ -102,3 +102,12 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         assert tables(db) == {"scenes"}
         assert db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
+
+
+def test_a_later_version_may_withdraw_for_reasons_of_its_own(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.sqlite") as store, store.write() as db:
+        db.execute(
+            "INSERT INTO ledger (run_id, action, scene_id, target_id, target_name, detail, outcome,"
+            " withdrawn, intended_at_s) VALUES ('1', 'add_tag', '1', '1', '', '{}', 'ours',"
+            " 'a new reason', 0)"
+        )

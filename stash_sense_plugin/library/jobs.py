@@ -15,7 +15,7 @@ from stash_sense_plugin.records import Failure
 JOBS_KEPT = 500
 """How many closed jobs are kept."""
 DEATHS_ALLOWED = 3
-"""How often the worker may die under a job without one scene done between, before it fails."""
+"""How often the worker may die under a job before it fails."""
 
 Mode = Literal["attached", "owned"]
 """Attached jobs end with their last door; owned ones survive it."""
@@ -31,11 +31,6 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     """Its door went, or the worker died under it; its scenes still wait in Stash."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it still waits or runs."""
-        return self in (Status.QUEUED, Status.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +48,8 @@ class Job:
     status: Status
     progress: float
     """0..1."""
-    done: int
-    """How many scenes are done."""
     deaths: int
-    """How often the worker died under it since a scene was last done."""
-    scene_id: str
-    """The scene in hand; after a crash, the one it happened on."""
-    detector: str
-    """The detector in hand."""
+    """How often the worker died under it."""
     result: Mapping[str, Any]
     error: Failure | None
     queued_at_s: float
@@ -102,14 +91,6 @@ class JobTable:
                 ).fetchone()
             )
 
-    def next(self) -> Job | None:
-        """Return the queued job to begin with: the highest priority, then the oldest."""
-        with self._store.read() as db:
-            row = db.execute(
-                "SELECT * FROM jobs WHERE status = 'queued' ORDER BY priority DESC, row LIMIT 1"
-            ).fetchone()
-        return None if row is None else _job(row)
-
     def begin(self, job_id: str) -> bool:
         """Mark a queued job as running; False when it no longer waits (cancelled meanwhile)."""
         return self._change(
@@ -137,7 +118,7 @@ class JobTable:
         return self._close(job_id, Status.INTERRUPTED, {}, None)
 
     def requeue(self, job_id: str) -> bool:
-        """Let a running job wait again, its scenes done kept; False when it does not run."""
+        """Let a running job wait again; False when it does not run."""
         return self._change(
             "UPDATE jobs SET status = 'queued' WHERE id = ? AND status = 'running'", (job_id,)
         )
@@ -145,9 +126,9 @@ class JobTable:
     def requeue_interrupted(self) -> list[Job]:
         """Put right what a dead worker left, and return those jobs as they are now.
 
-        To be called once, before the first job begins. Owned jobs that ran wait again, at their
-        scene and with those done kept; attached ones are closed, for their doors are gone. A job
-        under which the worker died again and again, with no scene done between, has failed.
+        To be called once, before the first job begins. Owned jobs that ran wait again; attached
+        ones are closed, for their doors are gone. A job under which the worker died again and
+        again has failed.
         """
         with self._store.write() as db:
             db.execute("UPDATE jobs SET deaths = deaths + 1 WHERE status = 'running'")
@@ -164,35 +145,6 @@ class JobTable:
             "UPDATE jobs SET progress = ? WHERE id = ? AND status IN ('queued', 'running')",
             (min(1.0, max(0.0, float(fraction))), job_id),
         )
-
-    def stage(self, job_id: str, scene_id: str, detector: str) -> None:
-        """Remember what an open job is about to do, so that a native crash names it."""
-        self._change(
-            "UPDATE jobs SET scene_id = ?, detector = ?"
-            " WHERE id = ? AND status IN ('queued', 'running')",
-            (scene_id, detector, job_id),
-        )
-
-    def mark_done(self, job_id: str, scene_id: str) -> None:
-        """Remember that the job has done with a scene; a closed job needs it no more."""
-        with self._store.write() as db:
-            new = db.execute(
-                "INSERT OR IGNORE INTO job_scenes SELECT row, ? FROM jobs"
-                " WHERE id = ? AND status IN ('queued', 'running')",
-                (scene_id, job_id),
-            ).rowcount
-            if new > 0:
-                db.execute("UPDATE jobs SET done = done + 1, deaths = 0 WHERE id = ?", (job_id,))
-
-    def is_done(self, job_id: str, scene_id: str) -> bool:
-        """Tell whether an open job has done with a scene, before a kill too."""
-        with self._store.read() as db:
-            row = db.execute(
-                "SELECT 1 FROM job_scenes WHERE scene_id = ?"
-                " AND job_row = (SELECT row FROM jobs WHERE id = ?)",
-                (scene_id, job_id),
-            ).fetchone()
-        return row is not None
 
     def job(self, job_id: str) -> Job | None:
         """Return one job, or None when there is none or it is long forgotten."""
@@ -258,11 +210,6 @@ def _close(
         " WHERE id = ? AND status IN ('queued', 'running')",
         (status.value, to_json(result), *why, now, status.value, job_id),
     ).rowcount
-    if closed:
-        # A closed job never resumes, and a sweep's list is as long as the library.
-        db.execute(
-            "DELETE FROM job_scenes WHERE job_row = (SELECT row FROM jobs WHERE id = ?)", (job_id,)
-        )
     return closed > 0
 
 
@@ -277,11 +224,10 @@ def _put_right(db: sqlite3.Connection, job: Job, now: float) -> Job:
 
 
 def _died(job: Job) -> Failure:
-    at = f" while {job.detector} looked at scene {job.scene_id}" if job.scene_id else ""
     return Failure(
         "worker-died",
-        f"The worker died {job.deaths} times{at}",
-        "leave that scene or that detector out, or see the worker's log for the cause",
+        f"The worker died {job.deaths} times under it",
+        "see the worker's log for the cause; the command `errors` names scenes that bring it about",
     )
 
 
@@ -306,10 +252,7 @@ def _job(row: sqlite3.Row) -> Job:
         priority=row["priority"],
         status=Status(row["status"]),
         progress=row["progress"],
-        done=row["done"],
         deaths=row["deaths"],
-        scene_id=row["scene_id"],
-        detector=row["detector"],
         result=from_json(row["result"]),
         error=error,
         queued_at_s=row["queued_at_s"],

@@ -146,6 +146,16 @@ _FIRST = (
     """,
     "CREATE INDEX scenes_by_file ON scenes (file_id)",
     "CREATE INDEX scenes_failed ON scenes (result_row) WHERE error_kind IS NOT NULL",
+    # A scene that is begun has the newest row: where jobs go before one another, the one at which
+    # the worker died is the last begun.
+    """
+    CREATE TABLE looks (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        scene_id TEXT NOT NULL UNIQUE,
+        deaths INTEGER NOT NULL,
+        under_way INTEGER NOT NULL
+    ) STRICT
+    """,
     """
     CREATE TABLE jobs (
         row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -159,10 +169,7 @@ _FIRST = (
             status IN ('queued', 'running', 'done', 'failed', 'cancelled', 'interrupted')
         ),
         progress REAL NOT NULL DEFAULT 0,
-        done INTEGER NOT NULL DEFAULT 0,
         deaths INTEGER NOT NULL DEFAULT 0,
-        scene_id TEXT NOT NULL DEFAULT '',
-        detector TEXT NOT NULL DEFAULT '',
         result TEXT NOT NULL DEFAULT '{}',
         error_kind TEXT,
         error_message TEXT,
@@ -174,13 +181,6 @@ _FIRST = (
     """,
     "CREATE UNIQUE INDEX jobs_open ON jobs (same) WHERE status IN ('queued', 'running')",
     "CREATE INDEX jobs_by_status ON jobs (status, priority, row)",
-    """
-    CREATE TABLE job_scenes (
-        job_row INTEGER NOT NULL REFERENCES jobs (row) ON DELETE CASCADE,
-        scene_id TEXT NOT NULL,
-        PRIMARY KEY (job_row, scene_id)
-    ) STRICT, WITHOUT ROWID
-    """,
     # No reference to runs: what we did to Stash is kept when the history of runs is cut.
     """
     CREATE TABLE ledger (
@@ -194,7 +194,7 @@ _FIRST = (
         target_name TEXT NOT NULL,
         detail TEXT NOT NULL,
         outcome TEXT NOT NULL,
-        withdrawn TEXT CHECK (withdrawn IN ('taken-back', 'refused', 'elsewhere')),
+        withdrawn TEXT,
         intended_at_s REAL NOT NULL,
         settled_at_s REAL
     ) STRICT

@@ -181,6 +181,51 @@ class Results(Database):
             ).fetchall()
         return [_scene_error(*row) for row in rows]
 
+    def forget_scene(self, scene_id: str) -> None:
+        """Drop what runs said of a scene that Stash has no longer."""
+        with self.write() as db:
+            db.execute("DELETE FROM run_scenes WHERE scene_id = ?", (scene_id,))
+            db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
+            db.execute("DELETE FROM scenes WHERE id = ?", (scene_id,))
+
+    # --- Scenes at which the worker dies
+
+    def begin_look(self, scene_id: str) -> None:
+        """Remember which scene is in hand, so that a native crash names it."""
+        with self.write() as db:
+            deaths = _deaths(db, scene_id)
+            # Deleted and written again, not changed: the scene begun last has the highest row.
+            db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
+            db.execute(
+                "INSERT INTO looks (scene_id, deaths, under_way) VALUES (?, ?, 1)",
+                (scene_id, deaths),
+            )
+
+    def end_look(self, scene_id: str) -> None:
+        """Remember that the scene in hand killed nobody, whatever came of it."""
+        with self.write() as db:
+            db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
+
+    def note_death(self) -> None:
+        """Blame the scene that a dead worker had begun last; to be called before the first look."""
+        with self.write() as db:
+            db.execute(
+                "UPDATE looks SET deaths = deaths + 1"
+                " WHERE row = (SELECT max(row) FROM looks WHERE under_way)"
+            )
+            db.execute("DELETE FROM looks WHERE deaths = 0")
+            db.execute("UPDATE looks SET under_way = 0")
+
+    def deaths(self, scene_id: str) -> int:
+        """Return how often the worker died at a scene since it was last looked at to the end."""
+        with self.read() as db:
+            return _deaths(db, scene_id)
+
+
+def _deaths(db: sqlite3.Connection, scene_id: str) -> int:
+    row = db.execute("SELECT deaths FROM looks WHERE scene_id = ?", (scene_id,)).fetchone()
+    return 0 if row is None else int(row[0])
+
 
 def _stored_result(
     row: int, run_id: str, scene_id: str, result: str, saved_at_s: float
