@@ -266,16 +266,25 @@ def test_what_this_stash_can_is_asked(
     assert operations.has_field(client, type_name, field) is there
 
 
-def test_jobs(stash: StandIn, client: StashClient) -> None:
-    assert operations.find_job(client, "77") is None
+def test_a_task_is_put_into_the_queue(stash: StandIn, client: StashClient) -> None:
     number = operations.run_task(client, "no-such-plugin", "Tag scenes", {"ids": ["1"]})
     stash.state.jobs.wait_until_idle(10)
-    job = operations.find_job(client, number)
+    job = stash.state.jobs.find(int(number))
     assert job is not None
-    assert job.status == "FAILED"
     assert "no plugin with ID no-such-plugin" in (job.error or "")
-    assert operations.job_queue(client) == []
-    operations.stop_job(client, number)
+
+
+def test_a_plugin_is_found_by_its_name(tmp_path: Path) -> None:
+    with StandIn(tmp_path / "stash") as stash:
+        for name, title in (("other", "Other"), ("renamed.by.user", "Stash Sense")):
+            folder = stash.settings.plugins_path / name
+            folder.mkdir()
+            (folder / f"{name}.yml").write_text(f"name: {title}\n", "utf-8")
+        with StashClient(Connection.from_url(stash.url)) as client:
+            assert operations.plugin_called(client, "Stash Sense") is None
+            stash.state.plugins.reload()
+            assert operations.plugin_called(client, "Stash Sense") == "renamed.by.user"
+            assert operations.plugin_called(client, "Nobody's") is None
 
 
 # --- Logins -------------------------------------------------------------------------------------

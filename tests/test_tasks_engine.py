@@ -1,5 +1,7 @@
 """What the settings and the user's catalogue make of the detectors."""
 
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from demo.stash import StandIn
 from stash_sense_plugin.errors import CatalogueError, SettingsError
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.tasks.engine import ALWAYS_HERE, Call, Engine, open_engine, plugin_id
 from tests.small_networks import sum_of_words
+from tests.sweep_kit import Told
+from tests.sweep_kit import open_engine as open_kit_engine
 
 PACKAGE = Path(__file__).resolve().parent.parent / "stash_sense_plugin"
 
@@ -184,6 +189,23 @@ def test_the_shelf_stays_while_nothing_changes(engine: Engine, own: Callable[...
     assert shelf.network(engine.catalogue().card("mine"), "network") is not network
 
 
+def test_threads_that_ask_at_once_get_one_shelf(engine: Engine) -> None:
+    shelves = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait()
+        shelves.append(engine.shelf())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shelves) == 8
+    assert all(shelf is shelves[0] for shelf in shelves)
+
+
 def test_a_new_row_is_known_without_a_new_worker(engine: Engine, own: Callable[..., None]) -> None:
     assert "mine" not in engine.shelf().models.catalogue
     own("mine")
@@ -212,6 +234,25 @@ def test_the_plugins_id_is_its_files_name(tmp_path: Path, files: list[str], told
     for name in files:
         (tmp_path / name).write_text("name: Stash Sense\n", "utf-8")
     assert plugin_id(tmp_path) == told
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_from_a_checkout_the_settings_are_those_of_the_installed_plugin(
+    tmp_path: Path, installed: bool
+) -> None:
+    with StandIn(tmp_path / "stash") as stash, open_kit_engine(tmp_path / "home") as engine:
+        stash.configure_plugin("stash-sense", suggest_only=True)
+        stash.configure_plugin("plugin", suggest_only=False)
+        if installed:
+            folder = stash.settings.plugins_path / "stash-sense"
+            folder.mkdir()
+            shutil.copy(PACKAGE.parent / "plugin.yml", folder / "stash-sense.yml")
+            stash.state.plugins.reload()
+        told = Told()
+        with engine.stash(Call({}, {"Url": stash.url}), told):
+            assert engine.settings.suggest_only is installed
+        assert bool(told.said("warning")) is not installed
+        assert all("no plugin named Stash Sense" in line for line in told.said("warning"))
 
 
 def test_without_a_stash_the_way_to_one_is_named(engine: Engine) -> None:

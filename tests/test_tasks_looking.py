@@ -216,11 +216,22 @@ def test_a_file_is_described_by_its_content(clip: Path, tmp_path: Path) -> None:
 
 
 def test_tagging_a_file_tells_its_result(engine: Engine, clip: Path) -> None:
-    engine.settings = FACTS
+    engine.defaults = FACTS
     told = tag_file(engine, Call({"path": str(clip)}), Job())
     assert told["source"] == str(clip)
     assert told["error"] is None
     assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_a_file_without_a_stash_is_looked_at_by_the_defaults(engine: Engine, clip: Path) -> None:
+    assert engine.defaults == Settings()
+    engine.defaults = FACTS
+    # What the Stash that called last has said.
+    engine.settings = replace(FACTS, skip_facts=True, never="Black and White", idle_minutes=3)
+    told = tag_file(engine, Call({"path": str(clip)}), Job())
+    assert told["error"] is None
+    assert "Black and White" in json.dumps(told["suggestions"])
+    assert engine.idle_minutes == 3
 
 
 @pytest.mark.parametrize(
@@ -234,7 +245,7 @@ def test_tagging_a_file_tells_its_result(engine: Engine, clip: Path) -> None:
 def test_a_file_that_cannot_be_tagged_says_why(
     engine: Engine, tmp_path: Path, content: bytes | None, kind: str
 ) -> None:
-    engine.settings = FACTS
+    engine.defaults = FACTS
     path = tmp_path / "bad.mp4"
     if content is not None:
         path.write_bytes(content)

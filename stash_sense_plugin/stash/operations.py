@@ -76,17 +76,6 @@ class SceneState:
 
 
 @dataclass(frozen=True, slots=True)
-class StashJob:
-    """A job of Stash's queue; a plugin task that failed is FINISHED all the same."""
-
-    id: str
-    status: str
-    description: str
-    progress: float | None
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class StashSystem:
     """Which Stash this is."""
 
@@ -457,6 +446,9 @@ def _studio(values: Mapping[str, Any]) -> StashStudio:
 PLUGIN_SETTINGS: Final = """
 query PluginSettings($ids: [ID!]) { configuration { plugins(include: $ids) } }"""
 
+PLUGINS: Final = """
+query Plugins { plugins { id name } }"""
+
 SYSTEM: Final = """
 query System {
   version { version hash }
@@ -482,6 +474,12 @@ def plugin_settings(client: StashClient, plugin_id: str) -> dict[str, Any]:
     """What the user set for this plugin; what was never set is not in it."""
     raw = client.call(PLUGIN_SETTINGS, {"ids": [plugin_id]})["configuration"]["plugins"] or {}
     return dict(raw.get(plugin_id) or {})
+
+
+def plugin_called(client: StashClient, name: str) -> str | None:
+    """The id of the plugin of this name, which is its file's; None where it is not installed."""
+    raw = client.call(PLUGINS)["plugins"] or []
+    return next((plugin["id"] for plugin in raw if plugin["name"] == name), None)
 
 
 def system(client: StashClient) -> StashSystem:
@@ -542,21 +540,10 @@ def has_field(client: StashClient, type_name: str, field: str) -> bool:
 
 # --- Stash's jobs -------------------------------------------------------------------------------
 
-_JOB: Final = "id status description progress error"
-
 RUN_TASK: Final = """
 mutation RunTask($plugin: ID!, $task: String, $args: Map) {
   runPluginTask(plugin_id: $plugin, task_name: $task, args_map: $args)
 }"""
-
-FIND_JOB: Final = f"""
-query FindJob($input: FindJobInput!) {{ findJob(input: $input) {{ {_JOB} }} }}"""
-
-JOB_QUEUE: Final = f"""
-query JobQueue {{ jobQueue {{ {_JOB} }} }}"""
-
-STOP_JOB: Final = """
-mutation StopJob($id: ID!) { stopJob(job_id: $id) }"""
 
 
 def run_task(
@@ -565,29 +552,3 @@ def run_task(
     """Put a task of a plugin into Stash's queue; its job id. Never wait for it inside a task."""
     variables = {"plugin": plugin_id, "task": task, "args": dict(args or {})}
     return str(client.call(RUN_TASK, variables)["runPluginTask"])
-
-
-def find_job(client: StashClient, job_id: str) -> StashJob | None:
-    """A job in the queue or among the last ten; None for an older one."""
-    raw = client.call(FIND_JOB, {"input": {"id": job_id}})["findJob"]
-    return None if raw is None else _job(raw)
-
-
-def job_queue(client: StashClient) -> list[StashJob]:
-    """The jobs that run or wait, in order."""
-    return [_job(raw) for raw in client.call(JOB_QUEUE)["jobQueue"] or []]
-
-
-def stop_job(client: StashClient, job_id: str) -> None:
-    """Stop a job, wherever it is; Stash does not say whether there was one."""
-    client.call(STOP_JOB, {"id": job_id}, repeatable=True)
-
-
-def _job(values: Mapping[str, Any]) -> StashJob:
-    return StashJob(
-        values["id"],
-        values["status"],
-        values["description"],
-        values["progress"],
-        values["error"],
-    )

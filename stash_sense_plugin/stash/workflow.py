@@ -5,7 +5,7 @@ world's, nobody calls `fail` and TagMe stays. These three tags are ours to move,
 keeps which were there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stash_sense_plugin.errors import SettingsError
@@ -56,32 +56,6 @@ class Workflow:
     def todo_id(self) -> str | None:
         """The tag of work to do; None where there is none, and so no work."""
         return self._found(self.names.todo)
-
-    def done_id(self) -> str | None:
-        """The tag of what is done, or None."""
-        return self._found(self.names.done)
-
-    def failed_id(self) -> str | None:
-        """The tag of what failed, or None."""
-        return self._found(self.names.failed)
-
-    # --- Which scenes
-
-    def todo(self, after: str = "0") -> Iterator[Scene]:
-        """All scenes with TagMe, whatever else they carry; a tag that is not there has none."""
-        tag_id = self.todo_id()
-        return (
-            iter(()) if tag_id is None else operations.scenes_with_tag(self._client, tag_id, after)
-        )
-
-    def not_done(self, after: str = "0") -> Iterator[Scene]:
-        """All scenes without Tagged; none where that tag is not there, lest it mean everything."""
-        tag_id = self.done_id()
-        return (
-            iter(())
-            if tag_id is None
-            else operations.scenes_without_tag(self._client, tag_id, after)
-        )
 
     # --- What became of them
 

@@ -1,5 +1,6 @@
 """What stays warm between jobs: the store, the networks, the catalogue and the vocabulary."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -20,7 +21,7 @@ from stash_sense_plugin.library.store import Store, StorePrompts
 from stash_sense_plugin.records import Detector, Reporter, Skipped
 from stash_sense_plugin.settings import Settings, read_settings
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
-from stash_sense_plugin.stash.operations import plugin_settings, signed_in
+from stash_sense_plugin.stash.operations import plugin_called, plugin_settings, signed_in
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
 ALWAYS_HERE = "nudenet-320n"
@@ -30,6 +31,9 @@ SWITCHED_OFF = "switched off"
 """Why a detector is skipped that the user does not want."""
 
 MEGABYTE = 1_000_000
+
+PLUGIN_NAME = "Stash Sense"
+"""What plugin.yml calls us, in every Stash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,16 @@ class Engine:
     def __init__(self, home: Path, package: Path, limits: Limits | None = None) -> None:
         self.home = home
         self.root = package.parent
-        self.settings = Settings()
+        self.defaults = Settings()
+        """What holds where no Stash is asked."""
+        self.settings = self.defaults
+        """What the user of the Stash that called last has chosen."""
         self._limits = limits
         self.store = Store(home / "store.sqlite")
         self.jobs = JobTable(self.store)
         self.ledger = StoreLedger(self.store)
         self.prompts = StorePrompts(self.store)
+        self._shelving = threading.Lock()
         self._shelf: Shelf | None = None
         self._written: tuple[object, ...] = ()
 
@@ -114,21 +122,25 @@ class Engine:
     def shelf(self) -> Shelf:
         """Return the open networks; another catalogue or budget begins a new shelf."""
         own = self.own_catalogue
-        written = (
-            own.stat().st_mtime_ns if own.is_file() else None,
-            self.settings.memory_budget_mb,
-        )
-        if self._shelf is None or written != self._written:
-            if self._shelf is not None:
-                self._shelf.close()
-            models = Models(self.home / "models", self.catalogue())
-            self._shelf = Shelf(models, self.settings.memory_budget_mb * MEGABYTE)
-            self._written = written
-        return self._shelf
+        with self._shelving:
+            written = (
+                own.stat().st_mtime_ns if own.is_file() else None,
+                self.settings.memory_budget_mb,
+            )
+            if self._shelf is None or written != self._written:
+                if self._shelf is not None:
+                    self._shelf.close()
+                models = Models(self.home / "models", self.catalogue())
+                self._shelf = Shelf(models, self.settings.memory_budget_mb * MEGABYTE)
+                self._written = written
+            return self._shelf
 
-    def sight(self) -> Sight:
-        """Build the detectors that the settings ask for; no network is opened yet."""
-        return _Sighting(self.shelf(), self.settings, self.prompts).sight()
+    def sight(self, settings: Settings | None = None) -> Sight:
+        """Build the detectors that settings ask for, the last ones unless others are given.
+
+        No network is opened yet.
+        """
+        return _Sighting(self.shelf(), settings or self.settings, self.prompts).sight()
 
     # --- Stash
 
@@ -141,9 +153,7 @@ class Engine:
             )
         client = StashClient(_connection(call.server), limits=self._limits)
         with client, signed_in(client):
-            folder = Path(str(call.server.get("PluginDir") or self.root))
-            stored = plugin_settings(client, plugin_id(folder))
-            self.settings, complaints = read_settings(stored)
+            self.settings, complaints = read_settings(_stored(client, call.server, reporter))
             for complaint in complaints:
                 reporter.log("warning", complaint)
             yield client
@@ -153,6 +163,7 @@ def open_engine(home: Path, package: Path) -> Engine:
     """Open what a worker keeps; raises StoreError when the store cannot be used."""
     engine = Engine(home, package)
     engine.store.interrupt_open_runs()
+    engine.store.note_death()
     return engine
 
 
@@ -160,6 +171,22 @@ def plugin_id(folder: Path) -> str:
     """Return the plugin's id: the name of the one `.yml` file in its folder."""
     found = sorted(path.stem for path in folder.glob("*.yml"))
     return found[0] if found else "stash-sense"
+
+
+def _stored(
+    client: StashClient, server: Mapping[str, object], reporter: Reporter
+) -> dict[str, object]:
+    """Return what the user set, under whatever id this Stash knows us by."""
+    folder = server.get("PluginDir")
+    own_id = plugin_id(Path(str(folder))) if folder else plugin_called(client, PLUGIN_NAME)
+    if own_id is None:
+        reporter.log(
+            "warning",
+            f"This Stash has no plugin named {PLUGIN_NAME}, and so no settings of yours for it:"
+            " the default settings hold",
+        )
+        return {}
+    return plugin_settings(client, own_id)
 
 
 def _connection(server: Mapping[str, object]) -> Connection:

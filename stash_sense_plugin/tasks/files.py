@@ -13,13 +13,15 @@ from stash_sense_plugin.tasks.looking import Looker, scene_of_file, studio_names
 def tag_file(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Look at the file named by `path` and return its result; a file that fails has its error.
 
-    With a Stash, its settings hold and its studios are known; nothing is written to it.
+    With a Stash, its settings hold and its studios are known; nothing is written to it. Without
+    one the defaults hold, whichever Stash called before.
     """
     path = call.args.get("path")
     if not isinstance(path, str) or not path:
         raise SettingsError("No file is named", "give args.path")
     if call.server is None:
-        return _told(Looker(engine, reporter), Path(path)).as_json()
+        looker = Looker(engine, reporter, settings=engine.defaults)
+        return _told(looker, Path(path)).as_json()
     with engine.stash(call, reporter) as client:
         names = studio_names(studios(client))
         return _told(Looker(engine, reporter, studios=names), Path(path)).as_json()

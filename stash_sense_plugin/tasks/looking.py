@@ -47,11 +47,12 @@ class Looker:
         reporter: Reporter,
         files: Files | None = None,
         studios: Sequence[StudioName] = (),
+        settings: Settings | None = None,
     ) -> None:
-        self.sight = engine.sight()
-        self._engine = engine
         # Another job may go between two of our batches and read other settings.
-        self._settings = engine.settings
+        self._settings = settings or engine.settings
+        self.sight = engine.sight(self._settings)
+        self._engine = engine
         self._reporter = reporter
         self._files = None if files is None else _Sheets(files)
         self._studios = () if self._settings.skip_studio else studios
