@@ -137,6 +137,18 @@ def test_ours_asks_for_as_many_scenes_as_there_are(ledger: StoreLedger) -> None:
     assert len(ledger.ours(str(scene) for scene in range(3000))) == 30
 
 
+def test_the_newest_of_ours_are_of_distinct_scenes(ledger: StoreLedger) -> None:
+    for scene in ("1", "2", "3", "2"):
+        write(ledger, added(scene), added(scene, target_id="32"))
+    write(ledger, added("4"), outcome=Outcome.WAS_THERE)
+    write(ledger, added("5", action=Action.MOVE_WORKFLOW))
+    write(ledger, added("", action=Action.CREATE_TAG, fingerprint=None))
+    assert sorted(entry.scene_id for entry in ledger.newest_ours(2)) == ["2"] * 4 + ["3"] * 2
+    assert {entry.scene_id for entry in ledger.newest_ours(50)} == {"1", "2", "3"}
+    ledger.refuse(ledger.ours(["2"]))
+    assert {entry.scene_id for entry in ledger.newest_ours(2)} == {"1", "3"}
+
+
 def test_what_we_took_back_is_no_longer_ours_and_no_refusal(ledger: StoreLedger) -> None:
     rows = write(ledger, added())
     ledger.withdraw(rows)

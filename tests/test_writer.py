@@ -454,6 +454,41 @@ def test_law_4_scenes_that_come_one_by_one_are_counted_together(kit: Kit) -> Non
     assert asks == [False, True, True, True, True]
 
 
+@pytest.mark.parametrize(
+    ("missing", "asks"),
+    [pytest.param(2, False, id="a fifth"), pytest.param(3, True, id="more than a fifth")],
+)
+def test_law_4_an_old_backup_is_noticed_at_a_single_scene(
+    kit: Kit, missing: int, asks: bool
+) -> None:
+    numbers, beach = kit.stash.add_scenes(10), kit.tag("Beach")
+    scenes = operations.scenes_by_ids(kit.client, [str(number) for number in numbers])
+    kit.writer().add_tags(scenes, {scene.id: [beach] for scene in scenes})
+    for scene in scenes[:missing]:
+        kit.stash.untag_scene(int(scene.id), int(beach[0]))
+    for scene in scenes[:missing]:
+        writer = kit.writer()
+        kit.stash.calls.clear()
+        writer.survey(kit.ledger.newest_ours(50))
+        assert kit.stash.calls["findScenes"] == 1
+        assert (writer.notice_removed([scene]) is not None) is asks
+        assert bool(kit.ledger.refused(scene)) is not asks
+    if asks:
+        kit.writer().survey(kit.ledger.newest_ours(50), on_purpose=True)
+        assert all(kit.ledger.refused(scene) for scene in scenes[:missing])
+
+
+def test_law_4_what_a_survey_finds_in_order_is_not_counted_again(kit: Kit) -> None:
+    scenes, beach = [kit.scene() for _ in range(10)], kit.tag("Beach")
+    kit.writer().add_tags(scenes, {scene.id: [beach] for scene in scenes})
+    for scene in scenes[:2]:
+        kit.stash.untag_scene(int(scene.id), int(beach[0]))
+    writer = kit.writer()
+    writer.survey(kit.ledger.newest_ours(50))
+    assert writer.notice_removed(scenes[:1]) is None
+    assert kit.ledger.refused(scenes[0])
+
+
 def test_law_4_another_file_is_no_refusal(kit: Kit) -> None:
     scene, beach = kit.scene(), kit.tag("Beach")
     add(kit.writer(), scene, beach)

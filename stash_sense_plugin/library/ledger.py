@@ -67,6 +67,20 @@ class StoreLedger:
         with self._store.read() as db:
             return [entry for some in _chunks(scene_ids) for entry in _ours(db, some)]
 
+    def newest_ours(self, scenes: int) -> list[LedgerEntry]:
+        """Return what is ours of the scenes that we wrote to last, as `ours`."""
+        with self._store.read() as db:
+            # By the table's own order, and no further back than needed.
+            rows = db.execute(
+                "SELECT scene_id FROM ledger NOT INDEXED WHERE outcome = 'ours'"
+                " AND withdrawn IS NULL AND scene_id != '' AND action != ? ORDER BY row DESC",
+                (Action.MOVE_WORKFLOW.value,),
+            )
+            newest: dict[str, None] = {}
+            while len(newest) < scenes and (row := rows.fetchone()) is not None:
+                newest[row[0]] = None
+            return [entry for some in _chunks(newest) for entry in _ours(db, some)]
+
     def refuse(self, entries: Sequence[LedgerEntry]) -> None:
         """Remember that the user took these away from their scenes: they are never put back.
 

@@ -105,9 +105,13 @@ class _Visit:
 
     seen: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
+    doubted: bool = False
+    """Too much was missing at the run's start: what one scene lacks is no refusal either."""
 
     def too_many(self) -> bool:
         count = len(self.missing)
+        if self.doubted:
+            return count > 0
         share = count > 1 and count > NO_REFUSAL_SHARE * len(self.seen)
         return share or count > NO_REFUSAL_SCENES
 
@@ -450,14 +454,7 @@ class Writer:
         if not entries:
             return None
         states, _ = self.current(scenes)
-        entries = [entry for entry in entries if _same_file(entry, states)]
-        gone = [entry for entry in entries if not _still_there(entry, states[entry.scene_id])]
-        tag_ids = {entry.target_id for entry in gone if entry.action is Action.ADD_TAG}
-        tags = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tag_ids}
-        lost = [entry for entry in gone if _is_of_a_lost_tag(entry, tags)]
-        taken = [entry for entry in gone if self._is_refusable(entry, tags)]
-        self._visit.seen.update(entry.scene_id for entry in entries)
-        self._visit.missing.update(entry.scene_id for entry in taken)
+        taken, lost = self._gone_from(entries, states, self._visit)
         if on_purpose:
             self._ledger.refuse([*taken, *lost])
             return None
@@ -466,6 +463,34 @@ class Writer:
         if taken:
             self._ledger.refuse(taken)
         return _tags_are_gone(lost) if lost else None
+
+    def survey(self, entries: Sequence[LedgerEntry], *, on_purpose: bool = False) -> None:
+        """See at a run's start whether the newest of ours is there; in an old backup it is not.
+
+        Where it is missing from too many scenes, this run remembers no refusal and asks, however
+        few scenes it visits; `on_purpose` is the user's answer, as in `notice_removed`.
+        """
+        scene_ids = list(dict.fromkeys(entry.scene_id for entry in entries))
+        seen = _Visit()
+        taken, _ = self._gone_from(entries, operations.scene_states(self.client, scene_ids), seen)
+        if on_purpose:
+            self._ledger.refuse(taken)
+        elif seen.too_many():
+            seen.doubted = True
+            self._visit = seen
+
+    def _gone_from(
+        self, entries: Sequence[LedgerEntry], states: Mapping[str, SceneState], visit: _Visit
+    ) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
+        """Which rows' things the scenes have no longer, and which of Stash's tags are gone."""
+        entries = [entry for entry in entries if _same_file(entry, states)]
+        gone = [entry for entry in entries if not _still_there(entry, states[entry.scene_id])]
+        tag_ids = {entry.target_id for entry in gone if entry.action is Action.ADD_TAG}
+        tags = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tag_ids}
+        taken = [entry for entry in gone if self._is_refusable(entry, tags)]
+        visit.seen.update(entry.scene_id for entry in entries)
+        visit.missing.update(entry.scene_id for entry in taken)
+        return taken, [entry for entry in gone if _is_of_a_lost_tag(entry, tags)]
 
     def _is_refusable(self, entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
         """Whether the thing itself is still what the row says, so that only the scene lost it."""
