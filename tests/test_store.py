@@ -395,9 +395,8 @@ def test_prompts_come_back_bit_for_bit(store: Store) -> None:
     assert prompts.get(CLIP, "a kitchen") is None
     prompts.put(CLIP, "a kitchen", vector)
     np.testing.assert_array_equal(prompts.get(CLIP, "a kitchen"), vector)
-    np.testing.assert_array_equal(store.prompt_vector(CLIP, "a kitchen"), vector)
     assert prompts.get("other@1", "a kitchen") is None
-    store.save_prompt(CLIP, "a kitchen", -vector)
+    prompts.put(CLIP, "a kitchen", -vector)
     np.testing.assert_array_equal(prompts.get(CLIP, "a kitchen"), -vector)
 
 
@@ -508,6 +507,50 @@ def test_failed_scenes_are_paged_newest_first(store: Store) -> None:
     assert store.stats().failed_scenes == 4
 
 
+# --- Scenes at which the worker dies ----------------------------------------------------------
+
+
+def test_the_scene_begun_last_is_blamed_for_a_death(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    with Store(path) as store:
+        for scene in ("done", "waits", "kills"):
+            store.begin_look(scene)
+        store.end_look("done")
+    for deaths in (1, 2):
+        with Store(path) as store:
+            store.note_death()
+            assert [store.deaths(scene) for scene in ("done", "waits", "kills")] == [0, 0, deaths]
+            store.begin_look("waits")
+            store.begin_look("kills")
+    with Store(path) as store:
+        store.end_look("kills")
+        assert store.deaths("kills") == 0
+        store.end_look("waits")
+        store.note_death()
+        assert store.deaths("waits") == 0
+
+
+def test_a_death_between_scenes_is_nobodys(store: Store) -> None:
+    store.begin_look("kills")
+    store.note_death()
+    store.note_death()
+    assert store.deaths("kills") == 1
+
+
+def test_nothing_is_known_of_a_scene_that_was_forgotten(store: Store) -> None:
+    run = store.begin_run("tag", {})
+    for scene in ("7", "8"):
+        store.save_result(run, scene, FILE, outcome(scene, BROKEN))
+        store.begin_look(scene)
+    store.note_death()
+    store.forget_scene("8")
+    store.forget_scene("no such scene")
+    assert [error.scene_id for error in store.errors()] == ["7"]
+    assert store.latest_result("8") is None
+    assert store.deaths("8") == 0
+    assert store.faults() == ()
+
+
 # --- The library it belongs to (law 4) --------------------------------------------------------
 
 SAMPLES = {str(scene): f"hash{scene}" for scene in range(10)}
@@ -517,18 +560,24 @@ def some(count: int) -> dict[str, str]:
     return dict(list(SAMPLES.items())[:count])
 
 
+def changed(count: int) -> dict[str, str]:
+    return SAMPLES | dict.fromkeys(list(SAMPLES)[:count], "other")
+
+
 @pytest.mark.parametrize(
     ("path", "samples", "same"),
     [
         pytest.param("/a/stash.sqlite", SAMPLES, True, id="as it was"),
         pytest.param("/b/stash.sqlite", SAMPLES, True, id="moved"),
-        pytest.param("/a/stash.sqlite", some(6), True, id="some scenes deleted"),
-        pytest.param("/b/stash.sqlite", some(6), None, id="moved and some gone: ask"),
-        pytest.param("/a/stash.sqlite", some(3), False, id="an older database restored"),
-        pytest.param("/a/stash.sqlite", {}, False, id="an empty database"),
-        pytest.param(
-            "/a/stash.sqlite", dict.fromkeys(SAMPLES, "other"), False, id="ids mean other scenes"
-        ),
+        pytest.param("/a/stash.sqlite", some(3), True, id="most scenes deleted"),
+        pytest.param("/a/stash.sqlite", {}, True, id="every scene deleted"),
+        pytest.param("/b/stash.sqlite", some(3), True, id="moved and most deleted"),
+        pytest.param("/b/stash.sqlite", {}, False, id="elsewhere, and nothing known there"),
+        pytest.param("/a/stash.sqlite", changed(2), True, id="some files replaced"),
+        pytest.param("/a/stash.sqlite", changed(4), None, id="many files replaced: unclear"),
+        pytest.param("/b/stash.sqlite", changed(4), None, id="moved, many replaced: unclear"),
+        pytest.param("/a/stash.sqlite", changed(10), None, id="other scenes at our path: unclear"),
+        pytest.param("/b/stash.sqlite", changed(10), False, id="ids mean other scenes"),
     ],
 )
 def test_law_4_another_or_a_restored_library_is_noticed(

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stash_sense_plugin.library.analyses import Analyses, StoredAnalysis, StorePrompts
 from stash_sense_plugin.library.results import Results, Run, SceneError, StoredResult
 
@@ -21,9 +18,9 @@ __all__ = [
 ]
 
 SAME_SHARE = 0.8
-"""Where this share of the remembered scenes is as it was, it is the same library."""
+"""Where this share of the remembered scenes still there is as it was, it is the same library."""
 OTHER_SHARE = 0.5
-"""Where less than this share is as it was, it is another."""
+"""Where less than this share is as it was, at another path, it is another library."""
 
 _COUNTS = {
     "files": "SELECT count(*) FROM files",
@@ -48,7 +45,7 @@ class LibraryIdentity:
 
     database_path: str
     samples: Mapping[str, str]
-    """Scene id -> oshash."""
+    """Scene id -> oshash, the longest known first."""
     remembered_at_s: float
 
 
@@ -78,21 +75,15 @@ class Store(Analyses, Results):
     belongs to another program.
     """
 
-    def prompt_vector(self, model: str, text: str) -> NDArray[np.float32] | None:
-        """Return the prompt's vector (dimensions, float32), or None."""
-        return StorePrompts(self).get(model, text)
-
-    def save_prompt(self, model: str, text: str, vector: NDArray[np.float32]) -> None:
-        """Keep the prompt's vector (dimensions, float32) bit for bit."""
-        StorePrompts(self).put(model, text, vector)
-
     def library_identity(self) -> LibraryIdentity | None:
         """Return which library the store belongs to, or None before it was told."""
         with self.read() as db:
             row = db.execute(
                 "SELECT database_path, remembered_at_s FROM library_identity"
             ).fetchone()
-            samples = dict(db.execute("SELECT scene_id, oshash FROM library_samples").fetchall())
+            samples = dict(
+                db.execute("SELECT scene_id, oshash FROM library_samples ORDER BY rowid").fetchall()
+            )
         return None if row is None else LibraryIdentity(row[0], samples, row[1])
 
     def remember_library(self, database_path: str, samples: Mapping[str, str]) -> None:
@@ -108,20 +99,23 @@ class Store(Analyses, Results):
     def same_library(self, database_path: str, samples: Mapping[str, str]) -> bool | None:
         """Tell whether Stash still has the library that the store knows; None when unsure.
 
-        `samples` is what Stash says now of the scenes in `library_identity().samples`; a scene
-        that is gone is left out. Hashes speak before the path, which a container may move.
+        `samples` is what Stash says now of the scenes in `library_identity().samples`; one that is
+        gone is left out and says nothing, for users delete scenes. Hashes speak before the path,
+        which a container may move; but what has the path that we know is never another library.
         """
         known = self.library_identity()
         if known is None:
             return None
         same_path = known.database_path == database_path
-        if not known.samples:
-            return True if same_path else None
-        alike = sum(samples.get(scene) == oshash for scene, oshash in known.samples.items())
-        share = alike / len(known.samples)
-        if share < OTHER_SHARE:
-            return False
-        return True if share >= SAME_SHARE or same_path else None
+        here = [
+            samples[scene] == oshash for scene, oshash in known.samples.items() if scene in samples
+        ]
+        if not here:
+            return True if same_path else (False if known.samples else None)
+        share = sum(here) / len(here)
+        if share >= SAME_SHARE:
+            return True
+        return False if share < OTHER_SHARE and not same_path else None
 
     def stats(self) -> StoreStats:
         """Count what is held."""

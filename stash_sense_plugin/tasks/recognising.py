@@ -6,9 +6,9 @@ of the user's, and nothing there is ours to take back.
 
 from collections.abc import Iterable
 
-from stash_sense_plugin.records import Reporter, Scene
+from stash_sense_plugin.records import Action, Reporter, Scene
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import scenes_by_ids, system
+from stash_sense_plugin.stash.operations import is_called, scene_states, system, tag_by_id
 from stash_sense_plugin.tasks.engine import Engine
 
 SAMPLES = 50
@@ -25,6 +25,7 @@ class Recognition:
         self._path = system(client).database_path
         known = self._store.library_identity()
         self._samples: dict[str, str] = dict(known.samples) if known else {}
+        """The longest known first."""
 
     def settle(self, reporter: Reporter) -> bool:
         """Say whether what is missing may be taken for the user's doing.
@@ -32,35 +33,56 @@ class Recognition:
         In another library the ledger forgets what it wrote elsewhere, and the store learns anew.
         Where it is not clear, nothing is learnt in this run.
         """
-        same = self._store.same_library(self._path, self._present())
+        present = self._present()
+        same = self._store.same_library(self._path, present)
+        had, self._samples = (
+            self._samples,
+            {
+                scene: oshash
+                for scene, oshash in self._samples.items()
+                if present.get(scene) == oshash
+            },
+        )
         if same is False:
             reporter.log(
                 "warning",
                 "Stash holds another library than before: what was written there is left alone",
             )
             self._ledger.withdraw_everything()
-            self._samples = {}
-        elif same is None and self._samples:
+        elif same is None and had:
             reporter.log(
                 "warning",
-                "Much of this library differs from what was tagged before (was an old database"
-                " restored?): what is missing in it is not taken for your refusal in this run",
+                "Much of this library differs from what was tagged before (was another database"
+                " put in its place?): what is missing in it is not taken for your refusal in this"
+                " run",
             )
+            self._forget_lost_tags()
             return False
         return True
 
     def learn(self, scenes: Iterable[Scene]) -> None:
-        """Remember scenes of this library, until there are enough."""
-        new = [
-            (scene.id, scene.fingerprint.oshash)
-            for scene in scenes
-            if scene.fingerprint is not None and scene.id not in self._samples
-        ][: SAMPLES - len(self._samples)]
-        if new:
-            self._samples |= dict(new)
-            self._store.remember_library(self._path, self._samples)
+        """Remember scenes of this library in place of those known longest, and of those gone."""
+        new = {scene.id: scene.fingerprint.oshash for scene in scenes if scene.fingerprint}
+        if not new:
+            return
+        kept = {scene: oshash for scene, oshash in self._samples.items() if scene not in new}
+        self._samples = dict([*kept.items(), *new.items()][-SAMPLES:])
+        self._store.remember_library(self._path, self._samples)
 
     def _present(self) -> dict[str, str]:
         """Return what Stash says now of the scenes that we remember; gone ones are left out."""
-        found = scenes_by_ids(self._client, list(self._samples)) if self._samples else []
-        return {scene.id: scene.fingerprint.oshash for scene in found if scene.fingerprint}
+        found = scene_states(self._client, list(self._samples)) if self._samples else {}
+        return {
+            scene: state.fingerprint.oshash for scene, state in found.items() if state.fingerprint
+        }
+
+    def _forget_lost_tags(self) -> None:
+        """Take tags of ours that this Stash does not have for not made, so that they can be."""
+        made = [e for e in self._ledger.ours([""]) if e.action is Action.CREATE_TAG]
+        found = {entry.target_id: tag_by_id(self._client, entry.target_id) for entry in made}
+        self._ledger.withdraw(
+            entry.row
+            for entry in made
+            if entry.row is not None
+            and not ((tag := found[entry.target_id]) and is_called(tag, entry.target_name))
+        )
