@@ -28,7 +28,7 @@ from demo.stash import StandIn, fake_file
 from stash_sense_plugin.errors import Cancelled
 from stash_sense_plugin.media.fingerprint import oshash
 from stash_sense_plugin.records import Level
-from stash_sense_plugin.stash.client import Limits
+from stash_sense_plugin.stash.client import Connection, Limits
 from stash_sense_plugin.tasks import MODES, Call, Engine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -185,6 +185,13 @@ class Room(Library):
 
     engine: Engine = field(kw_only=True)
     told: Told = field(default_factory=Told)
+    said_besides: dict[str, str] = field(default_factory=dict)
+    """What a call says of its Stash otherwise than Stash itself."""
+
+    @property
+    def url(self) -> str:
+        """Where Stash is, as it tells a plugin."""
+        return Connection.from_plugin(self.stash.connection).base_url
 
     def run(
         self,
@@ -195,7 +202,7 @@ class Room(Library):
     ) -> Any:
         """Run a task or operation in this process; `told` has what it said."""
         self.told = Told(at_check)
-        server = self.stash.connection | {"PluginDir": str(ROOT)}
+        server = self.stash.connection | {"PluginDir": str(ROOT)} | self.said_besides
         return MODES[mode].run(self.engine, Call(args, server), self.told)
 
     def result(self, scene: int) -> Any:

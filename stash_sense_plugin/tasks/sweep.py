@@ -1,6 +1,7 @@
 """Tag scenes: look at each, write what was decided, and move the workflow tags."""
 
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,9 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
-from stash_sense_plugin.errors import Cancelled, InternalFault, MediaError, SettingsError
+from stash_sense_plugin.errors import (
+    Cancelled,
+    InternalFault,
+    MediaError,
+    MediaMissing,
+    ModelBroken,
+    SettingsError,
+    StashSenseError,
+    WorkerDied,
+)
 from stash_sense_plugin.pipeline import failed
-from stash_sense_plugin.records import Decision, Failure, Reporter, Scene, SceneResult
+from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import (
     count_with_tag,
@@ -30,8 +40,11 @@ WRITTEN_TOGETHER = 20
 """Scenes that are written to Stash in one go."""
 WRITTEN_AFTER_S = 5.0
 """Or however many there are after this time, so that the user sees them come."""
-ANSWER = "if it was on purpose: `tag-scenes --removed-on-purpose`, once"
-"""How a user answers when much of ours is gone."""
+PARKED_AT = 2
+"""A scene at which the worker died so often is left out, unless it is asked for by name."""
+BROKEN_IN_A_ROW = 3
+"""After so many scenes at which a network broke, it is not the scenes' doing."""
+CONNECT = "connect its drive, or mount it at this path"
 ERRORS_SHOWN = 10
 """Failed scenes that the run's closing lines name."""
 LONGEST_ID = 18
@@ -90,19 +103,24 @@ class Sweep:
         self._written_s = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._errors: list[tuple[str, str]] = []
-        self._roots: tuple[str, ...] = ()
+        self._roots = _Roots(())
         self._told_roots: set[str] = set()
         self._asked = False
         self._learns = True
+        self._named_ids = False
+        self._broken = 0
         self._without: dict[str, str] = {}
 
     def run(self, args: Mapping[str, object]) -> None:
         """Look at every chosen scene. Raises StashSenseError when the run cannot go on."""
         self._writing.recover()
-        self._learns = self._recognition.settle(self._reporter)
+        on_purpose = _yes(args.get("removed_on_purpose"))
+        self._learns = self._recognition.settle(self._reporter) or on_purpose
+        if self._learns:
+            self._writing.survey(on_purpose)
         chosen = self._choose(args)
         if chosen.count:
-            self._sweep(chosen, _yes(args.get("removed_on_purpose")))
+            self._sweep(chosen, on_purpose)
         for line in self._closing(chosen):
             self._reporter.log("info", line)
 
@@ -126,6 +144,7 @@ class Sweep:
 
     def _choose(self, args: Mapping[str, object]) -> Chosen:
         ids = scene_ids(args.get("ids"))
+        self._named_ids = ids is not None
         if ids is not None:
             return self._named(ids)
         if _yes(args.get("all")):
@@ -137,6 +156,9 @@ class Sweep:
         known = {scene.id for scene in found}
         for gone in (each for each in ids if each not in known):
             self._reporter.log("warning", f"Stash has no scene {gone}")
+            self._engine.store.forget_scene(gone)
+        # Those at which the worker died go last, so that the others are done whatever happens.
+        found.sort(key=lambda scene: self._engine.store.deaths(scene.id))
         return Chosen(len(found), found, "Stash has none of these scenes")
 
     def _not_done(self) -> Chosen:
@@ -165,8 +187,9 @@ class Sweep:
 
     def _sweep(self, chosen: Chosen, on_purpose: bool) -> None:
         names = studio_names(studios(self._client))
-        looker = Looker(self._engine, self._reporter, self._client, names)
-        self._roots = library_folders(self._client)
+        looker = Looker(self._engine, self._reporter, self._client, names, self._settings)
+        if self._client.connection.loopback:
+            self._roots = _Roots(library_folders(self._client))
         try:
             for number, scene in enumerate(self._visited(chosen.scenes, on_purpose)):
                 self._reporter.progress(number / max(chosen.count, number + 1))
@@ -174,7 +197,7 @@ class Sweep:
                 self._look(looker, scene)
                 if self._due():
                     self._write()
-        except Cancelled:
+        except (Cancelled, ModelBroken):
             self._write()
             raise
         self._write()
@@ -189,45 +212,83 @@ class Sweep:
             self._counts["left"] += len(held_up)
             if missing and not self._asked:
                 self._asked = True
-                self._reporter.log("warning", f"{missing.message}; {missing.remedy} ({ANSWER})")
+                answer = f"if it was on purpose, run once: {self._command('--removed-on-purpose')}"
+                self._reporter.log("warning", f"{missing.message}; {missing.remedy} ({answer})")
             yield from (scene for scene in group if scene.id not in held_up)
+
+    def _command(self, words: str) -> str:
+        """What a user types to run this task once more in some other way."""
+        url = self._client.connection.base_url
+        return f"python -m stash_sense_plugin --stash {url} tag-scenes {words}"
 
     def _look(self, looker: Looker, scene: Scene) -> None:
         """Look at one scene; only what stops every scene alike is raised."""
+        if (root := self._roots.away(scene)) is not None:
+            self._leave(scene, MediaMissing(f"{root} is missing or empty here", CONNECT))
+            self._tell_root(root)
+        elif self._is_parked(scene):
+            again = f"to try it once more: {self._command(f'--ids {scene.id}')}"
+            self._leave_named(scene, WorkerDied("The worker died at it, and died again", again))
+        else:
+            self._attempt(looker, scene)
+
+    def _is_parked(self, scene: Scene) -> bool:
+        """Whether to leave out a scene that killed the worker; what is in hand is written first."""
+        deaths = self._engine.store.deaths(scene.id)
+        if deaths and self._pending:
+            self._write()
+        return deaths >= PARKED_AT and not self._named_ids
+
+    def _attempt(self, looker: Looker, scene: Scene) -> None:
+        self._engine.store.begin_look(scene.id)
         try:
             self._pending.append((scene, looker.look(scene)))
+            self._broken = 0
         except MediaError as error:
-            result = failed(scene, error)
             if error.fault == "scene":
-                self._pending.append((scene, result))
+                self._pending.append((scene, failed(scene, error)))
             else:
-                self._leave(scene, result)
-                self._tell_root(scene.path, Failure(error.kind, error.message, error.remedy))
+                self._leave_missing(scene, error)
+        except ModelBroken as error:
+            self._leave_named(scene, error)
+            self._broken += 1
+            if self._broken >= BROKEN_IN_A_ROW:
+                raise
         except InternalFault as error:
             # A fault of ours in one scene must not keep the others from being tagged.
-            self._leave(scene, failed(scene, error))
-            self._name(scene, error.message)
+            self._leave_named(scene, error)
+        finally:
+            self._engine.store.end_look(scene.id)
 
-    def _leave(self, scene: Scene, result: SceneResult) -> None:
+    def _leave_missing(self, scene: Scene, error: MediaError) -> None:
+        """Leave a scene whose pictures cannot be had: its drive went meanwhile, or its file."""
+        if (root := self._roots.away(scene)) is not None:
+            self._leave(scene, error)
+            self._tell_root(root)
+        elif scene.path and self._roots.is_gone(scene):
+            gone = f"{scene.path} is no longer there"
+            self._leave_named(scene, MediaMissing(gone, "scan or clean the library in Stash"))
+        else:
+            self._leave_named(scene, error)
+
+    def _leave(self, scene: Scene, error: StashSenseError) -> None:
         """Keep what is known of a scene whose workflow tags stay: the fault is not its own."""
-        self._save(scene, result)
+        self._save(scene, failed(scene, error))
         self._counts["left"] += 1
 
-    def _tell_root(self, path: str, why: Failure) -> None:
-        """Say once per folder of the library why its scenes stay as they are."""
-        root = self._root(path)
-        if root in self._told_roots:
-            return
-        self._told_roots.add(root)
-        if root in self._roots and not _holds_anything(root):
-            reason = "it is missing or empty here; connect its drive, or mount it at this path"
-        else:
-            reason = f"{why.message}; {why.remedy}"
-        self._reporter.log("warning", f"Scenes in {root} keep their workflow tags: {reason}")
+    def _leave_named(self, scene: Scene, error: StashSenseError) -> None:
+        self._leave(scene, error)
+        self._name(scene, str(error))
 
-    def _root(self, path: str) -> str:
-        inside = [root for root in self._roots if PurePath(path).is_relative_to(root)]
-        return max(inside, key=len, default=str(PurePath(path).parent))
+    def _tell_root(self, root: str) -> None:
+        """Say once per folder of the library why its scenes stay as they are."""
+        if root not in self._told_roots:
+            self._told_roots.add(root)
+            self._reporter.log(
+                "warning",
+                f"Scenes in {root} keep their workflow tags: it is missing or empty here;"
+                f" {CONNECT}",
+            )
 
     # --- Writing
 
@@ -322,6 +383,43 @@ def scene_ids(value: object) -> list[str] | None:
 def _yes(value: object) -> bool:
     """Read a switch that may come as text, as Stash's task arguments do."""
     return str(value).casefold() in ("true", "1", "yes")
+
+
+class _Roots:
+    """The library's folders on this machine; none where Stash is on another, whose paths differ."""
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        self._folders = tuple(folders)
+
+    def away(self, scene: Scene) -> str | None:
+        """Return the folder that is missing or empty here and holds the scene's file; else None."""
+        root = self._of(scene)
+        if root is None or _is_there(scene.path) or _holds_anything(root):
+            return None
+        return root
+
+    def is_gone(self, scene: Scene) -> bool:
+        """Whether the folder is here and the scene's file is not."""
+        try:
+            os.lstat(scene.path)
+        except FileNotFoundError:
+            return self._of(scene) is not None
+        except (OSError, ValueError):
+            return False
+        return False
+
+    def _of(self, scene: Scene) -> str | None:
+        path = PurePath(scene.path)
+        inside = [root for root in self._folders if scene.path and path.is_relative_to(root)]
+        return max(inside, key=len, default=None)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _holds_anything(folder: str) -> bool:

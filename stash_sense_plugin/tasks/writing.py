@@ -14,6 +14,9 @@ from stash_sense_plugin.tasks.engine import Engine
 
 Looked = tuple[Scene, SceneResult]
 
+SURVEYED = 50
+"""Scenes of the newest writes that are looked at when a run begins."""
+
 WORDS = {
     Action.ADD_TAG: "tags",
     Action.CREATE_MARKER: "markers",
@@ -38,6 +41,7 @@ class Writing:
         self, engine: Engine, client: StashClient, run_id: str, reporter: Reporter
     ) -> None:
         self._writer, self.workflow = open_writing(engine, client, run_id)
+        self._ledger = engine.ledger
         self._markers = engine.settings.markers
         self._reporter = reporter
         self._counts: Counter[str] = Counter(dict.fromkeys(WORDS.values(), 0))
@@ -53,6 +57,10 @@ class Writing:
         count = self._writer.recover()
         if count:
             self._reporter.log("info", f"Settled {count} writes that were cut short before")
+
+    def survey(self, on_purpose: bool) -> None:
+        """See whether what was written last is still there, so that an old backup is noticed."""
+        self._writer.survey(self._ledger.newest_ours(SURVEYED), on_purpose=on_purpose)
 
     def visit(self, scenes: Sequence[Scene], on_purpose: bool) -> Missing | None:
         """Notice what the user took away since; returns what must be asked about first.
