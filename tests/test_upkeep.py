@@ -64,6 +64,15 @@ def test_failed_scenes_that_stash_has_no_more_are_left_out(room: Room) -> None:
     assert listed(room.run("errors", limit=2, after=page["next"])) == [str(here)]
 
 
+def test_scenes_that_are_gone_are_forgotten_in_their_own_library_alone(room: Room) -> None:
+    store, here = room.engine.store, room.stash.add_scene("a")
+    fail(room, here, 7_000_001)
+    for path, left in (("/another.sqlite", 2), (str(room.stash.database.path), 1)):
+        store.remember_library(path, {})
+        assert listed(room.run("errors")) == [str(here)]
+        assert len(store.errors()) == left
+
+
 def test_failed_scenes_are_listed_where_stash_cannot_be_asked(room: Room) -> None:
     fail(room, 1, 2)
     alone = MODES["errors"].run(room.engine, Call({}), room.told)
@@ -117,6 +126,11 @@ def test_who_only_looks_changes_nothing_for_a_job_beside_it(room: Room) -> None:
     room.run("errors")
     assert room.engine.settings is settings
     assert room.engine.shelf() is shelf
+
+
+@pytest.mark.parametrize("mode", ["doctor", "errors", "models", "verify_models", "result"])
+def test_who_only_looks_waits_for_no_job(mode: str) -> None:
+    assert MODES[mode].kind == "operation"
 
 
 def test_doctor_names_a_package_that_is_missing(

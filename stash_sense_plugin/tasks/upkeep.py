@@ -173,10 +173,20 @@ def _still_there(
         return frozenset(ids)
     try:
         with engine.aside().stash(call, reporter) as client:
-            return frozenset(scene_states(client, ids))
+            there = frozenset(scene_states(client, ids))
+            _forget(engine, client, frozenset(ids) - there)
+            return there
     except StashError as error:
         reporter.log("warning", f"{error.message}: scenes that are gone may be listed too")
         return frozenset(ids)
+
+
+def _forget(engine: Engine, client: StashClient, gone: frozenset[str]) -> None:
+    """Forget scenes that are gone, where it is this very library that has them no more."""
+    known = engine.store.library_identity()
+    if gone and known is not None and known.database_path == system(client).database_path:
+        for scene_id in gone:
+            engine.store.forget_scene(scene_id)
 
 
 def scene_result(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
