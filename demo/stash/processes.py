@@ -10,6 +10,9 @@ from typing import Any
 
 from demo.stash.values import go_json, go_loads
 
+LAST_LINES_S = 0.5
+"""How long the last lines on stderr are waited for."""
+
 LONGEST_LINE = 65_536
 """Bytes of a line on stderr, its end included; a longer one ends the reading for good."""
 PREFIXES = {
@@ -56,7 +59,8 @@ class PluginProcess:
         self._output: Output | None = None
         self._document = go_json(document)
         threading.Thread(target=self._feed, daemon=True).start()
-        threading.Thread(target=self._listen, args=[tell], daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, args=[tell], daemon=True)
+        self._listening.start()
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait(self) -> Output:
@@ -84,6 +88,9 @@ class PluginProcess:
         with self._process.stdout as stdout:
             output = decoded(stdout.read().decode("utf-8", "replace"))
         status = self._process.wait()
+        # Stash may lose the last lines; who reads our log after a run finds them there. A child
+        # that keeps stderr holds up nobody.
+        self._listening.join(LAST_LINES_S)
         if status and output.error is None:
             signal = "signal: killed" if status == -9 else f"signal: {-status}"
             output = Output(error=f"exit status {status}" if status > 0 else signal)
