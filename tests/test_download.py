@@ -1,5 +1,6 @@
 """Downloads against a small server on this machine that behaves as badly as it is told to."""
 
+import contextlib
 import hashlib
 import socket
 import stat
@@ -74,7 +75,8 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     return self.answer(416, 0)
             self.answer(206 if start else 200, len(content) - start, start, len(content))
             stop = site.drops.pop(0) if site.drops else len(content)
-            self.wfile.write(content[start : start + stop])
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may hang up
+                self.wfile.write(content[start : start + stop])
             if stop < len(content) - start:
                 self.wfile.flush()
                 self.connection.shutdown(socket.SHUT_RDWR)
