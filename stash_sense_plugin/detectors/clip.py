@@ -80,24 +80,15 @@ class ClipDetector:
         self._shelf = shelf
         self._card = card
         self.batch = batch
-        self._device = ""
-        self._precision = ""
+        self.device = ""
+        """Where it ran, once it has."""
+        self.precision = ""
         self._tried = not card.untried
 
     @property
     def model(self) -> str:
         """Name and version, joined by `@`."""
         return self._shelf.label(self._card)
-
-    @property
-    def device(self) -> str:
-        """Where it ran."""
-        return self._device
-
-    @property
-    def precision(self) -> str:
-        """In what numbers it ran."""
-        return self._precision
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[Observation]:
         """Yield one observation `frame` with a vector of length 1 for every frame.
@@ -107,7 +98,7 @@ class ClipDetector:
         for start in range(0, len(frames), self.batch):
             part = frames[start : start + self.batch]
             network = self._shelf.network(self._card, "visual")
-            self._device, self._precision = network.device, network.precision
+            self.device, self.precision = network.device, network.precision
             if not self._tried:
                 _try_pictures(network, self._card)
                 self._tried = True

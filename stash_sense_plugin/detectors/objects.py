@@ -71,24 +71,15 @@ class ObjectDetector:
         self._card = card
         self._floor = floor
         self.batch = batch
-        self._device = ""
-        self._precision = ""
+        self.device = ""
+        """Where it ran, once it has."""
+        self.precision = ""
         self._tried = not card.untried
 
     @property
     def model(self) -> str:
         """Name and version, joined by `@`."""
         return self._shelf.label(self._card)
-
-    @property
-    def device(self) -> str:
-        """Where it ran."""
-        return self._device
-
-    @property
-    def precision(self) -> str:
-        """In what numbers it ran."""
-        return self._precision
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[Observation]:
         """Yield each thing seen, the surest of a frame first.
@@ -98,7 +89,7 @@ class ObjectDetector:
         """
         for start in range(0, len(frames), self.batch):
             network = self._shelf.network(self._card, "network")
-            self._device, self._precision = network.device, network.precision
+            self.device, self.precision = network.device, network.precision
             facts = network_facts(network, self._card)
             self._try_once(network, facts)
             part = frames[start : start + self.batch]
