@@ -256,6 +256,8 @@ def test_an_address_without_a_server_is_a_plain_sentence(tmp_path: Path) -> None
     net = card(UrlFile(url="http://127.0.0.1:9/net.onnx", sha256=SHA256))
     with pytest.raises(ModelMissing, match="did not come") as caught:
         models_of(tmp_path, net).pull(net, Told())
+    assert caught.value.message.endswith("Connection refused")
+    assert "HTTPConnectionPool" not in caught.value.message
     assert "network" in caught.value.remedy
 
 

@@ -495,9 +495,16 @@ def _receive(
                     tell(file.tell() / size if size else 0.0)
                 _flush(file)
     except requests.RequestException as error:
-        raise _Interrupted(str(error)) from error
+        raise _Interrupted(_cause(error)) from error
     if size and part.stat().st_size < size:
         raise _Interrupted(f"ended after {part.stat().st_size} of {size} bytes")
+
+
+def _cause(error: BaseException) -> str:
+    """Return what really happened: requests wraps it three times and repeats the address."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return str(error) or type(error).__name__
 
 
 def _starts_at(response: Any, have: int, wanted: _Wanted, part: Path) -> int:
