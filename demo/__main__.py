@@ -148,6 +148,7 @@ def show(console: Console, verdicts: list[Verdict]) -> None:
     table = Table(
         Column("Clip", overflow="fold"),
         "Ends as",
+        "Expected",
         "Found",
         "Missed",
         "Wrong",
@@ -157,6 +158,7 @@ def show(console: Console, verdicts: list[Verdict]) -> None:
         table.add_row(
             verdict.clip.name,
             verdict.workflow or "",
+            str(len(verdict.found) + len(verdict.missed)),
             "\n".join(verdict.found),
             "\n".join(verdict.missed),
             "\n".join(verdict.wrong),
