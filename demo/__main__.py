@@ -146,18 +146,16 @@ def result_of(stash: StandIn, scene: int) -> dict[str, Any]:
 def show(console: Console, verdicts: list[Verdict]) -> None:
     """Print a row for each clip."""
     table = Table(
-        Column("Clip", overflow="fold"),
-        "Ends as",
+        Column("Clip", no_wrap=True),
         "Expected",
         "Found",
         "Missed",
         "Wrong",
-        "Needs a fetched network",
+        "Not looked for",
     )
     for verdict in verdicts:
         table.add_row(
             verdict.clip.name,
-            verdict.workflow or "",
             str(len(verdict.found) + len(verdict.missed)),
             "\n".join(verdict.found),
             "\n".join(verdict.missed),
