@@ -349,6 +349,7 @@ def test_a_fault_of_ours_in_one_scene_leaves_it_and_the_others_go_on(room: Room)
     assert named.startswith(f"Scene {first}: Stash Sense failed on {room.paths[first]}")
     (row,) = room.run("errors")["errors"]
     assert row["kind"] == "internal"
+    assert str(room.engine.home / "worker.log") in row["remedy"]
     room.run()
     assert room.tags(first) == {"Tagged", "Vertical"}
 
@@ -434,7 +435,7 @@ def test_a_scene_that_kills_the_worker_twice_is_left_out_and_the_others_go_on(
     assert room.tags(kills) == {"TagMe"}
     assert room.tags(last) == {"Tagged", "Vertical"}
     named = room.told.said("info")[0]
-    assert named.startswith(f"Scene {kills}: {room.paths[kills]}: The worker died at it")
+    assert named.startswith(f"Scene {kills}: {room.paths[kills]}: Stash Sense ended twice")
     assert named.endswith(f"--stash {room.url} tag-scenes --ids {kills}")
     (row,) = room.run("errors")["errors"]
     assert (row["scene_id"], row["kind"]) == (str(kills), "worker-died")

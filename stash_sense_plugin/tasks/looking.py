@@ -72,7 +72,7 @@ class Looker:
             logger.exception("%s", scene.source)
             raise InternalFault(
                 f"Stash Sense failed on {scene.source} ({type(error).__name__}: {error})",
-                "please report it with the worker's log",
+                f"please report it with {self._engine.home / 'worker.log'}",
             ) from error
 
     def _look(self, scene: Scene) -> SceneResult:

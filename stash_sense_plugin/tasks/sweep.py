@@ -228,7 +228,9 @@ class Sweep:
             self._tell_root(root)
         elif self._is_parked(scene):
             again = f"to try it once more: {self._command(f'--ids {scene.id}')}"
-            self._leave_named(scene, WorkerDied("The worker died at it, and died again", again))
+            self._leave_named(
+                scene, WorkerDied("Stash Sense ended twice while it looked at it", again)
+            )
         else:
             self._attempt(looker, scene)
 
