@@ -95,14 +95,6 @@ class Vocabulary:
         """The labels that a zero-shot network scores by their prompts."""
         return tuple(label for label in self.labels.values() if label.prompts)
 
-    def seen_as(self, word_list: str) -> tuple[Label, ...]:
-        """The labels seen by the words of one list: `coco`, `nudenet`, `picture`, `text`."""
-        return tuple(
-            label
-            for label in self.labels.values()
-            if any(word.partition("/")[0] == word_list for word in label.words)
-        )
-
 
 def load_vocabulary(ours: Path, overlay: Path | None = None) -> Vocabulary:
     """Read our vocabulary and, where it exists, the user's file that overlays it.
