@@ -1,5 +1,6 @@
 """Reading and filling the library directly, without a request."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,13 +10,13 @@ from demo.stash.values import now
 from demo.stash.writing import insert
 
 
-class Library:
+class Library(ABC):
     """What tests and the demo do to a library beside the server's answers. No hook fires."""
 
     @property
+    @abstractmethod
     def database(self) -> Database:
         """The library's tables."""
-        raise NotImplementedError
 
     def add_tag(
         self,
