@@ -1,16 +1,20 @@
 # Thin names over plain commands; people and CI run the same ones.
-# PYTHON names a Python 3.11 or newer.
+# PYTHON names a Python 3.11 or newer; TORTURE multiplies the rounds of torture-life.
 
 PYTHON ?= python3
+TORTURE ?= 1
 BIN := .venv/bin
 
-.PHONY: demo test check fix zip clean
+.PHONY: demo test torture-life check fix zip clean
 
 demo: .venv/ready
 	$(BIN)/python -m demo
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+torture-life: .venv/ready
+	STASH_SENSE_TORTURE=$(TORTURE) $(BIN)/python -m pytest -m torture -n 4 --dist worksteal
 
 check: .venv/ready
 	$(BIN)/ruff check .

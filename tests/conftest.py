@@ -2,12 +2,18 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+TORTURE = "STASH_SENSE_TORTURE"
+"""Set to N, tests marked `torture` go N times their long number of rounds."""
+
+COUNTED = "counted: "
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +51,38 @@ def _no_error_logged(
         return
     errors = [r for r in caplog.get_records("call") if r.levelno >= logging.ERROR]
     assert not errors, [record.getMessage() for record in errors]
+
+
+@pytest.fixture
+def rounds() -> Callable[[int, int], int]:
+    """How many rounds to go: few in the suite, many under `make torture-life`."""
+    times = os.environ.get(TORTURE)
+    return lambda short, long: long * int(times) if times else short
+
+
+@pytest.fixture
+def record_count(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """Add to a number of what was covered: the sums are shown at the end of the run."""
+    # These travel with the report, also from a process of pytest-xdist.
+    properties = request.node.user_properties
+
+    def record(name: str, number: int) -> None:
+        properties.append((COUNTED + name, number))
+
+    return record
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was covered."""
+    counts: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) != "call":
+                continue
+            for name, number in report.user_properties:
+                if name.startswith(COUNTED):
+                    counts[name.removeprefix(COUNTED)] += number
+    if counts:
+        terminalreporter.section("covered")
+    for name in sorted(counts):
+        terminalreporter.line(f"{counts[name]:8} {name}")
