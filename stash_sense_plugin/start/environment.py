@@ -47,12 +47,41 @@ def state(home: Home, requirements: str) -> str:
     given = os.environ.get(GIVEN)
     if given:
         return READY if os.access(given, os.X_OK) else BROKEN
-    if not os.path.isdir(home.environment):
+    return _state_of(home.environment, requirements)
+
+
+def card(home: Home) -> "dict[str, object] | None":
+    """Return what the last set-up wrote about its environment; None where there is none.
+
+    Keys: requirements (a fingerprint), python (its real path), version (`3.12`), made, kind
+    (glibc, musl, macos or windows), runtime and runtime_version (which onnxruntime), and gpu with
+    found (driver and CUDA, or empty), used, and why (empty when used or where there is none).
+    """
+    return read_json(home.ready)
+
+
+def extras_requirements_of(package: str) -> str:
+    """Return the file that says what the extras are."""
+    return os.path.join(os.path.dirname(package), "requirements-extras.txt")
+
+
+def extras_python(home: Home) -> str:
+    """Return the Python that has the extras, whether it is there or not."""
+    return interpreter_in(home.extras)
+
+
+def extras_state(home: Home, package: str) -> str:
+    """Tell whether the second environment, with the extras, can be used: it is not run."""
+    return _state_of(home.extras, extras_requirements_of(package))
+
+
+def _state_of(folder: str, requirements: str) -> str:
+    if not os.path.isdir(folder):
         return MISSING
-    card = read_json(home.ready)
-    if card is None or not os.access(python_of(home), os.X_OK):
+    made = read_json(os.path.join(folder, "ready.json"))
+    if made is None or not os.access(interpreter_in(folder), os.X_OK):
         return BROKEN
-    return READY if card.get("requirements") == fingerprint(requirements) else STALE
+    return READY if made.get("requirements") == fingerprint(requirements) else STALE
 
 
 NOT_HANDED_ON = ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "STASH_API_KEY", "STASH_URL")

@@ -23,6 +23,7 @@ class Home:
         self.setup_log = os.path.join(folder, "setup.log")
         self.setup_lock = os.path.join(folder, "setup.lock")
         self.setup_events = os.path.join(folder, "setup.jsonl")
+        self.extras = os.path.join(folder, "extras")
 
     def make(self) -> None:
         """Make the home, closed to others."""
