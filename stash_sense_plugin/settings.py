@@ -35,6 +35,8 @@ class Settings:
     never: str = ""
     idle_minutes: int = 10
     memory_budget_mb: int = 3000
+    slice_minutes: int = 15
+    """After so long a sweep lets another waiting job of Stash go first."""
 
     @property
     def never_names(self) -> frozenset[str]:
@@ -56,6 +58,7 @@ RANGES = {
     "text_frames": (1, 500),
     "idle_minutes": (1, 10_000),
     "memory_budget_mb": (200, 1_000_000),
+    "slice_minutes": (1, 1440),
 }
 """The least and the greatest value of each number."""
 
