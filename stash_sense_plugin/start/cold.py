@@ -1,14 +1,12 @@
 """The door's way where no worker answers: set up, start one, ask again, or say why not."""
 
-import json
 import os
-from typing import Any, Dict, Optional
+from typing import Optional
 
 from stash_sense_plugin.start import (
     environment,
     install,
     lines,
-    machine,
     request,
     wire,
     worker,
@@ -62,7 +60,9 @@ class Visit:
 
 def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
     if visit.request.mode == "doctor" and visit.state != environment.READY:
-        return _doctor(visit)
+        from stash_sense_plugin.start import checkup
+
+        return checkup.answer(visit, NEEDS_SET_UP[visit.state])
     _prepare(visit)
     if came is None or came.status != wire.OK:
         came = _ask(visit)
@@ -116,41 +116,3 @@ def _ask_once(visit: Visit) -> wire.Answer:
     wanted = visit.request
     python = environment.python_of(visit.home)
     return worker.ask(visit.home, wanted.package, python, wanted.raw, request.show, say)
-
-
-def _doctor(visit: Visit) -> bytes:
-    """Say what can be said without an environment."""
-    found = machine.look(visit.home.folder)
-    report = facts(visit, found)
-    for name, value in report.items():
-        say("info", "{}: {}".format(name, value))
-    remedy = _remedy(found)
-    say("warning", "{}: {}".format(NEEDS_SET_UP[visit.state], remedy))
-    return json.dumps({"output": dict(report, remedy=remedy)}).encode()
-
-
-def facts(visit: Visit, found: machine.Machine) -> "Dict[str, Any]":
-    """Return what decides how Stash Sense runs here, for people."""
-    pythons = ["{0.name} ({0.path})".format(one) for one in found.interpreters]
-    lives = worker.alive(visit.home, visit.request.package)
-    return {
-        "system": "{0.system} {0.architecture} {0.libc}".format(found).strip(),
-        "python": ", ".join(pythons) or "none",
-        "processors": found.processors,
-        "memory_gb": round(found.memory_bytes / 1e9, 1),
-        "disk_free_gb": round(found.disk_free_bytes / 1e9, 1),
-        "home": visit.home.folder,
-        "environment": visit.state,
-        "worker": "answers" if lives else "not running",
-    }
-
-
-def _remedy(found: machine.Machine) -> str:
-    """Return what to do: press Set up, or what keeps Set up from working here."""
-    from stash_sense_plugin.start import plan
-
-    try:
-        plan.make(found, "", "")
-    except StartError as error:
-        return str(error)
-    return "run the task Set up"

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.tasks.doctor import doctor
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
 from stash_sense_plugin.tasks.files import tag_file
 from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
 from stash_sense_plugin.tasks.upkeep import (
-    doctor,
     list_errors,
     list_models,
     pull_models,
