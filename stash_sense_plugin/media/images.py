@@ -100,7 +100,9 @@ def _pixels(picture: "Image.Image", max_side_px: int | None) -> Pixels:
     if max_side_px:
         # A JPEG is then decoded at a half, a quarter or an eighth of its size.
         picture.draft("RGB", (max_side_px, max_side_px))
-    turned = ImageOps.exif_transpose(picture)
+    # In place: a copy would hold a large picture twice.
+    ImageOps.exif_transpose(picture, in_place=True)
+    turned = picture
     if max_side_px and max(turned.size) > max_side_px:
         if turned.mode in ("P", "1"):
             turned = turned.convert("RGBA")

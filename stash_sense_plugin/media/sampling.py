@@ -1,6 +1,7 @@
 """Which pictures of a scene serve whom: sprites, the video or a picture, by what is wanted."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from mimetypes import guess_type
@@ -56,6 +57,7 @@ class SceneMedia:
         self._fetch, self._size_of = fetch, size_of
         self._frames, self._text_frames = frames, text_frames
         self._changes: Changes | None = None
+        self._video_fault: MediaError | None = None
 
     @property
     def key(self) -> str:
@@ -69,7 +71,8 @@ class SceneMedia:
             return self.scene.duration_s
         if not self.scene.path:
             return None
-        return probe_video(self.scene.path, self._check).duration_s
+        with self._remembering_faults():
+            return probe_video(self.scene.path, self._check).duration_s
 
     def sampling(self, wants: Wants) -> Sampling:
         """Return the frames to read first; `note` says why it is not the source that was wanted.
@@ -112,11 +115,30 @@ class SceneMedia:
             return self._watched(self._sprites())
         if not self.scene.path:
             raise MediaMissing(f"{self.scene.source} has no file", "scan the library in Stash")
+        if self._video_fault is not None:
+            raise self._video_fault
         if wants is Wants.MOMENTS:
-            return self._moments()
+            return self._guarded(self._moments())
         if wants is Wants.DETAIL:
-            return self._video(DETAIL_SIDE_PX)
-        return self._watched(self._video(LABELS_SIDE_PX))
+            return self._guarded(self._video(DETAIL_SIDE_PX))
+        return self._watched(self._guarded(self._video(LABELS_SIDE_PX)))
+
+    def _guarded(self, sampling: Sampling) -> Sampling:
+        """Read a video that cannot be read no second time: each could take minutes."""
+
+        def frames() -> Iterator[Frame]:
+            with self._remembering_faults():
+                yield from sampling.frames()
+
+        return replace(sampling, frames=frames)
+
+    @contextmanager
+    def _remembering_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except MediaError as error:
+            self._video_fault = error
+            raise
 
     def _video(self, side_px: int) -> Sampling:
         path, duration_s = self.scene.path, self.duration_s

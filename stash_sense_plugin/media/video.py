@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
-from stash_sense_plugin.media.files import fault_of, missing, open_media
+from stash_sense_plugin.media.files import decoder_fault, missing, open_media
 from stash_sense_plugin.media.times import even_times
 from stash_sense_plugin.records import Frame, FrameSource, Pixels, Sampling
 
@@ -33,6 +33,8 @@ DEMUXERS = (
 here: a `.mp4` that holds one would read its neighbours or the network."""
 MAX_FRAME_PIXELS = 100_000_000
 """Pictures above this are refused from the header; 12K video for headsets has 75 million."""
+PLENTY_BYTES = 4 * MAX_FRAME_PIXELS
+"""Who can have so much memory is not short of it: a file that asks in vain asks for too much."""
 READ_BUDGET_S = 120.0
 """How long one reading of one video may work, not counting what is done with its frames."""
 OPEN_TIMEOUT_S = 30.0
@@ -285,7 +287,8 @@ def _opened(
             f"{name} could not be read in {budget_s:g} seconds",
             "its drive is slow or it has too few keyframes: generate its sprites in Stash",
         ) from error
-    except (av.error.FFmpegError, OSError, MemoryError, ValueError) as error:
+    # ArithmeticError: time stamps beyond 64 bits, and rates of nothing.
+    except (av.error.FFmpegError, OSError, MemoryError, ValueError, ArithmeticError) as error:
         raise _fault(name, error) from error
 
 
@@ -312,7 +315,7 @@ def _fault(name: str, error: Exception) -> MediaError:
     # ExitError is a read that took longer than OPEN_TIMEOUT_S: a drive that does not answer.
     if isinstance(error, av.error.ExitError) or not Path(name).exists():
         return missing(name, error)
-    return fault_of(name, error, "video")
+    return decoder_fault(name, error, PLENTY_BYTES)
 
 
 class _Video:
@@ -328,6 +331,8 @@ class _Video:
         self._damage: Exception | None = None
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = DECODER_THREADS
+        # The container's own options do not reach the decoder, and pictures may grow on the way.
+        self._stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
 
     def facts(self) -> VideoFacts:
         packet = self._find(0.0)
