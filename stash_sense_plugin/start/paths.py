@@ -64,10 +64,15 @@ def make_socket_folder(home: str) -> str:
 
 def write_json(path: str, value: "dict[str, object]") -> None:
     """Write a small file whole or not at all, readable by its owner alone."""
+    write_text(path, json.dumps(value))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a small file whole or not at all, readable by its owner alone."""
     descriptor, part = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".part-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file)
+            file.write(text)
         os.replace(part, path)
     except BaseException:
         remove(part)
