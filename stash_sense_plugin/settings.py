@@ -5,7 +5,9 @@ switches. So every switch is worded so that off is the default, 0 or empty means
 that cannot be used is named once and replaced by the default.
 """
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -42,7 +44,7 @@ class Settings:
     def never_names(self) -> frozenset[str]:
         """Labels and tags that are never suggested, casefolded."""
         return frozenset(
-            name for part in self.never.split(",") if (name := part.strip().casefold())
+            name for part in re.split(r"[,\r\n]", self.never) if (name := part.strip().casefold())
         )
 
     @property
@@ -63,22 +65,62 @@ RANGES = {
 """The least and the greatest value of each number."""
 
 
+TAGS = ("tagme_tag", "tagged_tag", "errored_tag", "parent_tag")
+"""The settings that name tags: one name for two would undo each other's moves, or put a tag
+below itself."""
+
+LONGEST_TAG = 255
+"""Characters of a tag's name; Stash declares as many."""
+LONGEST_TEXT = 100_000
+"""Characters of any other text."""
+SHOWN = 60
+"""Characters of a value in a complaint."""
+
+
 def read_settings(stored: Mapping[str, object]) -> tuple[Settings, list[str]]:
     """Read what Stash stores for us; also one sentence for each value that cannot be used."""
     plain = Settings()
     chosen: dict[str, Any] = {}
     complaints = []
-    known = {field.name for field in fields(Settings)}
-    for name, value in stored.items():
-        if name not in known:
-            complaints.append(f"Setting {name!r} is not one of ours and is ignored.")
+    for key, name, value in _by_name(stored):
+        if name is None:
+            complaints.append(f"Setting {shown(key)} is not one of ours and is ignored.")
             continue
         default = getattr(plain, name)
         try:
             chosen[name] = check_setting(name, value, default)
         except ValueError as error:
             complaints.append(f"Setting {name}: {error}; {default!r} is used.")
-    return _distinct_workflow_tags(Settings(**chosen), complaints), complaints
+    return _distinct_tags(Settings(**chosen), complaints), complaints
+
+
+def named_settings(stored: Mapping[str, object]) -> frozenset[str]:
+    """Return the settings in which the user wrote something himself, be it the default."""
+    empty = (None, "", 0, False)
+    return frozenset(name for _, name, value in _by_name(stored) if name and value not in empty)
+
+
+def _by_name(stored: Mapping[str, object]) -> Iterator[tuple[str, str | None, object]]:
+    """Yield each stored key with the setting that it means, None where it means none of ours.
+
+    A key in other letters, as people write them into Stash's file, counts where the right one is
+    absent.
+    """
+    ours = {field.name for field in fields(Settings)}
+    taken = ours & stored.keys()
+    for key, value in stored.items():
+        name = key if key in ours else key.casefold()
+        if name != key and name in taken:
+            yield key, None, value
+            continue
+        taken.add(name)
+        yield key, name if name in ours else None, value
+
+
+def shown(value: object) -> str:
+    """Return a stored value for a sentence: short, and nothing that a line cannot hold."""
+    told = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return told if len(told) <= SHOWN else f"{told[: SHOWN - 1]}…"
 
 
 def check_setting(name: str, value: object, default: bool | int | str) -> bool | int | str:
@@ -90,42 +132,48 @@ def check_setting(name: str, value: object, default: bool | int | str) -> bool |
     if isinstance(default, int):
         return _check_number(name, value) or default
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")
+        raise ValueError(f"{shown(value)} is not text")
+    # A list may have been pasted with its line ends.
+    text = " ".join(value.split()) if name == "never" else value.strip()
+    _check_text(text, LONGEST_TAG if name in TAGS else LONGEST_TEXT)
     return value.strip() or default
+
+
+def _check_text(text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise ValueError(f"{shown(text)} is longer than {longest} characters")
+    # Control characters, line ends, and halves of characters that no answer to Stash can hold.
+    if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text):
+        raise ValueError(f"{shown(text)} holds characters that cannot be shown")
 
 
 def _check_switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"{value!r} is neither true nor false")
+    raise ValueError(f"{shown(value)} is neither true nor false")
 
 
 def _check_number(name: str, value: object) -> int:
     """Read a whole number; Stash's own form writes text where nothing was typed."""
-    if value == "":
-        return 0
+    if isinstance(value, str) and re.fullmatch(r"\s*(-?[0-9]{1,18})?\s*", value):
+        value = int(value.strip() or 0)
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not whole or not isinstance(value, int | float):
-        raise ValueError(f"{value!r} is not a whole number")
+        raise ValueError(f"{shown(value)} is not a whole number")
     least, most = RANGES[name]
     if value != 0 and not least <= value <= most:
-        raise ValueError(f"{value!r} is not between {least} and {most}")
+        raise ValueError(f"{shown(value)} is not between {least} and {most}")
     return int(value)
 
 
-def _distinct_workflow_tags(settings: Settings, complaints: list[str]) -> Settings:
-    """Keep the three workflow tags apart: one name for two would undo each other's moves."""
-    names = [settings.tagme_tag, settings.tagged_tag, settings.errored_tag]
+def _distinct_tags(settings: Settings, complaints: list[str]) -> Settings:
+    """Keep the tags of the settings apart."""
+    names = [getattr(settings, key) for key in TAGS]
     if len({name.casefold() for name in names}) == len(names):
         return settings
+    plain = {key: getattr(Settings(), key) for key in TAGS}
     complaints.append(
-        f"The workflow tags {', '.join(names)} must differ from each other; "
-        "TagMe, Tagged and Errored are used."
+        f"The workflow tags and the parent of new tags ({', '.join(map(shown, names))}) must"
+        f" differ from each other; {', '.join(plain.values())} are used."
     )
-    plain = Settings()
-    return replace(
-        settings,
-        tagme_tag=plain.tagme_tag,
-        tagged_tag=plain.tagged_tag,
-        errored_tag=plain.errored_tag,
-    )
+    return replace(settings, **plain)

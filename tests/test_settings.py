@@ -4,9 +4,15 @@ from dataclasses import fields
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stash_sense_plugin.settings import RANGES, Settings, read_settings
+from stash_sense_plugin.settings import RANGES, TAGS, Settings, named_settings, read_settings
 from tests.conftest import ROOT
+
+KEYS = [field.name for field in fields(Settings)]
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+ANYTHING = PLAIN | st.lists(PLAIN) | st.dictionaries(st.text(), PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -21,11 +27,16 @@ from tests.conftest import ROOT
         pytest.param("frames", 0, 60, id="0 is the default"),
         pytest.param("frames", "", 60, id="nothing typed"),
         pytest.param("frames", None, 60, id="null"),
+        pytest.param("frames", " 12 ", 12, id="number written as text"),
+        pytest.param("Frames", 12, 12, id="other letters"),
+        pytest.param("tagme_tag", "  Look  at me ", "Look  at me", id="blanks inside are kept"),
+        pytest.param("tagme_tag", "n" * 255, "n" * 255, id="as long as a tag may be"),
+        pytest.param("tagme_tag", "👩‍🎤 do", "👩‍🎤 do", id="emoji"),
     ],
 )
 def test_what_is_used(name: str, stored: object, used: object) -> None:
     settings, complaints = read_settings({name: stored})
-    assert getattr(settings, name) == used
+    assert getattr(settings, name.lower()) == used
     assert not complaints
 
 
@@ -40,7 +51,21 @@ def test_what_is_used(name: str, stored: object, used: object) -> None:
         pytest.param({"markers": "yes"}, "'yes' is neither true nor false", id="word for switch"),
         pytest.param({"never": 5}, "5 is not text", id="number for text"),
         pytest.param({"colour": "red"}, "'colour' is not one of ours", id="stale key"),
+        pytest.param({"frames": "9" * 5000}, "is not a whole number", id="endless number"),
+        pytest.param({"frames": True}, "True is not a whole number", id="switch for number"),
+        pytest.param({"frames": [1, 2]}, "[1, 2] is not a whole number", id="list"),
+        pytest.param({"markers": {"a": 1}}, "{'a': 1} is neither true nor false", id="object"),
+        pytest.param({"markers": 1}, "1 is neither true nor false", id="number for switch"),
+        pytest.param({"tagme_tag": ["TagMe"]}, "['TagMe'] is not text", id="list for text"),
         pytest.param({"tagme_tag": "tagged"}, "must differ from each other", id="one tag twice"),
+        pytest.param({"tagme_tag": " STASH sense "}, "must differ", id="a tag below itself"),
+        pytest.param({"parent_tag": "Errored"}, "must differ", id="a parent that moves"),
+        pytest.param({"tagme_tag": "n" * 256}, "is longer than 255 characters", id="long tag"),
+        pytest.param({"never": "n" * 100_001}, "is longer than 100000", id="long text"),
+        pytest.param({"tagged_tag": "a\nb"}, "'a\\nb' holds characters that", id="two lines"),
+        pytest.param({"tagged_tag": "a\x00b"}, "holds characters that", id="control character"),
+        pytest.param({"tagged_tag": "a\ud800"}, "holds characters that", id="half a character"),
+        pytest.param({"\x01p\x020.5" * 999: 1}, "is not one of ours", id="hostile key"),
     ],
 )
 def test_what_cannot_be_used_is_named_once_and_the_default_holds(
@@ -50,11 +75,42 @@ def test_what_cannot_be_used_is_named_once_and_the_default_holds(
     assert settings == Settings()
     assert len(complaints) == 1
     assert words in complaints[0]
+    assert len(complaints[0]) < 300
+    assert complaints[0].isprintable()
+    complaints[0].encode()
+
+
+def test_a_key_in_other_letters_gives_way_to_the_right_one() -> None:
+    for stored in ({"Frames": 5, "frames": 7}, {"frames": 7, "Frames": 5}):
+        settings, complaints = read_settings(stored)
+        assert settings.frames == 7
+        assert complaints == ["Setting 'Frames' is not one of ours and is ignored."]
+
+
+@given(st.dictionaries(st.sampled_from([*KEYS, "Frames", "x"]) | st.text(), ANYTHING))
+def test_whatever_is_stored_our_settings_are_usable(stored: dict[str, object]) -> None:
+    settings, complaints = read_settings(stored)
+    plain = Settings()
+    for name in KEYS:
+        value = getattr(settings, name)
+        assert type(value) is type(getattr(plain, name))
+        if name in RANGES and value != getattr(plain, name):
+            assert RANGES[name][0] <= value <= RANGES[name][1]
+    assert len({getattr(settings, name).casefold() for name in TAGS}) == len(TAGS)
+    for complaint in complaints:
+        complaint.encode()
+    assert read_settings({name: getattr(settings, name) for name in KEYS}) == (settings, [])
 
 
 def test_names_never_suggested_are_compared_without_case() -> None:
-    settings, _ = read_settings({"never": " Dog, ,CAR "})
-    assert settings.never_names == {"dog", "car"}
+    settings, complaints = read_settings({"never": " Dog, ,CAR \r\nBlack and white"})
+    assert settings.never_names == {"dog", "car", "black and white"}
+    assert not complaints
+
+
+def test_what_the_user_named_is_known_from_what_holds_by_default() -> None:
+    stored = {"clip_model": "clip-vit-b32", "Frames": 60, "never": "", "markers": False, "x": 1}
+    assert named_settings(stored) == {"clip_model", "frames"}
 
 
 def test_plugin_yml_declares_exactly_our_settings_with_their_types() -> None:

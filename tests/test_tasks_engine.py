@@ -255,6 +255,41 @@ def test_from_a_checkout_the_settings_are_those_of_the_installed_plugin(
         assert all("no plugin named Stash Sense" in line for line in told.said("warning"))
 
 
+def test_what_cannot_be_used_is_said_once_and_again_when_it_changes(tmp_path: Path) -> None:
+    with StandIn(tmp_path / "stash") as stash, open_kit_engine(tmp_path / "home") as engine:
+
+        def said(asked: Engine, **stored: object) -> list[str]:
+            stash.configure_plugin("plugin", **stored)
+            told = Told()
+            call = Call({}, {"Url": stash.url, "PluginDir": str(PACKAGE.parent)})
+            with asked.stash(call, told):
+                pass
+            return told.said("warning")
+
+        (first,) = said(engine, frames="many", skip_text=True)
+        assert "frames" in first
+        assert said(engine, frames="many", skip_text=True) == []
+        assert said(engine.aside(), frames="many") == []
+        (changed,) = said(engine, frames="few")
+        assert "'few'" in changed
+        assert list(engine.complaints) == [changed]
+        assert said(engine) == []
+        assert not list(engine.complaints)
+        assert said(engine.aside(), frames="few") == [changed]
+
+
+def test_a_model_that_is_none_of_the_catalogues_gives_way_to_ours(tmp_path: Path) -> None:
+    with StandIn(tmp_path / "stash") as stash, open_kit_engine(tmp_path / "home") as engine:
+        stash.configure_plugin("plugin", clip_model="yolox-s", object_model="yolox-z")
+        told = Told()
+        call = Call({}, {"Url": stash.url, "PluginDir": str(PACKAGE.parent)})
+        with engine.stash(call, told):
+            assert engine.settings == Settings()
+        clip, objects = told.said("warning")
+        assert "clip_model: The model yolox-s is for objects, not for clip" in clip
+        assert "object_model: There is no model called 'yolox-z'" in objects
+
+
 def test_without_a_stash_the_way_to_one_is_named(engine: Engine) -> None:
     class Nobody:
         def log(self, level: str, message: str) -> None: ...

@@ -1,17 +1,17 @@
 """What stays warm between jobs: the store, the networks, the catalogue and the vocabulary."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot
 from stash_sense_plugin.detectors.objects import ObjectDetector
 from stash_sense_plugin.detectors.picture import PictureDetector
 from stash_sense_plugin.detectors.text import TextDetector
-from stash_sense_plugin.errors import ModelMissing, SettingsError
+from stash_sense_plugin.errors import CatalogueError, ModelMissing, SettingsError
 from stash_sense_plugin.inference.catalogue import Catalogue, ModelCard, load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
@@ -19,13 +19,16 @@ from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.store import Store, StorePrompts
 from stash_sense_plugin.records import Detector, Reporter, Skipped
-from stash_sense_plugin.settings import Settings, read_settings
+from stash_sense_plugin.settings import Settings, named_settings, read_settings
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import plugin_called, plugin_settings, signed_in
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
 ALWAYS_HERE = "nudenet-320n"
 """The object detector that comes inside a package."""
+
+MODEL_SETTINGS = {"clip_model": "clip", "object_model": "objects"}
+"""The settings that name a model, and what it must be for."""
 
 SWITCHED_OFF = "switched off"
 """Why a detector is skipped that the user does not want."""
@@ -56,6 +59,22 @@ class Sight:
     zero_shot: ZeroShot | None
 
 
+class _Complaints:
+    """What was said of the user's settings: each sentence once, until it no longer holds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said: set[str] = set()
+
+    def new(self, sentences: Iterable[str]) -> list[str]:
+        """Return what of all that holds now was not said yet."""
+        holding = list(dict.fromkeys(sentences))
+        with self._lock:
+            unsaid = [sentence for sentence in holding if sentence not in self._said]
+            self._said = set(holding)
+        return unsaid
+
+
 class Engine:
     """The parts that jobs share; one per library, closed with its worker."""
 
@@ -66,6 +85,11 @@ class Engine:
         """What holds where no Stash is asked."""
         self.settings = self.defaults
         """What the user of the Stash that called last has chosen."""
+        self.named: frozenset[str] = frozenset()
+        """The settings in which that user wrote something."""
+        self.complaints: tuple[str, ...] = ()
+        """What of these settings cannot be used, a sentence each."""
+        self._complaints = _Complaints()
         self._limits = limits
         self.store = Store(home / "store.sqlite")
         self.jobs = JobTable(self.store)
@@ -153,10 +177,35 @@ class Engine:
             )
         client = StashClient(_connection(call.server), limits=self._limits)
         with client, signed_in(client):
-            self.settings, complaints = read_settings(_stored(client, call.server, reporter))
-            for complaint in complaints:
+            self._take_settings(_stored(client, call.server, reporter))
+            for complaint in self._complaints.new(self.complaints):
                 reporter.log("warning", complaint)
             yield client
+
+    def _take_settings(self, stored: Mapping[str, object]) -> None:
+        chosen, complaints = read_settings(stored)
+        self.settings, unknown = self._with_known_models(chosen)
+        self.named = named_settings(stored)
+        self.complaints = (*complaints, *unknown)
+
+    def _with_known_models(self, settings: Settings) -> tuple[Settings, list[str]]:
+        """Put our own model where the named one is not in the catalogue, or for something else."""
+        named = {name: getattr(settings, name) for name in MODEL_SETTINGS}
+        if all(model == getattr(self.defaults, name) for name, model in named.items()):
+            return settings, []
+        try:
+            catalogue = self.catalogue()
+        except CatalogueError:
+            return settings, []  # a broken file is named where a model is needed
+        complaints = []
+        for name, model in named.items():
+            try:
+                card_for(catalogue, MODEL_SETTINGS[name], model)
+            except SettingsError as error:
+                default = getattr(self.defaults, name)
+                complaints.append(f"Setting {name}: {error}; {default!r} is used.")
+                settings = replace(settings, **{name: default})
+        return settings, complaints
 
 
 def open_engine(home: Path, package: Path) -> Engine:
@@ -195,6 +244,16 @@ def _connection(server: Mapping[str, object]) -> Connection:
     if isinstance(url, str):
         return Connection.from_url(url, str(server.get("ApiKey") or ""))
     return Connection.from_plugin(server)
+
+
+def card_for(catalogue: Catalogue, task: str, name: str) -> ModelCard:
+    """Return the row called `name`; raises SettingsError where it is not one for this task."""
+    card = catalogue.card(name)
+    if card.task != task:
+        raise SettingsError(
+            f"The model {name} is for {card.task}, not for {task}", "name another in the settings"
+        )
+    return card
 
 
 class _Sighting:
@@ -250,12 +309,7 @@ class _Sighting:
 
         Raises CatalogueError where there is no such row.
         """
-        card = self._models.catalogue.card(name)
-        if card.task != task:
-            raise SettingsError(
-                f"The model {name} is for {card.task}, not for {task}",
-                "name another in the settings",
-            )
+        card = card_for(self._models.catalogue, task, name)
         try:
             self._models.version(card)
         except ModelMissing as error:
