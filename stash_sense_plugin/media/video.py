@@ -517,7 +517,15 @@ class _Video:
         return found
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
-        for packet in self._container.demux(self._stream):
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except IndexError:
+                # At its end PyAV looks for streams that began on the way, and has no place for.
+                return
+            if packet is None:
+                return
             self.clock.check()
             yield packet
 
