@@ -1,8 +1,10 @@
-"""Faults to order: what goes wrong at the next calls of a field."""
+"""Faults to order: what goes wrong at the next calls of a field, or with a file asked for."""
 
+import re
 import threading
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 LOCKED = "beginning transaction: database is locked"
 
@@ -25,12 +27,28 @@ class Fault:
     """How many calls go well before."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileFault:
+    """What is answered to whoever asks for a file by its address, from now on."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    said_bytes: int | None = None
+    """The Content-Length that is told, whatever comes; None tells the truth."""
+    cut: bool = False
+    """The connection is cut where the body ends."""
+    drip_s: float = 0.0
+    """Behind the body a byte more comes after each such pause, until the client hangs up."""
+
+
 class Faults:
     """What is ordered and what has been called."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ordered: list[tuple[str, Fault]] = []
+        self._files: list[tuple[re.Pattern[str], FileFault]] = []
         self.calls: Counter[str] = Counter()
         """How often each root field has been called."""
 
@@ -43,6 +61,17 @@ class Faults:
         """Take back what has not happened yet."""
         with self._lock:
             self._ordered.clear()
+            self._files.clear()
+
+    def order_file(self, address: str, fault: FileFault) -> None:
+        """Let it happen to every request for an address that the pattern wholly matches."""
+        with self._lock:
+            self._files.append((re.compile(address), fault))
+
+    def meet_file(self, address: str) -> FileFault | None:
+        """What goes wrong with a file, if something does; the first that was ordered."""
+        with self._lock:
+            return next((fault for named, fault in self._files if named.fullmatch(address)), None)
 
     def meet(self, field: str) -> Fault | None:
         """Count a call; what goes wrong with it, if something does."""

@@ -24,7 +24,7 @@ from typing import Any, Self
 import uvicorn
 
 from demo.stash.database import Database
-from demo.stash.faults import Fault, Faults
+from demo.stash.faults import Fault, Faults, FileFault
 from demo.stash.jobs import Jobs, JobState
 from demo.stash.log import Log, LogLine
 from demo.stash.running import Plugins
@@ -210,6 +210,10 @@ class StandIn(Library):
     def fault(self, field: str, fault: Fault) -> None:
         """Let something go wrong at the next calls of a root field ("*" for every field)."""
         self.state.faults.order(field, fault)
+
+    def file_fault(self, address: str, fault: FileFault) -> None:
+        """Let something go wrong with every file whose address matches a pattern."""
+        self.state.faults.order_file(address, fault)
 
     def clear_faults(self) -> None:
         """Take back what has not gone wrong yet."""

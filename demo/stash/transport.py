@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from demo.stash.database import RefusedError
+from demo.stash.faults import FileFault
 from demo.stash.registry import PathError
 from demo.stash.schema import checked, schema
 from demo.stash.state import Call
@@ -53,6 +54,37 @@ class CutResponse(Response):
             raise RuntimeError("this server's connections cannot be cut")
         cycle.transport.abort()
         await receive()
+
+
+class FaultyFile(Response):
+    """A file as a fault wants it: bytes that no server would send are written past ASGI."""
+
+    def __init__(self, fault: FileFault) -> None:
+        super().__init__()
+        self._fault = fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write it, and close the connection."""
+        cycle = getattr(receive, "__self__", None)
+        if cycle is None:
+            raise RuntimeError("this server's connections cannot be written to")
+        cycle.transport.write(self._bytes())
+        while self._fault.drip_s and not cycle.transport.is_closing():
+            await asyncio.sleep(self._fault.drip_s)
+            cycle.transport.write(b".")
+        if self._fault.cut:
+            # What was written arrives before the connection breaks.
+            await asyncio.sleep(0)
+            cycle.transport.abort()
+        cycle.transport.close()
+        await receive()
+
+    def _bytes(self) -> bytes:
+        fault = self._fault
+        said = len(fault.body) if fault.said_bytes is None else fault.said_bytes
+        told = {"Content-Length": str(said), "Connection": "close", **fault.headers}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+        return f"HTTP/1.1 {fault.status} Ordered\r\n{lines}\r\n".encode() + fault.body
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from demo.stash import auth, routes, subscriptions, transport
@@ -36,7 +36,17 @@ def application(state: State, workers: ThreadPoolExecutor) -> ASGIApp:
         exception_handlers={RefusedError: _bad},
     )
     app.state.stash = state
-    return auth.Gate(app, state)
+    return auth.Gate(_faulty(app, state), state)
+
+
+def _faulty(app: ASGIApp, state: State) -> ASGIApp:
+    """Let a file that is asked for go wrong where that was ordered."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        fault = state.faults.meet_file(scope["path"]) if scope["type"] == "http" else None
+        await (transport.FaultyFile(fault) if fault else app)(scope, receive, send)
+
+    return served
 
 
 def _routes() -> list[Route]:

@@ -121,6 +121,8 @@ class Limits:
     """Before the second attempt; doubled before each further one."""
     file_bytes: int = 64 * 1024 * 1024
     """The largest sprite sheet that we take."""
+    file_s: float = 60.0
+    """How long we wait for the whole of it."""
 
 
 # --- The client ---------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ class StashClient:
     def _ask(self, body: bytes, name: str) -> dict[str, Any]:
         response = self._send("POST", "/graphql", data=body)
         with response:
-            text = self._read(response, None)
+            text = self._read(response)
         try:
             answer = json.loads(text)
         except ValueError:
@@ -234,9 +236,10 @@ class StashClient:
         return data
 
     def _fetch(self, path: str) -> bytes:
-        with self._send("GET", path, headers={"Accept": "*/*"}, stream=True) as response:
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        with self._send("GET", path, headers=headers, stream=True) as response:
             _check_file(response, path)
-            return self._read(response, self._limits.file_bytes, path)
+            return self._read_file(response, path)
 
     def _measure(self, path: str) -> int:
         headers = {"Accept": "*/*", "Range": "bytes=0-0", "Accept-Encoding": "identity"}
@@ -309,15 +312,31 @@ class StashClient:
             return StashUnreachable(f"Cannot reach Stash at {url}: {_short(error)}", remedy)
         return StashUncertain(f"The connection to Stash at {url} broke: {_short(error)}", remedy)
 
-    def _read(self, response: requests.Response, limit: int | None, what: str = "") -> bytes:
-        parts, length = [], 0
+    def _read(self, response: requests.Response) -> bytes:
         try:
-            for part in response.iter_content(256 * 1024):
+            return b"".join(response.iter_content(256 * 1024))
+        except requests.RequestException as error:
+            raise self._lost(error) from error
+
+    def _read_file(self, response: requests.Response, path: str) -> bytes:
+        """Read what comes, as it comes: whoever sends a byte a minute is not waited for."""
+        limits, parts, length = self._limits, [], 0
+        end_s = time.monotonic() + limits.file_s
+        try:
+            while part := response.raw.read1(256 * 1024, decode_content=True):
                 parts.append(part)
                 length += len(part)
-                if limit is not None and length > limit:
-                    raise MediaUnreadable(f"{what} on Stash's server is larger than {limit} bytes")
-        except requests.RequestException as error:
+                if length > limits.file_bytes:
+                    raise MediaUnreadable(
+                        f"{path} on Stash's server is larger than {limits.file_bytes} bytes",
+                        "generate the scene's sprites again in Stash",
+                    )
+                if time.monotonic() > end_s:
+                    raise MediaMissing(
+                        f"{path} did not come from Stash's server in {limits.file_s:g} seconds",
+                        "check the network between Stash and this machine",
+                    )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._lost(error) from error
         return b"".join(parts)
 
