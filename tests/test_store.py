@@ -1,3 +1,4 @@
+import contextlib
 import os
 import random
 import signal
@@ -21,9 +22,12 @@ from hypothesis import strategies as st
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import printable
+from stash_sense_plugin.library.opening import ALONE as ALONE_WAYS
+from stash_sense_plugin.library.opening import opened
 from stash_sense_plugin.library.results import RESULTS_PER_SCENE
 from stash_sense_plugin.library.store import Store, StoredAnalysis, StorePrompts
 from stash_sense_plugin.records import Box, Failure, Fingerprint, FrameSource, Observation, Ran
+from tests.mounts_kit import own_mounts
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = Fingerprint("0123456789abcdef", 5_000_000_000)
@@ -180,6 +184,155 @@ def test_where_writing_ahead_cannot_be_the_store_works_without_it(tmp_path: Path
                 assert db.execute("PRAGMA synchronous").fetchone()[0] == EXTRA
             save(store, frame(0))
             assert found(store).observations == (frame(0),)
+
+
+# --- Disks that are not of this machine ---------------------------------------------------------
+
+ALONE = ("wal", "exclusive")
+
+
+def kept_anew(path: Path, vfs: str = "") -> tuple[str, str]:
+    """Keep something, open the store anew and find it; returns the way in which that went."""
+    with Store(path, vfs=vfs, busy_timeout_s=0.01) as store:
+        save(store, frame(0))
+    with Store(path, vfs=vfs, busy_timeout_s=0.01) as store:
+        assert found(store).observations == (frame(0),)
+        assert store.faults() == ()
+        return store.journal_mode, store.locking
+
+
+def test_a_usual_disk_is_shared_with_other_programs(tmp_path: Path) -> None:
+    assert kept_anew(tmp_path / "s.sqlite") == ("wal", "normal")
+
+
+def test_without_shared_memory_the_store_is_alone_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    path.with_name("s.sqlite-shm").mkdir()
+    assert kept_anew(path) == ALONE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="these are SQLite's ways to Unix files")
+@pytest.mark.parametrize("vfs", ["unix-dotfile", "unix-none"])
+def test_a_disk_that_answers_with_another_journal_is_taken_alone(tmp_path: Path, vfs: str) -> None:
+    assert kept_anew(tmp_path / "s.sqlite", vfs) == ALONE
+
+
+def test_a_rollback_journal_is_the_last_way(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    Store(path).close()
+    last = ALONE_WAYS[-1]
+
+    def connect(timeout_s: float) -> sqlite3.Connection:
+        return sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
+
+    connection, way = opened(tmp_path, connect, lambda _connection: None, 0.01, (last,))
+    with closing(connection):
+        assert (way.journal_mode, way.locking) == ("delete", "exclusive")
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == EXTRA
+        with pytest.raises(StoreError, match="is locked"):
+            Store(path, busy_timeout_s=0.01)
+    assert kept_anew(path) == ("wal", "normal")
+
+
+def test_a_store_from_another_disk_opens_where_memory_is_not_shared(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    with Store(path) as store:
+        save(store, frame(0))
+    assert kept_anew(path, "unix-dotfile") == ALONE
+    assert kept_anew(path) == ("wal", "normal")
+
+
+def test_a_store_that_is_alone_with_its_file_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    path.with_name("s.sqlite-shm").mkdir()
+    with Store(path) as store:
+        for other in (path, path):
+            with pytest.raises(StoreError, match="is locked by another program") as caught:
+                Store(other, busy_timeout_s=0.01)
+            assert "close what has it open" in caught.value.remedy
+        save(store, frame(0))
+
+
+HOLDING = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("PRAGMA locking_mode = EXCLUSIVE")
+held.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_file_that_another_process_holds_is_named_and_nothing_hangs(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    Store(path).close()
+    command = [sys.executable, "-c", HOLDING, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(StoreError, match="is locked by another program"):
+            Store(path, busy_timeout_s=0.05)
+        other.kill()
+    assert kept_anew(path) == ("wal", "normal")
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from stash_sense_plugin.errors import StashSenseError
+from stash_sense_plugin.library.store import Store
+for turn in range(2):
+    try:
+        with Store(Path(sys.argv[1]), busy_timeout_s=0.05) as store:
+            store.begin_run("test", {})
+            print(store.journal_mode, store.locking, len(store.runs()))
+    except StashSenseError as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("lacks", "said"),
+    [
+        pytest.param([], ["wal normal 1", "wal normal 2"], id="all that is needed"),
+        pytest.param(["mapping"], ["wal exclusive 1", "wal exclusive 2"], id="no shared memory"),
+        pytest.param(["locks"], ["StoreError"] * 2, id="no locks"),
+        pytest.param(["mapping", "truth"], ["StoreError"] * 2, id="writes that go nowhere"),
+    ],
+)
+def test_a_network_mount_is_used_as_far_as_it_goes(
+    tmp_path: Path, lacks: list[str], said: list[str]
+) -> None:
+    served, mount = tmp_path / "served", tmp_path / "mount"
+    served.mkdir()
+    mount.mkdir()
+    with own_mounts(tmp_path) as mounts:
+        mounts.tell("network", served, mount, *lacks)
+        lines = mounts.run("-c", OPENING, str(mount / "s.sqlite")).stdout.splitlines()
+    for line, wanted in zip(lines, said, strict=True):
+        assert line.startswith(wanted)
+        if wanted == "StoreError":
+            assert "STASH_SENSE_HOME" in line
+
+
+def test_a_disk_that_is_full_says_so_and_the_store_opens_when_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with own_mounts(tmp_path) as mounts:
+        mounts.tell("memory", disk, "2m")
+        filler = mounts.inside(disk / "filler")
+        with filler.open("wb") as file, contextlib.suppress(OSError):
+            while file.write(bytes(65536)):
+                file.flush()
+        opening = ("-c", OPENING, str(disk / "s.sqlite"))
+        first, _ = mounts.run(*opening).stdout.splitlines()
+        assert "is full" in first
+        assert "free some space" in first
+        filler.unlink()
+        assert mounts.run(*opening).stdout.splitlines() == ["wal normal 1", "wal normal 2"]
+
+
+# --- What is no store ---------------------------------------------------------------------------
 
 
 def test_a_folder_in_its_place_is_an_error_of_the_store(tmp_path: Path) -> None:

@@ -14,14 +14,13 @@ from typing import Any, Self
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.migrations import migrate
+from stash_sense_plugin.library.opening import NotHeld, opened
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
 
 BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process that holds the file, a backup for example."""
-
-_WAL_LIMIT_BYTES = 64 * 2**20
 
 _AGAIN = "then run the task again; nothing is lost"
 _MEANINGS = {
@@ -55,12 +54,38 @@ _MEANINGS = {
         "{path} is not a database",
         "put a backup in its place, or move it away to begin a new store",
     ),
+    sqlite3.SQLITE_NOMEM: (
+        "Memory is short for {path}",
+        f"let other programs go, or give the container more memory, {_AGAIN}",
+    ),
 }
+_NO_LOCKS = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_LOCK,
+        sqlite3.SQLITE_IOERR_UNLOCK,
+        sqlite3.SQLITE_IOERR_RDLOCK,
+        sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+        sqlite3.SQLITE_IOERR_SHMLOCK,
+        sqlite3.SQLITE_IOERR_SHMMAP,
+        sqlite3.SQLITE_IOERR_SHMOPEN,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOLFS,
+    }
+)
+"""What disks say that cannot hold a database: network mounts without locks, for the most part."""
 
 
 def store_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Return SQLite's error in our words, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", None)
+    if code in _NO_LOCKS or isinstance(error, NotHeld):
+        return StoreError(
+            f"The disk or mount that holds {path} cannot hold a database ({error})",
+            "set STASH_SENSE_HOME to a folder on a disk of this machine where Stash is started,"
+            " and run the task Set up: everything of Stash Sense (its Python, models, store and"
+            f" logs) lives there then; copy {path.parent} there to keep what is in it",
+        )
     known = None if code is None else _MEANINGS.get(code & 0xFF)
     if known is None:
         return StoreError(f"The store {path} failed: {error}")
@@ -96,28 +121,49 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, *, clock: Clock = time.time, busy_timeout_s: float = BUSY_TIMEOUT_S
+        self,
+        path: Path,
+        *,
+        clock: Clock = time.time,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        vfs: str = "",
     ) -> None:
+        """Open the file, or make it; `vfs` is SQLite's way to files, where not the usual one."""
         self.path = path
         self.clock = clock
+        self._vfs = vfs
         self._lock = threading.RLock()
         self._connection: _Connection | None = None
         _prepare(path)
         with self._errors():
-            connection = self._connection = sqlite3.connect(
-                path,
-                timeout=busy_timeout_s,
-                isolation_level=None,
-                check_same_thread=False,
-                factory=_Connection,
+            self._connection, self.way = opened(
+                path.parent, self._connect, self._bring_up, busy_timeout_s
             )
-        try:
-            with self._errors():
-                self.journal_mode = _configure(connection)
-                migrate(connection, str(path))
-        except BaseException:
-            self.close()
-            raise
+
+    @property
+    def journal_mode(self) -> str:
+        """Return `wal`, or the rollback journal's name where the disk allows no better."""
+        return self.way.journal_mode
+
+    @property
+    def locking(self) -> str:
+        """Return `normal`, or `exclusive` where no other program can open the file meanwhile."""
+        return self.way.locking
+
+    def _connect(self, timeout_s: float) -> _Connection:
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?vfs={self._vfs}" if self._vfs else self.path,
+            timeout=timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+            uri=bool(self._vfs),
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _bring_up(self, connection: _Connection) -> None:
+        migrate(connection, str(self.path))
 
     def __enter__(self) -> Self:
         return self
@@ -213,21 +259,6 @@ def _prepare(path: Path) -> None:
     # A mount without Unix rights (exFAT, SMB) refuses, and has nothing to set.
     with contextlib.suppress(OSError):
         path.chmod(0o600)
-
-
-def _configure(connection: sqlite3.Connection) -> str:
-    """Set the connection up and return the journal mode that the file's disk allows."""
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA foreign_keys = ON")
-    try:
-        mode = str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-    except sqlite3.OperationalError:
-        # Network mounts have no shared memory: the rollback journal works everywhere.
-        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
-    connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
-    # Without WAL a commit is the removal of a journal, which only EXTRA brings to the disk.
-    connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'EXTRA'}")
-    return mode
 
 
 @contextlib.contextmanager
