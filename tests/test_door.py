@@ -110,10 +110,11 @@ def test_a_hook_never_sets_up(bare: PluginFolder) -> None:
 
 def test_doctor_without_an_environment_says_what_is_here(bare: PluginFolder, python: str) -> None:
     reply, log = bare.call("doctor", python)
-    assert reply["output"]["environment"] == "missing"
-    assert reply["output"]["worker"] == "not running"
-    assert reply["output"]["home"] == str(bare.home)
-    assert any(level == "w" and "not set up" in text for level, text in log)
+    facts = {fact["what"]: fact for fact in reply["output"]["facts"]}
+    assert facts["Packages"]["found"] == "not installed yet"
+    assert facts["Worker"]["found"].startswith("not running")
+    assert facts["Folder"]["found"].startswith(str(bare.home))
+    assert ("w", "Packages: not installed yet -> run the task Set up") in log
 
 
 def test_a_named_python_that_is_not_there_is_said(plugin: PluginFolder) -> None:

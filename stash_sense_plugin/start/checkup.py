@@ -1,48 +1,407 @@
-"""Doctor where there is no environment: what can be said with the standard library alone."""
+"""What Doctor finds with the standard library alone, and all that it says where no worker runs."""
 
+import glob
 import json
-from typing import TYPE_CHECKING, Any, Dict
+import os
+import platform
+import re
+import sys
+import tempfile
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from stash_sense_plugin.start import lines, machine, request, worker
+from stash_sense_plugin.start import (
+    address,
+    disks,
+    environment,
+    lines,
+    machine,
+    report,
+    request,
+    worker,
+)
 from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lock import held
+from stash_sense_plugin.start.paths import Home, read_json
+from stash_sense_plugin.start.report import NOTE, OK, PROBLEM, Fact
+from stash_sense_plugin.start.version import VERSION
 
-if TYPE_CHECKING:
-    from stash_sense_plugin.start.cold import Visit
+Probe = Tuple[str, str, Callable[[], Iterable[Fact]]]
+"""A group, a name for what is looked at, and who looks."""
 
+SET_UP = "run the task Set up"
 
-def answer(visit: "Visit", needs: str) -> bytes:
-    """Say what can be said without an environment."""
-    found = machine.look(visit.home.folder)
-    report = facts(visit, found)
-    for name, value in report.items():
-        request.show(lines.line("info", "{}: {}".format(name, value)))
-    remedy = _remedy(found)
-    request.show(lines.line("warning", "{}: {}".format(needs, remedy)))
-    return json.dumps({"output": dict(report, remedy=remedy)}).encode()
+CGROUP = "/sys/fs/cgroup"
+LITTLE_DISK_BYTES = 1_000_000_000
+LITTLE_TEMP_BYTES = 200_000_000
+LITTLE_MEMORY_BYTES = 700_000_000
+"""The default networks and the frames in hand take about so much."""
 
-
-def facts(visit: "Visit", found: machine.Machine) -> "Dict[str, Any]":
-    """Return what decides how Stash Sense runs here, for people."""
-    pythons = ["{0.name} ({0.path})".format(one) for one in found.interpreters]
-    lives = worker.alive(visit.home, visit.request.package)
-    return {
-        "system": "{0.system} {0.architecture} {0.libc}".format(found).strip(),
-        "python": ", ".join(pythons) or "none",
-        "processors": found.processors,
-        "memory_gb": round(found.memory_bytes / 1e9, 1),
-        "disk_free_gb": round(found.disk_free_bytes / 1e9, 1),
-        "home": visit.home.folder,
-        "environment": visit.state,
-        "worker": "answers" if lives else "not running",
-    }
+STATES = {
+    environment.READY: "ready",
+    environment.MISSING: "not installed yet",
+    environment.STALE: "installed for an older version, which needed others",
+    environment.BROKEN: "installed, and cannot be used any more",
+}
 
 
-def _remedy(found: machine.Machine) -> str:
-    """Return what to do: press Set up, or what keeps Set up from working here."""
+def answer(home: Home, package: str, fault: "Optional[StartError]" = None) -> bytes:
+    """Return the reply of a Doctor that has no worker; `fault` says why there is none."""
+    try:
+        home.make()
+    except StartError as error:
+        fault = fault or error
+    facts = gather([*machine_probes(home, package), *_cold_probes(home, package, fault)])
+    told = report.conclude(home.folder, facts, _show)
+    return json.dumps({"output": told}).encode()
+
+
+def _show(level: str, text: str) -> None:
+    request.show(lines.line(level, text))
+
+
+def gather(probes: Iterable[Probe], check: Callable[[], None] = lambda: None) -> Iterator[Fact]:
+    """Yield what the probes find; one that fails becomes a fact. `check` may raise between them."""
+    for group, what, probe in probes:
+        check()
+        try:
+            yield from list(probe())
+        except Exception as error:  # whatever it is, the other probes still have their say
+            said = "{}: {}".format(type(error).__name__, error)
+            yield Fact(group, what, "could not be found out ({})".format(said), NOTE)
+
+
+def machine_probes(home: Home, package: str) -> List[Probe]:
+    """Return who looks at this machine, the environment and the home, with a worker or without."""
+    return [
+        ("Stash Sense", "Version", lambda: [Fact("Stash Sense", "Version", VERSION)]),
+        ("Stash Sense", "Plugin folder", lambda: _plugin_folder(package)),
+        ("Machine", "System", _system),
+        ("Machine", "User", _user),
+        ("Machine", "Processors", _processors),
+        ("Machine", "Memory", _memory),
+        ("Machine", "Proxy", _proxies),
+        ("Environment", "Packages", lambda: _environment(home, package)),
+        ("Environment", "GPU", lambda: _gpu(home)),
+        ("Environment", "Extras", lambda: _extras(home, package)),
+        ("Environment", "Left over", lambda: _left_over(home)),
+        ("Data folder", "Folder", lambda: _folder(home)),
+        ("Data folder", "Temporary folder", _temporary),
+        ("Data folder", "Files", lambda: _files(home)),
+    ]
+
+
+# --- This copy and this machine ---------------------------------------------------------------
+
+
+def _plugin_folder(package: str) -> Iterator[Fact]:
+    folder = os.path.dirname(package)
+    # Nothing is ever written there, so it may be read-only.
+    locked = "" if os.access(folder, os.W_OK) else ", read-only"
+    yield Fact("Stash Sense", "Plugin folder", folder + locked)
+
+
+def _system() -> Iterator[Fact]:
+    named = (platform.system(), platform.release(), platform.machine())
+    libc, inside = machine.c_library(), container()
+    told = [" ".join(named), *([libc] if libc else []), *([inside] if inside else [])]
+    yield Fact("Machine", "System", ", ".join(told))
+    python = "{} ({})".format(platform.python_version(), sys.executable)
+    yield Fact("Machine", "Python", python)
+
+
+def container() -> str:
+    """Say which kind of container this is; empty where none is known."""
+    if os.path.exists("/run/.containerenv"):
+        return "in a Podman container"
+    if os.path.exists("/.dockerenv"):
+        return "in a Docker container"
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return "in a Kubernetes pod"
+    groups = _read("/proc/1/cgroup")
+    named = re.search(r"docker|kubepods|containerd|libpod|lxc", groups)
+    return "in a container ({})".format(named.group()) if named else ""
+
+
+def _user() -> Iterator[Fact]:
+    if not hasattr(os, "getuid"):
+        return
+    user, group = os.getuid(), os.getgid()
+    root = ", root" if user == 0 else ""
+    yield Fact("Machine", "User", "uid {}, gid {}{}".format(user, group, root))
+
+
+def _processors() -> Iterator[Fact]:
+    count = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    told = str(count) if usable == count else "{} of {} may be used".format(usable, count)
+    quota = _quota()
+    if quota and quota < usable:
+        told += ", limited to {:.3g} by a quota".format(quota)
+    yield Fact("Machine", "Processors", told)
+
+
+def _quota() -> "Optional[float]":
+    """Return how many processors the control group grants; None where it sets no limit."""
+    limit, _, period = _read(CGROUP + "/cpu.max").strip().partition(" ")
+    if not limit:
+        limit = _read(CGROUP + "/cpu/cpu.cfs_quota_us").strip()
+        period = _read(CGROUP + "/cpu/cpu.cfs_period_us").strip()
+    known = limit.isdigit() and period.isdigit() and int(period)
+    return int(limit) / int(period) if known else None
+
+
+def _memory() -> Iterator[Fact]:
+    total, free = machine.memory_bytes(), memory_free_bytes()
+    if not total:
+        return
+    known = "" if free is None else ", {} free now".format(gigabytes(free))
+    told = gigabytes(total) + known
+    if total < 2 * LITTLE_MEMORY_BYTES or (free is not None and free < LITTLE_MEMORY_BYTES):
+        remedy = "give this machine or container more, or switch detectors off in the settings"
+        yield Fact("Machine", "Memory", told + ": little for the networks", NOTE, remedy)
+    else:
+        yield Fact("Machine", "Memory", told)
+
+
+def memory_free_bytes() -> "Optional[int]":
+    """Return what may still be taken, here or in this container; None where nobody tells."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
+    free = int(found.group(1)) * 1024 if found else None
+    limit, used = _read(CGROUP + "/memory.max").strip(), _read(CGROUP + "/memory.current").strip()
+    if limit.isdigit() and used.isdigit():
+        # What files left in the cache is given back when memory is asked for.
+        cached = re.search(r"^inactive_file (\d+)$", _read(CGROUP + "/memory.stat"), re.MULTILINE)
+        left = int(limit) - int(used) + (int(cached.group(1)) if cached else 0)
+        free = max(0, left if free is None else min(free, left))
+    return free
+
+
+def _proxies() -> Iterator[Fact]:
+    named = [name for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") if _variable(name)]
+    if named:
+        # What stands in them may hold a password, so it is not told.
+        text = "{} set: Set up and downloads go through it, never a Stash on this machine"
+        yield Fact("Machine", "Proxy", text.format(", ".join(named)))
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name) or os.environ.get(name.lower()) or ""
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def gigabytes(count: float) -> str:
+    """Return a size for people."""
+    return "{:.1f} GB".format(count / 1e9) if count >= 1e9 else "{:.0f} MB".format(count / 1e6)
+
+
+# --- The environment --------------------------------------------------------------------------
+
+
+def _environment(home: Home, package: str) -> Iterator[Fact]:
+    state = environment.state(home, environment.requirements_of(package))
+    given = os.environ.get(environment.GIVEN)
+    if given:
+        told = "a Python of yours, named by {}: {}".format(environment.GIVEN, given)
+        if state != environment.READY:
+            remedy = "name one that is there, or take {} away".format(environment.GIVEN)
+            yield Fact("Environment", "Packages", told + " cannot be run", PROBLEM, remedy)
+        else:
+            yield Fact("Environment", "Packages", told)
+        return
+    card = environment.card(home) or {}
+    if state != environment.READY:
+        yield Fact("Environment", "Packages", STATES[state], PROBLEM, SET_UP)
+        return
+    named = [card.get(name) for name in ("kind", "runtime", "runtime_version")]
+    told = " ".join(str(each) for each in named if each)
+    python = "Python {}".format(card["version"]) if card.get("version") else ""
+    yield Fact("Environment", "Packages", ", ".join(filter(None, ["ready", python, told])))
+
+
+def _gpu(home: Home) -> Iterator[Fact]:
+    gpu = (environment.card(home) or {}).get("gpu")
+    if not isinstance(gpu, dict):
+        return
+    found, why = str(gpu.get("found") or ""), str(gpu.get("why") or "")
+    if gpu.get("used"):
+        yield Fact("Environment", "GPU", "{}: used".format(found))
+    elif found:
+        told = "{}: not used ({})".format(found, why or "nobody knows why")
+        remedy = "when that is mended, " + SET_UP + " again"
+        yield Fact("Environment", "GPU", told, NOTE, remedy)
+    else:
+        yield Fact("Environment", "GPU", why or "none found: the processor does the work")
+
+
+def _extras(home: Home, package: str) -> Iterator[Fact]:
+    if not os.path.isfile(environment.extras_requirements_of(package)):
+        return
+    state = environment.extras_state(home, package)
+    if state == environment.MISSING:
+        yield Fact("Environment", "Extras", "not installed, and tagging needs none")
+    elif state == environment.READY:
+        yield Fact("Environment", "Extras", "ready")
+    else:
+        yield Fact("Environment", "Extras", STATES[state], NOTE, "run the task Set up extras")
+
+
+def _left_over(home: Home) -> Iterator[Fact]:
+    if held(home.setup_lock):
+        yield Fact("Environment", "Set up", "is at work now")
+        return
+    start = glob.escape(home.folder)
+    for name in ("env.part-*", "env.old-*", "extras.part-*", "extras.old-*"):
+        for path in glob.glob(os.path.join(start, name)):
+            told = "{} of a set-up that was cut short".format(path)
+            yield Fact("Environment", "Left over", told, NOTE, "Set up removes it, or you may")
+
+
+# --- The home ---------------------------------------------------------------------------------
+
+
+def _folder(home: Home) -> Iterator[Fact]:
+    folder = home.folder
+    named = ", named by STASH_SENSE_HOME" if os.environ.get("STASH_SENSE_HOME") else ""
+    if not os.access(folder, os.W_OK):
+        remedy = "let uid {} write there, or name another folder in STASH_SENSE_HOME"
+        told = "{}{} cannot be written".format(folder, named)
+        yield Fact("Data folder", "Folder", told, PROBLEM, remedy.format(address.user()))
+    else:
+        yield Fact("Data folder", "Folder", folder + named)
+    yield from _room("Disk", folder, LITTLE_DISK_BYTES, "make room on this disk")
+    yield _file_system(folder)
+
+
+def _room(what: str, folder: str, little_bytes: int, remedy: str) -> Iterator[Fact]:
+    free = machine.disk_free_bytes(folder)
+    if free < little_bytes:
+        told = "{} free at {}".format(gigabytes(free), folder)
+        yield Fact("Data folder", what, told, PROBLEM, remedy)
+    else:
+        yield Fact("Data folder", what, "{} free".format(gigabytes(free)))
+
+
+def _file_system(folder: str) -> Fact:
+    mount = disks.mount_of(folder)
+    if mount is None:
+        return Fact("Data folder", "File system", "not told by this system")
+    told = "{} at {}".format(mount.kind, mount.point)
+    if mount.network:
+        remedy = "name a folder on a disk of this machine in STASH_SENSE_HOME: it is faster there"
+        return Fact("Data folder", "File system", told + ", over the network", NOTE, remedy)
+    lent = ", lent by the machine around this one" if mount.of_the_host else ""
+    return Fact("Data folder", "File system", told + lent)
+
+
+def _temporary() -> Iterator[Fact]:
+    remedy = "make room there, or name another folder in TMPDIR"
+    yield from _room("Temporary folder", tempfile.gettempdir(), LITTLE_TEMP_BYTES, remedy)
+
+
+def _files(home: Home) -> Iterator[Fact]:
+    found = disks.survey(home.folder)
+    yield Fact("Data folder", "Holds", _sizes(found))
+    mount = disks.mount_of(home.folder)
+    if mount is not None and not mount.keeps_rights:
+        yield Fact("Data folder", "Owners", "this file system keeps neither owners nor rights")
+        return
+    yield _owners(home, found)
+    if found.open:
+        names = ", ".join(os.path.basename(path) for path in found.open[: disks.NAMED])
+        told = "{} of its files and folders can be opened by others, such as {}"
+        remedy = "chmod -R go= {}".format(_quoted(home.folder))
+        yield Fact(
+            "Data folder", "Rights", told.format(len(found.open), names), _rights(home), remedy
+        )
+
+
+def _rights(home: Home) -> str:
+    """Return how bad open files are: behind a closed door, nobody comes to them."""
+    return OK if address.private(home.folder) else NOTE
+
+
+def _owners(home: Home, found: disks.Survey) -> Fact:
+    if not found.foreign_count:
+        return Fact("Data folder", "Owners", "all ours")
+    names = ", ".join("{} (uid {})".format(path, uid) for path, uid in found.foreign)
+    more = found.foreign_count - len(found.foreign)
+    besides = " and {} more".format(more) if more else ""
+    told = "{}{} belong to another user".format(names, besides)
+    remedy = "as root: chown -R {} {}".format(address.user(), _quoted(home.folder))
+    return Fact("Data folder", "Owners", told, PROBLEM if found.shut_count else NOTE, remedy)
+
+
+def _quoted(path: str) -> str:
+    return "'{}'".format(path.replace("'", "'\\''"))
+
+
+def _sizes(found: disks.Survey) -> str:
+    kinds: Dict[str, int] = {}
+    for name, size in found.bytes.items():
+        kind = _kind(name)
+        kinds[kind] = kinds.get(kind, 0) + size
+    told = [
+        "{} {}".format(kind, gigabytes(size)) for kind, size in sorted(kinds.items()) if size > 5e5
+    ]
+    part = "" if found.whole else " (of what was seen in {:.0f} s)".format(disks.SURVEY_S)
+    return (", ".join(told) or "next to nothing") + part
+
+
+def _kind(name: str) -> str:
+    if name.startswith("store."):
+        return "store"
+    if ".log" in name:
+        return "logs"
+    known = {"env": "environment", "models": "models", "extras": "extras"}
+    return known.get(name.split(".")[0], "other")
+
+
+# --- Without a worker -------------------------------------------------------------------------
+
+
+def _cold_probes(home: Home, package: str, fault: "Optional[StartError]") -> List[Probe]:
+    probes: List[Probe] = [
+        ("Environment", "Pythons", lambda: _pythons(home)),
+        ("Worker", "Worker", lambda: _worker(home, package, fault)),
+    ]
+    state = environment.state(home, environment.requirements_of(package))
+    if state != environment.READY and not os.environ.get(environment.GIVEN):
+        probes.append(("Environment", "Set up", lambda: _can_set_up(home)))
+    return probes
+
+
+def _pythons(home: Home) -> Iterator[Fact]:
+    found = ["{0.name} ({0.path})".format(one) for one in machine.interpreters()]
+    yield Fact("Environment", "Pythons", ", ".join(found) or "none found")
+
+
+def _can_set_up(home: Home) -> Iterator[Fact]:
+    """Say what keeps Set up from working here, if anything does."""
     from stash_sense_plugin.start import plan
 
     try:
-        plan.make(found, "", "")
+        plan.make(machine.look(home.folder), home.environment, "requirements.txt")
     except StartError as error:
-        return str(error)
-    return "run the task Set up"
+        yield Fact("Environment", "Set up", error.message, PROBLEM, error.remedy)
+
+
+def _worker(home: Home, package: str, fault: "Optional[StartError]") -> Iterator[Fact]:
+    if fault is not None:
+        remedy = fault.remedy or "see {}".format(home.worker_log)
+        yield Fact("Worker", "Worker", fault.message, PROBLEM, remedy)
+        return
+    pid = (read_json(home.worker_card) or {}).get("pid")
+    if worker.alive(home, package):
+        yield Fact("Worker", "Worker", "answers, process {}".format(pid))
+    elif held(home.worker_lock):
+        remedy = "end process {}: it is started again by itself".format(pid)
+        yield Fact("Worker", "Worker", "runs and does not answer", PROBLEM, remedy)
+    else:
+        yield Fact("Worker", "Worker", "not running: it is started when it is needed")

@@ -15,7 +15,7 @@ from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.paths import Home
 
 TASKS = ("tag_scenes", "set_up", "doctor")
-"""Modes of plugin.yml's tasks: these may set up."""
+"""Modes of plugin.yml's tasks: these may set up, but for Doctor, which only looks."""
 
 NEEDS_SET_UP = {
     environment.MISSING: "Stash Sense is not set up yet",
@@ -29,7 +29,16 @@ def answer(wanted: request.Request, came: "Optional[wire.Answer]") -> bytes:
     try:
         return _serve(Visit(wanted), came)
     except StartError as error:
+        if wanted.mode == "doctor":
+            return _examined(wanted, error)
         return request.error_reply(str(error))
+
+
+def _examined(wanted: request.Request, fault: "Optional[StartError]" = None) -> bytes:
+    """Return what Doctor can say without a worker."""
+    from stash_sense_plugin.start import checkup
+
+    return checkup.answer(Home(wanted.home), wanted.package, fault)
 
 
 def say(level: str, text: str) -> None:
@@ -50,7 +59,8 @@ class Visit:
         self.home = Home(wanted.home)
         self.requirements = environment.requirements_of(wanted.package)
         # A hook may carry a task's mode in its arguments; it never sets up.
-        self.task = wanted.mode in TASKS and "hookContext" not in wanted.args
+        may = wanted.mode in TASKS and wanted.mode != "doctor"
+        self.task = may and "hookContext" not in wanted.args
 
     @property
     def state(self) -> str:
@@ -60,9 +70,7 @@ class Visit:
 
 def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
     if visit.request.mode == "doctor" and visit.state != environment.READY:
-        from stash_sense_plugin.start import checkup
-
-        return checkup.answer(visit, NEEDS_SET_UP[visit.state])
+        return _examined(visit.request)
     _prepare(visit)
     if came is None or came.status != wire.OK:
         came = _ask(visit)
