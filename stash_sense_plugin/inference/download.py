@@ -77,6 +77,19 @@ class _Wanted:
         return bool(self.sha256 or self.git_sha1)
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What of a card is to be fetched, as it is said beforehand."""
+
+    card: ModelCard
+    hosts: tuple[str, ...]
+    """Where we ask; each may send us on to another, which is named before it is reached."""
+    bytes: int | None
+    """None where a server does not say."""
+    here_bytes: int
+    """How much of it an earlier, stopped download left."""
+
+
 _RECORDING = threading.Lock()
 """Held while the records are read and written anew: one process may have several `Models`."""
 
@@ -139,6 +152,25 @@ class Models:
             if not place.is_file():
                 raise _missing(card, place, file)
             self._settle(card, role, place, whole=True)
+
+    def order(self, card: ModelCard, reporter: Reporter) -> Order:
+        """Return what `pull` would fetch; the hub is named and asked for sizes, nothing comes.
+
+        Raises ModelMissing where the hub does not answer.
+        """
+        with _web(reporter) as web:
+            wanted = [
+                (self._wanted(card, role, file, web), _part_of(self._place(card, file)))
+                for role, file in card.files.items()
+                if isinstance(file, HubFile | UrlFile) and not _there(self._place(card, file), file)
+            ]
+        sizes = [one.bytes for one, _ in wanted]
+        return Order(
+            card,
+            tuple(dict.fromkeys(urlsplit(one.url).netloc for one, _ in wanted)),
+            None if None in sizes else sum(size for size in sizes if size),
+            sum(_bytes_of(part) for one, part in wanted if one.known),
+        )
 
     def pull(self, card: ModelCard, reporter: Reporter) -> None:
         """Fetch what is missing or broken; names every host before it is reached.
@@ -316,7 +348,7 @@ def _missing(card: ModelCard, place: Path, file: File) -> ModelMissing:
 
 
 def _how_to_get(card: ModelCard) -> str:
-    return f"run the task Set up, or `python -m stash_sense_plugin models pull {card.name}`"
+    return f"run the task Download models, or `python -m stash_sense_plugin models pull {card.name}`"
 
 
 def _megabytes(count: int | None) -> str:
@@ -437,7 +469,7 @@ def _fetch_twice(
     wanted: _Wanted, place: Path, web: _Web, pause_s: float, tell: Callable[[float], None]
 ) -> None:
     """Fetch a file; what came and is not what was promised is cleared and fetched once more."""
-    part = place.with_name(place.name + ".part")
+    part = _part_of(place)
     if not wanted.known:
         part.unlink(missing_ok=True)
     for last in (False, True):
@@ -472,6 +504,11 @@ def _fetch(
         except _Interrupted as error:
             reason = str(error)
             time.sleep(pause_s * 2**tries)
+
+
+def _part_of(place: Path) -> Path:
+    """Return where a file lies until it is whole."""
+    return place.with_name(place.name + ".part")
 
 
 def _bytes_of(path: Path) -> int:

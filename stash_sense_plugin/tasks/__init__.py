@@ -9,15 +9,14 @@ from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.tasks.doctor import doctor
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
 from stash_sense_plugin.tasks.files import tag_file
-from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
-from stash_sense_plugin.tasks.upkeep import (
-    list_errors,
+from stash_sense_plugin.tasks.models import (
+    download_models,
     list_models,
     pull_models,
-    scene_result,
-    set_up,
     verify_models,
 )
+from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
+from stash_sense_plugin.tasks.upkeep import list_errors, scene_result, set_up
 
 __all__ = ["MODES", "Call", "Engine", "Mode", "open_engine"]
 
@@ -36,6 +35,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
     {
         "tag_scenes": Mode(tag_scenes, "task"),
         "set_up": Mode(set_up, "task"),
+        "download_models": Mode(download_models, "task"),
         "doctor": Mode(doctor, "operation"),
         "tag_file": Mode(tag_file, "task"),
         "pull_models": Mode(pull_models, "task"),

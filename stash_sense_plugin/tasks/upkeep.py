@@ -1,26 +1,21 @@
-"""Set up, models, and what a user asks of earlier runs."""
+"""Set up, and what a user asks of earlier runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from stash_sense_plugin.errors import ModelError, SettingsError, StashError, StashSenseError
-from stash_sense_plugin.inference.catalogue import ModelCard
-from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.errors import SettingsError, StashError, StashSenseError
 from stash_sense_plugin.records import Reporter
-from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scene_states, system
-from stash_sense_plugin.tasks.engine import ALWAYS_HERE, MEGABYTE, Call, Engine
+from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.models import Fetched, fetch_wanted
 from stash_sense_plugin.tasks.writing import open_writing
 
 PAGE = 50
 MOST_IN_A_PAGE = 500
 
-DEFAULTS = frozenset({Settings().clip_model, Settings().object_model, ALWAYS_HERE})
-"""The networks that run where the user names no others."""
 
-
-# --- Set up and models ------------------------------------------------------------------------
+# --- Set up -----------------------------------------------------------------------------------
 
 
 def set_up(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
@@ -29,24 +24,15 @@ def set_up(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     A network that does not arrive is said and stops nothing.
     """
     tags: list[str] = []
+    settings, named = engine.defaults, frozenset[str]()
     if call.server is not None:
         with engine.stash(call, reporter) as client:
+            settings, named = engine.settings, engine.named
             tags = create_workflow_tags(engine, client)
             reporter.log("info", f"Workflow tags: {', '.join(tags)}")
-    models = engine.shelf().models
-    pulled = {name: _pulled(models, name, reporter) for name in _wanted(engine.settings)}
-    missing = [name for name, error in pulled.items() if error]
-    reporter.log("info", _set_up_says(missing))
-    return {"workflow_tags": tags, "models": pulled}
-
-
-def _wanted(settings: Settings) -> list[str]:
-    """Name the networks of what is not switched off, each once."""
-    choices = {
-        settings.clip_model: settings.skip_labels,
-        settings.object_model: settings.skip_objects,
-    }
-    return [name for name, is_off in choices.items() if not is_off]
+    fetched = fetch_wanted(engine, settings, named, reporter)
+    reporter.log("info", _set_up_says(fetched, settings.tagme_tag))
+    return {"workflow_tags": tags, "models": fetched.by_name()}
 
 
 def create_workflow_tags(engine: Engine, client: StashClient) -> list[str]:
@@ -63,81 +49,13 @@ def create_workflow_tags(engine: Engine, client: StashClient) -> list[str]:
     return [settings.tagme_tag, settings.tagged_tag, settings.errored_tag]
 
 
-def _set_up_says(missing: list[str]) -> str:
+def _set_up_says(fetched: Fetched, tagme: str) -> str:
+    ready = f"give scenes the {tagme} tag and run the task Tag scenes"
+    missing = [*fetched.failed, *fetched.refused]
     if not missing:
-        return "Ready: give scenes the TagMe tag and run the task Tag scenes"
-    return (
-        f"Ready, without {', '.join(missing)}: tagging goes on with what is here;"
-        " run Set up again to fetch them"
-    )
-
-
-def _pulled(models: Models, name: str, reporter: Reporter) -> str | None:
-    """Fetch one network; None when it is here, else why it is not."""
-    try:
-        card = models.catalogue.card(name)
-        if not models.has(card):
-            models.pull(card, reporter)
-    except (ModelError, SettingsError) as error:
-        reporter.log("warning", str(error))
-        return str(error)
-    return None
-
-
-def pull_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
-    """Fetch the networks named in `names`; raises ModelError for the first that does not come."""
-    models = engine.shelf().models
-    names = call.args.get("names")
-    if not isinstance(names, list) or not names:
-        raise SettingsError("No model is named", "see `models list`")
-    for name in names:
-        models.pull(models.catalogue.card(str(name)), reporter)
-    return {"models": [_model_row(models, models.catalogue.card(str(name))) for name in names]}
-
-
-def list_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
-    """Return the catalogue: a row each."""
-    models = engine.aside().shelf().models
-    return {"models": [_model_row(models, card) for card in models.catalogue]}
-
-
-def verify_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
-    """Read the files of the models in `names` whole, or of all that are here.
-
-    A row's `error` says why that one cannot be used; null where nothing is wrong.
-    """
-    models = engine.aside().shelf().models
-    names = call.args.get("names")
-    if not isinstance(names, list):
-        raise SettingsError(f"names is {names!r}, not a list", "see `models list`")
-    named = [models.catalogue.card(str(name)) for name in names]
-    rows = []
-    for card in named or [card for card in models.catalogue if models.has(card)]:
-        reporter.check()
-        rows.append(_model_row(models, card) | {"error": _verified(models, card)})
-    return {"models": rows}
-
-
-def _verified(models: Models, card: ModelCard) -> dict[str, str] | None:
-    try:
-        models.verify(card)
-    except ModelError as error:
-        return {"message": error.message, "remedy": error.remedy}
-    return None
-
-
-def _model_row(models: Models, card: ModelCard) -> dict[str, object]:
-    return {
-        "name": card.name,
-        "task": card.task,
-        "about": card.about,
-        "licence": card.licence,
-        "commercial": card.commercial,
-        "megabytes": None if card.bytes is None else round(card.bytes / MEGABYTE, 1),
-        "here": models.has(card),
-        "untried": card.untried,
-        "default": card.name in DEFAULTS,
-    }
+        return f"Ready: {ready}"
+    again = "; run Download models to fetch them" if fetched.failed else ""
+    return f"Ready, without {', '.join(missing)}{again}. What is here works: {ready}"
 
 
 # --- What is known ----------------------------------------------------------------------------
