@@ -5,7 +5,7 @@ fingerprint, so that a scene that did not change is decided anew without a frame
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -58,6 +58,18 @@ LONG_BATCH_S = 1.5
 MOST_BATCH_BYTES = 32_000_000
 """No further frame is taken where a batch would come to hold more: 16 of 800 x 800 pixels."""
 
+READING = {
+    FrameSource.SPRITE: "reading its sprite sheet",
+    FrameSource.VIDEO: "reading the video",
+    FrameSource.IMAGE: "reading the image",
+}
+OPENING = "opening the file"
+DECIDING = "deciding"
+
+
+def _untold(stage: str) -> None:
+    """Tell nobody what is being done."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -73,6 +85,8 @@ class Parts:
     zero_shot: ZeroShot | None = None
     studios: Sequence[studio.StudioName] = ()
     options: DecideOptions = field(default_factory=DecideOptions)
+    stage: Callable[[str], None] = _untold
+    """Told what is being done, several times a batch, for the case that this process dies of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +113,7 @@ def look_at(
     """
     looks, skipped = observe(fingerprint, media, parts, reporter)
     reporter.check()
+    parts.stage(DECIDING)
     return conclude(scene, looks, (*parts.skipped, *skipped), parts, reporter)
 
 
@@ -222,11 +237,13 @@ class _Viewing:
         self._media = media
         self._store = parts.store
         self._missing = parts.missing
+        self._stage = parts.stage
         self._reporter = reporter
 
     def view_best(self, wants: Wants, turns: Sequence[_Turn]) -> None:
         """Look at the best source that can be read; where none can, at what the store knows."""
         try:
+            self._stage(OPENING)
             sampling = self._media.sampling(wants)
             while (error := self._viewed(sampling, turns)) is not None:
                 sampling = self._media.instead(wants, sampling, error)
@@ -291,11 +308,14 @@ class _Viewing:
         frames = self._checked(sampling.frames())
         most = min(turn.detector.batch for turn in turns)
         size = min(FIRST_BATCH, most)
+        self._stage(READING[sampling.source])
         while batch := _batch(frames, size):
             started_s = time.perf_counter()
             for turn in turns:
                 self._reporter.check()
+                self._stage(f"{turn.detector.name} ({turn.model})")
                 turn.see(batch)
+            self._stage(READING[sampling.source])
             times += [frame.time_s for frame in batch]
             if all(turn.over for turn in turns):
                 break

@@ -239,3 +239,41 @@ def work_on(path: Path, kill: bool) -> str:
         else:
             worker.stdin.write("go on\n")
     return job_id
+
+
+def test_a_job_under_which_the_worker_died_says_at_which_scene_and_stage(
+    store: Store, table: JobTable
+) -> None:
+    table.begin(table.enqueue("tag", "attached", {}).id)
+    waits = table.enqueue("doctor", "attached", {}).id
+    store.begin_look("12")
+    store.note_stage("12", "objects (yolox-s@1)")
+    store.note_death()
+    left = {job.id: job for job in table.requeue_interrupted()}
+    died = [job.error.message for job in left.values() if job.error is not None]
+    assert died == ["The worker died under it at scene 12 (objects (yolox-s@1))"]
+    assert left[waits].error is None
+
+
+def test_a_job_that_failed_by_deaths_names_the_last_scene(store: Store, table: JobTable) -> None:
+    job_id = running(table)
+    for scene in ("1", "2", "3"):
+        store.begin_look(scene)
+        store.note_stage(scene, "reading the video")
+        store.note_death()
+        (job,) = table.requeue_interrupted()
+        table.begin(job_id)
+    assert job.error is not None
+    assert job.error.message == (
+        "The worker died 3 times under it, the last time at scene 3 (reading the video)"
+    )
+
+
+def test_an_older_death_is_not_the_cause_of_a_newer_one(store: Store, table: JobTable) -> None:
+    store.begin_look("12")
+    store.note_death()
+    store.note_death()
+    table.begin(table.enqueue("tag", "attached", {}).id)
+    (job,) = table.requeue_interrupted()
+    assert job.error is not None
+    assert job.error.message == "The worker died under it"

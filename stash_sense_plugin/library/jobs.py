@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import Database, from_json, to_json
+from stash_sense_plugin.library.results import Death, last_death
 from stash_sense_plugin.records import Failure
 
 JOBS_KEPT = 500
@@ -128,7 +129,7 @@ class JobTable:
 
         To be called once, before the first job begins. Owned jobs that ran wait again; attached
         ones are closed, for their doors are gone. A job under which the worker died again and
-        again has failed.
+        again has failed. Each says at which scene that was, and at what stage.
         """
         with self._store.write() as db:
             db.execute("UPDATE jobs SET deaths = deaths + 1 WHERE status = 'running'")
@@ -136,8 +137,8 @@ class JobTable:
                 "SELECT * FROM jobs WHERE status = 'running' OR"
                 " (status = 'queued' AND mode = 'attached') ORDER BY row"
             ).fetchall()
-            now = self._store.clock()
-            return [_put_right(db, _job(row), now) for row in left]
+            now, death = self._store.clock(), last_death(db)
+            return [_put_right(db, _job(row), death, now) for row in left]
 
     def progress(self, job_id: str, fraction: float) -> None:
         """Remember how far an open job is, 0..1."""
@@ -213,20 +214,25 @@ def _close(
     return closed > 0
 
 
-def _put_right(db: sqlite3.Connection, job: Job, now: float) -> Job:
+def _put_right(db: sqlite3.Connection, job: Job, death: Death | None, now: float) -> Job:
+    ran = job.status is Status.RUNNING
+    error = _died(job, death) if ran else None
     if job.deaths >= DEATHS_ALLOWED:
-        _close(db, job.id, Status.FAILED, {}, _died(job), now)
+        _close(db, job.id, Status.FAILED, {}, error, now)
     elif job.mode == "attached":
-        _close(db, job.id, Status.INTERRUPTED, {}, None, now)
+        _close(db, job.id, Status.INTERRUPTED, {}, error, now)
     else:
         db.execute("UPDATE jobs SET status = 'queued' WHERE id = ?", (job.id,))
     return _job(db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
 
-def _died(job: Job) -> Failure:
+def _died(job: Job, death: Death | None) -> Failure:
+    times = "" if job.deaths == 1 else f" {job.deaths} times"
+    last = ", the last time" if times and death else ""
+    where = "" if death is None else f"{last} {death}"
     return Failure(
         "worker-died",
-        f"The worker died {job.deaths} times under it",
+        f"The worker died{times} under it{where}",
         "see the worker's log for the cause; the command `errors` names scenes that bring it about",
     )
 

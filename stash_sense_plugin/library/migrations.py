@@ -236,7 +236,17 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS = (Migration(1, "observations, results, jobs and the ledger", _FIRST),)
+_SECOND = (
+    "ALTER TABLE looks ADD COLUMN stage TEXT NOT NULL DEFAULT ''",
+    # 1 for the scene at which the worker died that served before this one.
+    "ALTER TABLE looks ADD COLUMN last INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN state TEXT NOT NULL DEFAULT '{}'",
+)
+
+MIGRATIONS = (
+    Migration(1, "observations, results, jobs and the ledger", _FIRST),
+    Migration(2, "where the worker died, and runs that go on later", _SECOND),
+)
 
 NEWEST = MIGRATIONS[-1].number
 

@@ -1,13 +1,15 @@
 """Runs, what each said of a scene, and which scenes failed."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.analyses import file_row
 from stash_sense_plugin.library.database import Database, from_json, to_json
+from stash_sense_plugin.library.stages import StageFile
 from stash_sense_plugin.records import Failure, Fingerprint
 
 RESULTS_PER_SCENE = 5
@@ -15,7 +17,10 @@ RESULTS_PER_SCENE = 5
 RUNS_KEPT = 5000
 """How many runs are kept once none of their results is."""
 
-RunStatus = Literal["running", "done", "failed", "cancelled", "interrupted"]
+RunStatus = Literal["running", "waiting", "done", "failed", "cancelled", "interrupted"]
+"""Waiting: it let another job of Stash go first, and goes on when Stash starts it again."""
+
+_RUN = "row, id, kind, settings, status, summary, begun_at_s, ended_at_s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,35 @@ class SceneError:
     failed_at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A scene that was in hand when the worker died."""
+
+    scene_id: str
+    count: int
+    """How often the worker has died at it since it was last looked at to the end."""
+    stage: str
+    """What was being done with it the last time; empty where that is not known."""
+
+    def __str__(self) -> str:
+        """Return where it was, in words that follow "ended"."""
+        return f"at scene {self.scene_id}" + (f" ({self.stage})" if self.stage else "")
+
+
 class Results(Database):
     """The part of the store that holds runs and their results.
 
     A scene's id is Stash's, or the path of a file from the command line.
     """
+
+    @cached_property
+    def _stages(self) -> StageFile:
+        return StageFile(self.path.with_name(f"{self.path.name}-stage"))
+
+    def close(self) -> None:
+        """Let go of the files; a second call does nothing."""
+        self._stages.close()
+        super().close()
 
     def begin_run(self, kind: str, settings: Mapping[str, Any]) -> str:
         """Open a run and return its id, which sorts by time."""
@@ -84,25 +113,54 @@ class Results(Database):
             if not ended.rowcount:
                 raise StoreError(f"There is no run {run_id}")
 
-    def interrupt_open_runs(self) -> int:
-        """Close the runs that a dead worker left open; to be called before the first new one."""
+    def interrupt_open_runs(self, death: Death | None = None) -> int:
+        """Close the runs that a dead worker left open, with the scene at which it died.
+
+        To be called before the first new one.
+        """
+        summary = {} if death is None else {"died_at": str(death)}
         with self.write() as db:
             return db.execute(
-                "UPDATE runs SET status = 'interrupted', ended_at_s = ? WHERE status = 'running'",
-                (self.clock(),),
+                "UPDATE runs SET status = 'interrupted', ended_at_s = ?, summary = ?"
+                " WHERE status = 'running'",
+                (self.clock(), to_json(summary)),
             ).rowcount
+
+    def let_wait(self, run_id: str, state: Mapping[str, Any]) -> None:
+        """Put a run aside with what it needs to go on, for this worker or the next."""
+        with self.write() as db:
+            changed = db.execute(
+                "UPDATE runs SET status = 'waiting', state = ? WHERE id = ? AND status = 'running'",
+                (to_json(state), run_id),
+            )
+            if not changed.rowcount:
+                raise StoreError(f"There is no run {run_id} under way")
+
+    def take_up(self, run_id: str) -> dict[str, Any] | None:
+        """Let a waiting run go on, and return its state; None where no such run waits.
+
+        Of two that ask, one gets it.
+        """
+        with self.write() as db:
+            changed = db.execute(
+                "UPDATE runs SET status = 'running' WHERE id = ? AND status = 'waiting'", (run_id,)
+            )
+            if not changed.rowcount:
+                return None
+            row = db.execute("SELECT state FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return from_json(row[0])
 
     def run(self, run_id: str) -> Run | None:
         """Return one run."""
         with self.read() as db:
-            row = db.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+            row = db.execute(f"SELECT {_RUN} FROM runs WHERE id = ?", (run_id,)).fetchone()
         return None if row is None else _run(row)
 
     def runs(self, limit: int = 50, after: int | None = None) -> list[Run]:
         """Return runs, the newest first; page on with the last one's row as `after`."""
         with self.read() as db:
             rows = db.execute(
-                "SELECT * FROM runs WHERE ? IS NULL OR row < ? ORDER BY row DESC LIMIT ?",
+                f"SELECT {_RUN} FROM runs WHERE ? IS NULL OR row < ? ORDER BY row DESC LIMIT ?",
                 (after, after, limit),
             ).fetchall()
         return [_run(row) for row in rows]
@@ -147,6 +205,16 @@ class Results(Database):
                 (run_id, scene_id),
             ).fetchone()
         return None if row is None else from_json(row[0])
+
+    def met(self, run_id: str, scene_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of a few scenes that the run has said something of."""
+        marks = ", ".join("?" * len(scene_ids))
+        with self.read() as db:
+            rows = db.execute(
+                f"SELECT scene_id FROM run_scenes WHERE run_id = ? AND scene_id IN ({marks})",
+                (run_id, *scene_ids),
+            ).fetchall()
+        return frozenset(row[0] for row in rows)
 
     def latest_result(self, scene_id: str) -> dict[str, Any] | None:
         """Return what the last run that looked said of the scene, or None."""
@@ -193,33 +261,69 @@ class Results(Database):
     def begin_look(self, scene_id: str) -> None:
         """Remember which scene is in hand, so that a native crash names it."""
         with self.write() as db:
-            deaths = _deaths(db, scene_id)
-            # Deleted and written again, not changed: the scene begun last has the highest row.
-            db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
-            db.execute(
-                "INSERT INTO looks (scene_id, deaths, under_way) VALUES (?, ?, 1)",
-                (scene_id, deaths),
+            # With a new row: the scene begun last has the highest.
+            begun = db.execute(
+                "UPDATE looks SET row = (SELECT max(row) + 1 FROM looks), under_way = 1, last = 0"
+                " WHERE scene_id = ?",
+                (scene_id,),
             )
+            if not begun.rowcount:
+                db.execute(
+                    "INSERT INTO looks (scene_id, deaths, under_way) VALUES (?, 0, 1)", (scene_id,)
+                )
+        self._stages.note(scene_id, "")
+
+    def note_stage(self, scene_id: str, stage: str) -> None:
+        """Remember what is being done with the scene in hand; costs no more than a system call."""
+        self._stages.note(scene_id, stage)
 
     def end_look(self, scene_id: str) -> None:
         """Remember that the scene in hand killed nobody, whatever came of it."""
         with self.write() as db:
             db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
 
-    def note_death(self) -> None:
-        """Blame the scene that a dead worker had begun last; to be called before the first look."""
+    def note_death(self) -> Death | None:
+        """Blame the scene that a dead worker had begun last; None where it had none in hand.
+
+        To be called before the first look.
+        """
         with self.write() as db:
-            db.execute(
-                "UPDATE looks SET deaths = deaths + 1"
-                " WHERE row = (SELECT max(row) FROM looks WHERE under_way)"
-            )
+            row = db.execute(
+                "SELECT scene_id, deaths FROM looks WHERE under_way ORDER BY row DESC LIMIT 1"
+            ).fetchone()
+            db.execute("UPDATE looks SET last = 0")
+            death = None
+            if row is not None:
+                scene_id, deaths = row
+                death = Death(scene_id, deaths + 1, self._stages.stage_of(scene_id))
+                db.execute(
+                    "UPDATE looks SET deaths = ?, stage = ?, last = 1 WHERE scene_id = ?",
+                    (death.count, death.stage, scene_id),
+                )
             db.execute("DELETE FROM looks WHERE deaths = 0")
             db.execute("UPDATE looks SET under_way = 0")
+        return death
 
     def deaths(self, scene_id: str) -> int:
         """Return how often the worker died at a scene since it was last looked at to the end."""
         with self.read() as db:
             return _deaths(db, scene_id)
+
+    def death(self, scene_id: str) -> Death | None:
+        """Return what is known of the worker's deaths at a scene; None where there was none."""
+        with self.read() as db:
+            return _death(db, "scene_id = ? AND deaths > 0", scene_id)
+
+
+def last_death(db: sqlite3.Connection) -> Death | None:
+    """Return at which scene the worker died that served before; None where at none."""
+    return _death(db, "last = ?", 1)
+
+
+def _death(db: sqlite3.Connection, where: str, value: str | int) -> Death | None:
+    row = db.execute(f"SELECT scene_id, deaths, stage FROM looks WHERE {where}", (value,))
+    found = row.fetchone()
+    return None if found is None else Death(*found)
 
 
 def _deaths(db: sqlite3.Connection, scene_id: str) -> int:

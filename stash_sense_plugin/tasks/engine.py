@@ -211,8 +211,7 @@ class Engine:
 def open_engine(home: Path, package: Path) -> Engine:
     """Open what a worker keeps; raises StoreError when the store cannot be used."""
     engine = Engine(home, package)
-    engine.store.interrupt_open_runs()
-    engine.store.note_death()
+    engine.store.interrupt_open_runs(engine.store.note_death())
     return engine
 
 
@@ -322,5 +321,6 @@ class _Sighting:
         if not self._models.has(card):
             self._missing[detector.model] = ModelMissing(
                 f"The files of {card.name} are not here",
-                f"run the task Set up, or `python -m stash_sense_plugin models pull {card.name}`",
+                "run the task Download models, or"
+                f" `python -m stash_sense_plugin models pull {card.name}`",
             )

@@ -1,7 +1,9 @@
 """One scene through the flow, from Stash or from a file."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +12,8 @@ from stash_sense_plugin.errors import (
     MediaMissing,
     StashRefused,
     StashSenseError,
+    StashUnauthorised,
+    StashUncertain,
 )
 from stash_sense_plugin.identity.studio import StudioName
 from stash_sense_plugin.media.fingerprint import oshash
@@ -100,6 +104,7 @@ class Looker:
             zero_shot=self.sight.zero_shot,
             studios=self._studios,
             options=options(self._settings, self._engine.ledger.refused(scene)),
+            stage=partial(self._engine.store.note_stage, scene.id),
         )
 
 
@@ -109,24 +114,32 @@ def studio_names(studios: Iterable[StashStudio]) -> list[StudioName]:
 
 
 class _Sheets:
-    """Sprite sheets from Stash: one that Stash cannot give is missing, and the video is read."""
+    """Sprite sheets from Stash: one that Stash cannot give is missing, and the video is read.
+
+    Whatever comes in its place (a page, a redirection, a connection that breaks) is said of this
+    one sheet alone: where it is Stash that is away, the next question tells.
+    """
 
     def __init__(self, files: Files) -> None:
         self._files = files
 
     def get(self, path: str) -> bytes:
         """Return what lies there; raises MediaMissing."""
-        try:
+        with _missing_sheets():
             return self._files.get(path)
-        except StashRefused as error:
-            raise MediaMissing(error.message, "generate sprites in Stash anew") from error
 
     def size(self, path: str) -> int:
         """Return how many bytes lie there; raises MediaMissing."""
-        try:
+        with _missing_sheets():
             return self._files.size(path)
-        except StashRefused as error:
-            raise MediaMissing(error.message, "generate sprites in Stash anew") from error
+
+
+@contextmanager
+def _missing_sheets() -> Iterator[None]:
+    try:
+        yield
+    except (StashRefused, StashUncertain, StashUnauthorised) as error:
+        raise MediaMissing(error.message, "generate sprites in Stash anew") from error
 
 
 def options(settings: Settings, refused: frozenset[tuple[str, str]]) -> DecideOptions:
