@@ -20,6 +20,17 @@ class _Kept:
     used_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A network that is open."""
+
+    label: str
+    role: str
+    device: str
+    precision: str
+    bytes: int
+
+
 class Shelf:
     """Keeps networks open for those who run them; safe to call from several threads."""
 
@@ -56,6 +67,14 @@ class Shelf:
         """What the open networks weigh."""
         with self._lock:
             return sum(kept.bytes for kept in self._kept.values())
+
+    def held(self) -> tuple[Held, ...]:
+        """Return what is open, the longest unused first."""
+        with self._lock:
+            return tuple(
+                Held(label, role, kept.network.device, kept.network.precision, kept.bytes)
+                for (label, role), kept in self._kept.items()
+            )
 
     def network(self, card: ModelCard, role: str) -> Network:
         """Return an open network; opens it on first use and makes room for it.

@@ -150,6 +150,13 @@ def scenes_by_ids(client: StashClient, ids: Sequence[str]) -> list[Scene]:
     return [_scene(values) for values in raw]
 
 
+def some_scenes(client: StashClient, count: int, seed: int = 1) -> list[Scene]:
+    """Scenes from anywhere in the library; `seed` chooses which."""
+    page = {"per_page": count, "page": 1, "sort": f"random_{seed}", "direction": "ASC"}
+    raw = client.call(FIND_SCENES, {"filter": page})["findScenes"]["scenes"]
+    return [_scene(values) for values in raw]
+
+
 def scene_states(client: StashClient, ids: Sequence[str]) -> dict[str, SceneState]:
     """What may change on these scenes, by id; those that Stash does not have are left out."""
     raw = _by_ids(client, ids, STATES_BY_IDS, STATE_BY_ID)
@@ -461,6 +468,9 @@ query LibraryFolders { configuration { general { stashes { path } } } }"""
 SIGN_IN: Final = """
 query SignIn { configuration { general { apiKey maxSessionAge } } }"""
 
+ACCESS: Final = """
+query Access { configuration { general { username } } }"""
+
 STATUS: Final = """
 query Status { systemStatus { status } }"""
 
@@ -498,6 +508,11 @@ def library_folders(client: StashClient) -> tuple[str, ...]:
     """The folders that Stash scans: whether a drive is unplugged shows here."""
     general = client.call(LIBRARY_FOLDERS)["configuration"]["general"]
     return tuple(entry["path"] for entry in general["stashes"])
+
+
+def asks_for_login(client: StashClient) -> bool:
+    """Whether this Stash has a user name, and so lets in only who is known."""
+    return bool(client.call(ACCESS)["configuration"]["general"]["username"])
 
 
 @contextmanager

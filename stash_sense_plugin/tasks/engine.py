@@ -14,7 +14,7 @@ from stash_sense_plugin.detectors.text import TextDetector
 from stash_sense_plugin.errors import CatalogueError, ModelMissing, SettingsError
 from stash_sense_plugin.inference.catalogue import Catalogue, ModelCard, load_catalogue
 from stash_sense_plugin.inference.download import Models
-from stash_sense_plugin.inference.shelf import Shelf
+from stash_sense_plugin.inference.shelf import Held, Shelf
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.store import Store, StorePrompts
@@ -105,13 +105,15 @@ class Engine:
             self._shelf.close()
         self.store.close()
 
-    def aside(self) -> "Engine":
+    def aside(self, limits: Limits | None = None) -> "Engine":
         """Return an engine for who only looks, beside a job: it has the same store and settings.
 
         What it reads of the user's settings, and the networks that it names, are its own.
+        `limits` say how patient it is with Stash, where it is to be less so.
         """
         beside = copy(self)
         beside._shelf = None
+        beside._limits = limits or self._limits
         return beside
 
     @property
@@ -122,6 +124,10 @@ class Engine:
     def unload_idle(self, older_than_s: float) -> int:
         """Close networks that were not used for that long; return how many."""
         return 0 if self._shelf is None else self._shelf.unload_idle(older_than_s)
+
+    def open_networks(self) -> tuple[Held, ...]:
+        """Return the networks that jobs have open now."""
+        return () if self._shelf is None else self._shelf.held()
 
     # --- Models and words
 
