@@ -8,9 +8,10 @@ from mimetypes import guess_type
 
 from stash_sense_plugin.errors import MediaError, MediaMissing
 from stash_sense_plugin.media.images import image_sampling, is_image
+from stash_sense_plugin.media.patience import Beat, answered, streamed
 from stash_sense_plugin.media.sprites import sprite_sampling
 from stash_sense_plugin.media.times import Changes, even_times, moments
-from stash_sense_plugin.media.video import probe_video, read_exact, video_sampling
+from stash_sense_plugin.media.video import VideoFacts, probe_video, read_exact, video_sampling
 from stash_sense_plugin.records import Frame, FrameSource, Sampling, Scene, Wants
 
 __all__ = ["SceneMedia", "even_times", "moments"]
@@ -72,7 +73,10 @@ class SceneMedia:
         if not self.scene.path:
             return None
         with self._remembering_faults():
-            return probe_video(self.scene.path, self._check).duration_s
+            return answered(self._probed, self._check, self.scene.path).duration_s
+
+    def _probed(self, beat: Beat) -> VideoFacts:
+        return probe_video(self.scene.path, beat)
 
     def sampling(self, wants: Wants) -> Sampling:
         """Return the frames to read first; `note` says why it is not the source that was wanted.
@@ -110,7 +114,7 @@ class SceneMedia:
 
     def _sampling(self, wants: Wants, source: FrameSource) -> Sampling:
         if source is FrameSource.IMAGE:
-            return image_sampling(self.scene.path, self.key)
+            return self._patient(lambda _beat: image_sampling(self.scene.path, self.key))
         if source is FrameSource.SPRITE:
             return self._watched(self._sprites())
         if not self.scene.path:
@@ -122,6 +126,14 @@ class SceneMedia:
         if wants is Wants.DETAIL:
             return self._guarded(self._video(DETAIL_SIDE_PX))
         return self._watched(self._guarded(self._video(LABELS_SIDE_PX)))
+
+    def _patient(self, sampling: Callable[[Beat], Sampling]) -> Sampling:
+        """Read a file that may never answer, and hear a stop meanwhile."""
+
+        def frames() -> Iterator[Frame]:
+            return streamed(lambda beat: sampling(beat).frames(), self._check, self.scene.path)
+
+        return replace(sampling(self._check), frames=frames)
 
     def _guarded(self, sampling: Sampling) -> Sampling:
         """Read a video that cannot be read no second time: each could take minutes."""
@@ -142,7 +154,9 @@ class SceneMedia:
 
     def _video(self, side_px: int) -> Sampling:
         path, duration_s = self.scene.path, self.duration_s
-        return video_sampling(path, duration_s, self._frames, side_px, self.key, self._check)
+        return self._patient(
+            lambda beat: video_sampling(path, duration_s, self._frames, side_px, self.key, beat)
+        )
 
     def _sprites(self) -> Sampling:
         fetch, scene = self._fetch, self.scene
@@ -162,9 +176,12 @@ class SceneMedia:
         def frames() -> Iterator[Frame]:
             changes = self._changes or self._looked()
             times_s = changes.moments(self._text_frames, self.scene.duration_s)
-            yield from read_exact(
-                self.scene.path, times_s, MOMENTS_SIDE_PX, self.key, check=self._check
-            )
+            path = self.scene.path
+
+            def read(beat: Beat) -> Iterator[Frame]:
+                return read_exact(path, times_s, MOMENTS_SIDE_PX, self.key, check=beat)
+
+            yield from streamed(read, self._check, path)
 
         key = f"video:moments:{self._text_frames}:{MOMENTS_SIDE_PX}"
         return Sampling(key, self.key, FrameSource.VIDEO, self.duration_s, (), frames)
@@ -200,7 +217,7 @@ class SceneMedia:
         if scene.duration_s is not None or not scene.path:
             return False
         try:
-            return is_image(scene.path)
+            return answered(lambda _beat: is_image(scene.path), self._check, scene.path)
         except MediaMissing:
             # Its name tells enough to find what the store knows of a picture that is away.
             return (guess_type(scene.path)[0] or "").startswith("image/")
