@@ -1,5 +1,6 @@
 """Stash stores what was typed: what of it is used, and what is said of the rest."""
 
+import re
 from dataclasses import fields
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from stash_sense_plugin.settings import RANGES, TAGS, Settings, named_settings, read_settings
 from tests.conftest import ROOT
+from tools.settings_page import PAGE, page, table
 
 KEYS = [field.name for field in fields(Settings)]
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -128,3 +130,22 @@ def test_descriptions_say_the_default_that_holds() -> None:
         if isinstance(default, bool) or not default:
             continue
         assert str(default) in declared[field.name]["description"], field.name
+
+
+def test_the_page_of_settings_is_what_the_code_says() -> None:
+    """Written anew by `python -m tools.settings_page`."""
+    assert (ROOT / PAGE).read_text("utf-8") == page(ROOT)
+    for field in fields(Settings):
+        assert f"| `{field.name}` |" in table(ROOT)
+    for default in ("30", "TagMe", "each label's own threshold", "off"):
+        assert f"| {default} |" in table(ROOT)
+
+
+def test_every_switch_is_off_by_default_and_says_what_on_does() -> None:
+    declared = yaml.safe_load((ROOT / "plugin.yml").read_text())["settings"]
+    for name, row in declared.items():
+        assert (row["type"] == "BOOLEAN") == isinstance(getattr(Settings(), name), bool)
+        assert getattr(Settings(), name) is False or row["type"] != "BOOLEAN"
+        assert row["description"].endswith(".")
+        assert not re.search(r"\b(worker|CLIP|zero-shot)\b", row["displayName"]), name
+        assert "worker" not in row["description"], name

@@ -1,0 +1,278 @@
+"""What each setting does, as a user of Stash sees it: one test each, and none without one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo.stash import StandIn
+from stash_sense_plugin.settings import Settings
+from tests.small_networks import sum_of_words
+from tests.stash_kit import empty
+from tests.sweep_kit import Room, open_engine, write_clips
+
+SHOWN: set[str] = set()
+"""The settings that a test below shows."""
+
+Test = Callable[..., None]
+
+OWN_ROW = """\
+  {name}:
+    task: objects
+    about: A network of one's own
+    licence: none
+    commercial: true
+    words: toy
+    classes: [thing]
+    files: {{network: {{path: {name}.onnx}}}}
+"""
+
+
+def shows(setting: str) -> Callable[[Test], Test]:
+    """Mark the test that shows what a setting does."""
+
+    def mark(test: Test) -> Test:
+        SHOWN.add(setting)
+        return test
+
+    return mark
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("effects") / "clips")
+
+
+@pytest.fixture(scope="module")
+def stash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("stash"), media=[]) as running:
+        yield running
+
+
+@pytest.fixture
+def room(stash: StandIn, clips: Path, tmp_path: Path) -> Iterator[Room]:
+    empty(stash)
+    folder = tmp_path / "media"
+    folder.mkdir()
+    with open_engine(tmp_path / "home") as engine:
+        yield Room(stash, clips, folder, engine=engine)
+
+
+def looked_at(room: Room, clip: str, *tags: str, **settings: object) -> int:
+    """Set these settings, tag a new scene of a clip, and return the scene."""
+    room.configure(**settings)
+    scene = room.add(clip, *tags)
+    room.run()
+    return scene
+
+
+def ran(room: Room, scene: int) -> dict[str, int]:
+    """By detector, how many frames it saw."""
+    return {each["detector"]: each["frames"] for each in room.result(scene)["ran"]}
+
+
+def switched_off(room: Room, scene: int) -> set[str]:
+    rows = room.result(scene)["skipped"]
+    return {row["detector"] for row in rows if row["reason"] == "switched off"}
+
+
+def decision(room: Room, scene: int, name: str) -> str:
+    (row,) = [row for row in room.result(scene)["suggestions"] if row["name"] == name]
+    return str(row["decision"])
+
+
+# --- Tags ---------------------------------------------------------------------------------------
+
+
+@shows("tagme_tag")
+def test_scenes_with_the_named_tag_are_looked_at(room: Room) -> None:
+    other = room.add("tall.mp4")
+    scene = looked_at(room, "tall.mp4", "Look at me", tagme_tag="Look at me")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert room.tags(other) == {"TagMe"}
+
+
+@shows("tagged_tag")
+def test_scenes_that_are_done_get_the_named_tag(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", tagged_tag="Seen")
+    assert room.tags(scene) == {"Seen", "Vertical"}
+
+
+@shows("errored_tag")
+def test_scenes_that_failed_get_the_named_tag(room: Room) -> None:
+    assert room.tags(looked_at(room, "damaged.mp4", errored_tag="Broken")) == {"Broken"}
+
+
+@shows("parent_tag")
+def test_new_tags_lie_below_the_named_tag(room: Room) -> None:
+    looked_at(room, "tall.mp4", parent_tag="By machine")
+    tags = room.stash.tags()
+    assert room.stash.tag_row(tags["Vertical"])["parents"] == [tags["By machine"]]
+
+
+# --- What is written ----------------------------------------------------------------------------
+
+
+@shows("markers")
+def test_markers_are_written_where_the_switch_is_on(room: Room) -> None:
+    assert room.stash.scene_markers(looked_at(room, "nights.mp4")) == []
+    scene = looked_at(room, "nights.mp4", markers=True)
+    assert "Dark" in {each["primary_tag"] for each in room.stash.scene_markers(scene)}
+
+
+@shows("suggest_only")
+def test_suggestions_are_kept_and_not_written(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", suggest_only=True)
+    assert room.tags(scene) == {"Tagged"}
+    assert decision(room, scene, "Vertical") == "ASK"
+
+
+@shows("apply_percent")
+def test_a_suggestion_below_the_confidence_waits_for_the_user(room: Room) -> None:
+    for percent, told in ((100, "ASK"), (1, "APPLY"), (0, "APPLY")):
+        scene = looked_at(room, "tall.mp4", apply_percent=percent)
+        assert decision(room, scene, "Vertical") == told
+        assert ("Vertical" in room.tags(scene)) == (told == "APPLY")
+
+
+@shows("max_gap_s")
+def test_a_gap_that_is_longer_parts_a_range_in_two(room: Room) -> None:
+    for gap_s, count in ((0, 1), (1, 2)):
+        scene = looked_at(room, "nights.mp4", markers=True, max_gap_s=gap_s)
+        markers = room.stash.scene_markers(scene)
+        assert [each["primary_tag"] for each in markers].count("Dark") == count
+
+
+@shows("never")
+def test_what_is_never_wanted_is_not_even_asked_about(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", never="Horizontal, vertical")
+    assert room.tags(scene) == {"Tagged"}
+    assert decision(room, scene, "Vertical") == "HIDE"
+
+
+# --- What is looked for -------------------------------------------------------------------------
+
+
+@shows("skip_labels")
+def test_labels_are_not_looked_for(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", skip_labels=True)
+    assert "clip" in switched_off(room, scene)
+    scene = looked_at(room, "tall.mp4", skip_labels=None)
+    assert "clip" not in switched_off(room, scene)
+    assert "clip-vit-b32" in str(room.result(scene)["skipped"])
+
+
+@shows("skip_objects")
+def test_objects_are_not_looked_for(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", skip_objects=True, frames=2)
+    assert "objects" in switched_off(room, scene)
+    assert "objects" not in ran(room, scene)
+    scene = looked_at(room, "tall.mp4", skip_objects=None, frames=2)
+    assert ran(room, scene)["objects"] > 0
+
+
+@shows("skip_text")
+def test_no_text_is_read(room: Room) -> None:
+    scene = looked_at(room, "studio.mp4", skip_text=True)
+    assert "text" in switched_off(room, scene)
+    assert room.result(scene)["texts"] == []
+    scene = looked_at(room, "studio.mp4", skip_text=None, text_frames=1)
+    assert "NORTHLIGHT" in str(room.result(scene)["texts"])
+
+
+@shows("skip_facts")
+def test_facts_of_the_picture_are_not_looked_for(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", skip_facts=True, skip_objects=None, frames=2)
+    assert "picture" in switched_off(room, scene)
+    assert "Vertical" not in room.tags(scene)
+
+
+@shows("skip_studio")
+def test_no_studio_is_named_though_its_name_is_read(room: Room) -> None:
+    room.stash.add_studio("Northlight Studio")
+    scene = looked_at(room, "studio.mp4", skip_text=None, text_frames=2, skip_studio=True)
+    assert room.stash.scene_studio(scene) is None
+    assert "NORTHLIGHT" in str(room.result(scene)["texts"])
+    scene = looked_at(room, "studio.mp4", skip_text=None, text_frames=2)
+    assert room.stash.scene_studio(scene) == "Northlight Studio"
+
+
+@shows("frames")
+def test_so_many_frames_are_read_of_a_video(room: Room) -> None:
+    for frames in (3, 6):
+        scene = looked_at(room, "tall.mp4", frames=frames)
+        assert room.result(scene)["frames"]["video"] == frames
+
+
+@shows("text_frames")
+def test_so_many_frames_are_read_for_text(room: Room) -> None:
+    scene = looked_at(room, "studio.mp4", skip_text=None, text_frames=2)
+    assert ran(room, scene)["text"] == 2
+
+
+# --- Models -------------------------------------------------------------------------------------
+
+
+def models_of(room: Room, scene: int) -> str:
+    """What is said of the models that ran, and of those that could not."""
+    told: dict[str, Any] = room.result(scene)
+    return str([told["ran"], told["skipped"]])
+
+
+@shows("clip_model")
+def test_labels_come_from_the_named_model(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", skip_labels=None, clip_model="clip-vit-b32-laion")
+    assert "clip-vit-b32-laion" in models_of(room, scene)
+
+
+@shows("object_model")
+def test_objects_come_from_the_named_model(room: Room) -> None:
+    named = "nudenet-320n"
+    scene = looked_at(room, "tall.mp4", skip_objects=None, object_model=named, frames=2)
+    assert named in models_of(room, scene)
+    assert "yolox-s" not in models_of(room, scene)
+    scene = looked_at(room, "tall.mp4", skip_objects=None, frames=2)
+    assert "yolox-s" in models_of(room, scene)
+
+
+@shows("memory_budget_mb")
+def test_models_beyond_the_budget_are_put_away(room: Room) -> None:
+    """Two networks of 110 MB each: both fit into our budget, and one into 200 MB."""
+    names = ("one", "two")
+    one = sum_of_words(room.engine.home / "one.onnx", np.zeros((27_500_000, 1), np.float32))
+    (room.engine.home / "two.onnx").hardlink_to(one)
+    rows = "".join(OWN_ROW.format(name=name) for name in names)
+    room.engine.own_catalogue.write_text(f"models:\n{rows}", "utf-8")
+    for budget_mb, open_ones in ((0, 2), (200, 1)):
+        room.configure(memory_budget_mb=budget_mb)
+        room.run()
+        shelf = room.engine.shelf()
+        for name in names:
+            shelf.network(shelf.models.catalogue.card(name), "network")
+        assert len(shelf.held()) == open_ones
+
+
+# --- The background process ---------------------------------------------------------------------
+
+
+@shows("idle_minutes")
+def test_the_worker_stays_for_so_long_without_work(room: Room) -> None:
+    """That it leaves then is shown with the worker's own tests."""
+    room.configure(idle_minutes=3)
+    room.run()
+    assert room.engine.idle_minutes == 3
+
+
+@shows("slice_minutes")
+def test_a_turn_is_so_long(room: Room) -> None:
+    """That others go first then is shown with the sweep's own tests."""
+    room.configure(slice_minutes=3)
+    room.run()
+    assert room.engine.settings.slice_minutes == 3
+
+
+def test_no_setting_is_without_its_test() -> None:
+    assert {field.name for field in fields(Settings)} == SHOWN
