@@ -1,12 +1,10 @@
 """Tag scenes: look at each, write what was decided, and move the workflow tags."""
 
 import itertools
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePath
 from typing import Literal
 
 from stash_sense_plugin.errors import (
@@ -34,6 +32,7 @@ from stash_sense_plugin.stash.operations import (
 from stash_sense_plugin.tasks.engine import SWITCHED_OFF, Call, Engine
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.recognising import Recognition
+from stash_sense_plugin.tasks.roots import Away, Roots
 from stash_sense_plugin.tasks.writing import Writing
 
 WRITTEN_TOGETHER = 20
@@ -103,8 +102,8 @@ class Sweep:
         self._written_s = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._errors: list[tuple[str, str]] = []
-        self._roots = _Roots(())
-        self._told_roots: set[str] = set()
+        self._roots = Roots((), reporter.check)
+        self._told_away: set[str] = set()
         self._asked = False
         self._learns = True
         self._named_ids = False
@@ -189,7 +188,7 @@ class Sweep:
         names = studio_names(studios(self._client))
         looker = Looker(self._engine, self._reporter, self._client, names, self._settings)
         if self._client.connection.loopback:
-            self._roots = _Roots(library_folders(self._client))
+            self._roots = Roots(library_folders(self._client), self._reporter.check)
         try:
             for number, scene in enumerate(self._visited(chosen.scenes, on_purpose)):
                 self._reporter.progress(number / max(chosen.count, number + 1))
@@ -223,9 +222,9 @@ class Sweep:
 
     def _look(self, looker: Looker, scene: Scene) -> None:
         """Look at one scene; only what stops every scene alike is raised."""
-        if (root := self._roots.away(scene)) is not None:
-            self._leave(scene, MediaMissing(f"{root} is missing or empty here", CONNECT))
-            self._tell_root(root)
+        if (away := self._roots.away(scene)) is not None:
+            self._leave(scene, MediaMissing(f"{away.folder} {away.reason}", CONNECT))
+            self._tell_away(away)
         elif self._is_parked(scene):
             again = f"to try it once more: {self._command(f'--ids {scene.id}')}"
             self._leave_named(
@@ -264,9 +263,9 @@ class Sweep:
 
     def _leave_missing(self, scene: Scene, error: MediaError) -> None:
         """Leave a scene whose pictures cannot be had: its drive went meanwhile, or its file."""
-        if (root := self._roots.away(scene)) is not None:
+        if (away := self._roots.away(scene)) is not None:
             self._leave(scene, error)
-            self._tell_root(root)
+            self._tell_away(away)
         elif scene.path and self._roots.is_gone(scene):
             gone = f"{scene.path} is no longer there"
             self._leave_named(scene, MediaMissing(gone, "scan or clean the library in Stash"))
@@ -282,15 +281,15 @@ class Sweep:
         self._leave(scene, error)
         self._name(scene, str(error))
 
-    def _tell_root(self, root: str) -> None:
+    def _tell_away(self, away: Away) -> None:
         """Say once per folder of the library why its scenes stay as they are."""
-        if root not in self._told_roots:
-            self._told_roots.add(root)
-            self._reporter.log(
-                "warning",
-                f"Scenes in {root} keep their workflow tags: it is missing or empty here;"
-                f" {CONNECT}",
-            )
+        if away.folder in self._told_away or len(self._told_away) >= ERRORS_SHOWN:
+            return
+        self._told_away.add(away.folder)
+        self._reporter.log(
+            "warning",
+            f"Scenes in {away.folder} keep their workflow tags: it {away.reason}; {CONNECT}",
+        )
 
     # --- Writing
 
@@ -385,47 +384,3 @@ def scene_ids(value: object) -> list[str] | None:
 def _yes(value: object) -> bool:
     """Read a switch that may come as text, as Stash's task arguments do."""
     return str(value).casefold() in ("true", "1", "yes")
-
-
-class _Roots:
-    """The library's folders on this machine; none where Stash is on another, whose paths differ."""
-
-    def __init__(self, folders: Iterable[str]) -> None:
-        self._folders = tuple(folders)
-
-    def away(self, scene: Scene) -> str | None:
-        """Return the folder that is missing or empty here and holds the scene's file; else None."""
-        root = self._of(scene)
-        if root is None or _is_there(scene.path) or _holds_anything(root):
-            return None
-        return root
-
-    def is_gone(self, scene: Scene) -> bool:
-        """Whether the folder is here and the scene's file is not."""
-        try:
-            os.lstat(scene.path)
-        except FileNotFoundError:
-            return self._of(scene) is not None
-        except (OSError, ValueError):
-            return False
-        return False
-
-    def _of(self, scene: Scene) -> str | None:
-        path = PurePath(scene.path)
-        inside = [root for root in self._folders if scene.path and path.is_relative_to(root)]
-        return max(inside, key=len, default=None)
-
-
-def _is_there(path: str) -> bool:
-    try:
-        Path(path).stat()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _holds_anything(folder: str) -> bool:
-    try:
-        return any(Path(folder).iterdir())
-    except OSError:
-        return False
