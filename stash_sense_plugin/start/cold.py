@@ -14,7 +14,7 @@ from stash_sense_plugin.start import (
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.paths import Home
 
-TASKS = ("tag_scenes", "set_up", "doctor")
+TASKS = ("tag_scenes", "set_up", "download_models", "doctor")
 """Modes of plugin.yml's tasks: these may set up, but for Doctor, which only looks."""
 
 NEEDS_SET_UP = {
