@@ -45,8 +45,18 @@ def _answer() -> bytes:
         from stash_sense_plugin.start import door
 
         return door.answer(document, raw, PACKAGE)
+    except ImportError as error:
+        return _error(_incomplete(error))
     except BaseException as error:  # noqa: BLE001, RUF100 - the reply must come whatever happens
         return _error("{}: {}".format(type(error).__name__, error))
+
+
+def _incomplete(error: ImportError) -> str:
+    """Say what a file that is missing means: an update takes the folder away and unpacks anew."""
+    return (
+        "Stash Sense is being updated, or its folder {} is not whole ({}): try again in a moment;"
+        " if that stays, install it anew in Stash's settings, under Plugins"
+    ).format(PACKAGE, error)
 
 
 def _read() -> bytes:

@@ -125,14 +125,11 @@ class PluginFolder:
 
     def worker(self, *options: str) -> "subprocess.Popen[bytes]":
         """Start the worker as a door does, with options that a door does not give."""
-        from stash_sense_plugin.start.worker import BOOT, BROKEN
+        from stash_sense_plugin.start.paths import Home
+        from stash_sense_plugin.start.worker import command
 
-        bytecode = f"pycache_prefix={self.home / 'pycache'}"
-        boot = BOOT.format(broken=BROKEN)
-        program = [sys.executable, "-I", "-X", bytecode, "-c", boot, str(self.package.parent)]
-        places = ["--home", str(self.home), "--package", str(self.package)]
         process = subprocess.Popen(
-            [*program, str(self.home / "worker.log"), *places, *options],
+            [*command(sys.executable, Home(str(self.home)), str(self.package)), *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -14,13 +14,18 @@ class Scene:
         self.alive = True
         self.watch = Watch(60, 10, answers=lambda _stash: self.alive, clock=lambda: self.now)
 
-    def after(
-        self, seconds: float, *, idle_s: float = 0, needed: bool = False, look: bool = True
-    ) -> str | None:
-        self.now += seconds
-        if look:
+    def after(self, seconds: int, *, idle_s: float = 0, needed: bool = False) -> str | None:
+        """Let time go by with a look every ten seconds; return why it would leave at the end."""
+        for step in range(0, seconds, 10):
+            self.now += min(10, seconds - step)
             self.watch.look()
         return self.watch.reason_to_leave(idle_s=idle_s, limit_s=600, needed=needed)
+
+    def sleep(self, seconds: float) -> str | None:
+        """Let the machine sleep, and look once when it wakes."""
+        self.now += seconds
+        self.watch.look()
+        return self.watch.reason_to_leave(idle_s=0, limit_s=600, needed=False)
 
 
 SERVER = {"Scheme": "http", "Host": "0.0.0.0", "Port": 9999}
@@ -68,6 +73,27 @@ def test_work_for_the_command_line_keeps_it() -> None:
     assert scene.after(0) == "Stash has gone"
 
 
+def test_after_a_sleep_it_looks_again_before_it_leaves() -> None:
+    scene = Scene()
+    scene.watch.saw(SERVER)
+    scene.alive = False
+    assert scene.sleep(8 * 3600) is None
+    assert scene.after(40) is None
+    scene.alive = True
+    assert scene.after(10) is None
+    scene.alive = False
+    assert scene.sleep(8 * 3600) is None
+    assert scene.after(50) == "Stash has gone"
+
+
+def test_a_clock_that_went_back_makes_it_no_younger() -> None:
+    scene = Scene()
+    scene.watch.saw(SERVER)
+    scene.alive = False
+    assert scene.sleep(-8 * 3600) is None
+    assert scene.after(70) == "Stash has gone"
+
+
 def test_without_a_stash_it_leaves_when_idle_only() -> None:
     scene = Scene()
     scene.alive = False
@@ -111,8 +137,8 @@ def test_a_look_that_fails_is_said_once_and_keeps_no_worker(
     now = [0.0]
     watch = Watch(60, 10, answers=broken, clock=lambda: now[0])
     watch.saw(SERVER)
-    for second in (10, 20, 61):
-        now[0] = second
+    for second in range(10, 80, 10):
+        now[0] = float(second)
         watch.look()
     assert watch.reason_to_leave(idle_s=0, limit_s=600, needed=False) == "Stash has gone"
     assert len(caplog.records) == 1

@@ -50,10 +50,19 @@ def stamp(package: str) -> str:
 
 def folders() -> "list[str]":
     """Return where the folder of sockets may lie, the best first."""
-    bases = [os.environ.get("XDG_RUNTIME_DIR") or "", "/run/user/{}".format(user())]
-    bases = [base for base in bases if os.path.isabs(base) and os.path.isdir(base)]
-    bases += [os.environ.get("TMPDIR") or "/tmp", "/tmp"]
-    return [os.path.join(base, "stash-sense-{}".format(user())) for base in bases]
+    name = "stash-sense-{}".format(user())
+    bases = [os.environ.get("XDG_RUNTIME_DIR"), "/run/user/{}".format(user())]
+    bases += [os.environ.get("TMPDIR"), "/tmp"]
+    usable = [os.path.join(base, name) for base in bases if base and _usable(base, name)]
+    return usable or [os.path.join("/tmp", name)]
+
+
+def _usable(base: str, name: str) -> bool:
+    """Tell whether our folder lies here or may be made: a log-in's own folder goes with it."""
+    if not os.path.isabs(base):
+        return False
+    writable = os.path.isdir(base) and os.access(base, os.W_OK | os.X_OK)
+    return writable or os.path.isdir(os.path.join(base, name))
 
 
 def socket_path(home: str) -> str:

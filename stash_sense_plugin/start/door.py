@@ -28,8 +28,9 @@ def _warm(wanted: request.Request) -> "wire.Answer | None":
     connection = wire.knock(wanted.home)
     if connection is None:
         return None
-    stamp = address.stamp(wanted.package)
     try:
+        # An update may have taken the package away: then nothing warm is of use.
+        stamp = address.stamp(wanted.package)
         sent = wire.request("POST", "/v1/call", wanted.raw, stamp)
         return wire.ask(connection, sent, request.show)
     except OSError:

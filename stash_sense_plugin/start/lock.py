@@ -5,6 +5,8 @@ import os
 import sys
 import time
 
+from stash_sense_plugin.start.fault import StartError
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -40,10 +42,31 @@ def hold(path: str, patience_s: float = 0.0) -> "Lock | None":
                 os.close(descriptor)
                 return None
             time.sleep(0.02)
+        taken_away = not os.path.lexists(path)
     except OSError:
         os.close(descriptor)
         raise
+    if taken_away:
+        # A cleaner came between: what we hold has no name any more, and would keep nobody out.
+        os.close(descriptor)
+        return hold(path, max(0.0, deadline - time.monotonic()))
     return Lock(descriptor)
+
+
+def hold_if_it_can_be(path: str) -> "Lock | None":
+    """Take a lock; a file system without locks gives one that keeps nobody out."""
+    try:
+        return hold(path)
+    except OSError as error:
+        if error.errno in NO_LOCKS_HERE:
+            return Lock(-1)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StartError(
+                "Cannot use {} ({})".format(path, error.strerror),
+                "let the user that runs Stash write there: chown -R the folder to that user,"
+                " or name another in STASH_SENSE_HOME",
+            ) from error
+        raise
 
 
 def held(path: str) -> bool:

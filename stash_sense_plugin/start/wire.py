@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         def close(self) -> object: ...
 
 
-HEAD_S = 30.0
-"""A worker that takes longer than this to begin its answer is stuck."""
+HEAD_S = 15.0
+"""A worker that takes longer than this to begin its answer is stuck. A door asks twice."""
 
 PROTOCOL = "1"
 """Changes when a reply or a reading mode is no longer what another version expects."""
@@ -89,7 +89,7 @@ def ask(connection: "Connection", sent: bytes, relay: "Callable[[bytes], None]")
     try:
         connection.sendall(sent)
         status, kind, rest = _head(connection)
-    except (BrokenPipeError, ConnectionResetError):
+    except ConnectionError:
         return Answer(NO_ANSWER, "", None)
     connection.settimeout(None)
     if status == OK:
@@ -154,5 +154,5 @@ def _receive(connection: "Connection") -> bytes:
     """Return what comes next; nothing when the other side is gone, however it went."""
     try:
         return connection.recv(65536)
-    except ConnectionResetError:
+    except ConnectionError:
         return b""

@@ -4,12 +4,12 @@ import os
 import socket
 import subprocess
 import time
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from stash_sense_plugin.start import address, environment, wire
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.lines import Say
-from stash_sense_plugin.start.lock import held
+from stash_sense_plugin.start.lock import Lock, held, hold_if_it_can_be
 from stash_sense_plugin.start.paths import Home, last_lines, make_socket_folder, read_json
 
 BOOT = """
@@ -17,21 +17,30 @@ import sys
 sys.path.insert(0, sys.argv[1])
 try:
     from stash_sense_plugin.worker.server import main
-except ImportError as error:
-    import traceback
-    with open(sys.argv[2], "a") as log:
-        traceback.print_exc(file=log)
-    sys.exit(1 if (error.name or "").startswith("stash_sense_plugin") else {broken})
+except Exception as error:
+    import contextlib, os, traceback
+    with contextlib.suppress(OSError):
+        full = os.path.exists(sys.argv[2]) and os.path.getsize(sys.argv[2]) > {log_bytes}
+        with open(sys.argv[2], "w" if full else "a") as log:
+            traceback.print_exc(file=log)
+    ours = (getattr(error, "name", "") or "").startswith("stash_sense_plugin")
+    sys.exit({broken} if isinstance(error, ImportError) and not ours else 1)
 sys.exit(main(sys.argv[3:]))
 """
+LOG_BYTES = 1_000_000
+"""A log that is longer begins anew."""
 
 LIVES = 75
 """The worker's exit status when another one serves this library."""
 BROKEN = 70
 """Its exit status when what it needs does not import."""
+CHANGED = 76
+"""Its exit status when its package was replaced while it was loading."""
 
 STARTS_S = 180.0
 """A new worker first waits for the batch that an older one finishes."""
+UPDATES_S = 60.0
+"""How long Stash may take to put an update in place."""
 LOOK_S = 0.03
 TOLD_S = 10.0
 
@@ -54,24 +63,41 @@ def ask(
     """
     sent = Call(package, "/v1/call", body, protocol=wire.PROTOCOL if reading else "")
     starter = Starter(home, package, python, say)
-    while True:
-        answer = _try(home, sent, relay)
-        if answer is not None and answer.status == wire.OK:
-            return answer
-        if answer is not None and answer.status == wire.OTHER_VERSION:
-            say(
-                "info",
-                "Another version of Stash Sense is running: it ends what is in hand first",
-            )
-            hand_over(home, package)
-        elif answer is not None and answer.status not in (wire.NO_ANSWER, wire.LEAVING):
-            text = (answer.reply or b"").decode("utf-8", "replace")
-            raise StartError(
-                "The background process of Stash Sense refused the call ({}: {})".format(
-                    answer.status, text
+    try:
+        while True:
+            answer = _try(home, sent, relay) if starter.whole() else None
+            if answer is not None and answer.status == wire.OK:
+                return answer
+            if answer is not None and answer.status == wire.OTHER_VERSION:
+                say(
+                    "info",
+                    "Another version of Stash Sense is running: it ends what is in hand first",
                 )
-            )
-        starter.step()
+                hand_over(home, package)
+            elif answer is not None and answer.status not in (wire.NO_ANSWER, wire.LEAVING):
+                raise _refused(answer)
+            starter.step()
+    finally:
+        starter.close()
+
+
+def _refused(answer: wire.Answer) -> StartError:
+    text = (answer.reply or b"").decode("utf-8", "replace")
+    return StartError(
+        "The background process of Stash Sense refused the call ({}: {})".format(
+            answer.status, text
+        )
+    )
+
+
+def command(python: str, home: Home, package: str) -> "List[str]":
+    """Return how the worker of a home is run."""
+    boot = BOOT.format(broken=BROKEN, log_bytes=LOG_BYTES)
+    return [
+        *(python, "-I", "-X", "pycache_prefix=" + home.bytecode, "-c", boot),
+        *(os.path.dirname(package), home.worker_log),
+        *("--home", home.folder, "--package", package),
+    ]
 
 
 def hand_over(home: Home, package: str) -> bool:
@@ -92,12 +118,23 @@ class Call:
     def __init__(
         self, package: str, path: str, body: bytes, verb: str = "POST", protocol: str = ""
     ) -> None:
-        self._parts: Tuple[str, str, bytes, str] = (verb, path, body, address.stamp(package))
-        self._protocol = protocol
+        self._parts: Tuple[str, str, bytes] = (verb, path, body)
+        self._package, self._protocol = package, protocol
 
     def bytes(self, token: str) -> bytes:
-        """Return the request for a worker that asks for `token`."""
-        return wire.request(*self._parts, token, self._protocol)
+        """Return the request for a worker that asks for `token`.
+
+        It names the package as it is now: an update may come while we wait.
+        """
+        return wire.request(*self._parts, stamp_of(self._package), token, self._protocol)
+
+
+def stamp_of(package: str) -> str:
+    """Return what tells one installed package from another; empty while it is being replaced."""
+    try:
+        return address.stamp(package)
+    except OSError:
+        return ""
 
 
 class Starter:
@@ -107,15 +144,52 @@ class Starter:
         self._home, self._package, self._python = home, package, python
         self._say = say
         self._child: Optional[subprocess.Popen[bytes]] = None
+        self._turn: Optional[Lock] = None
+        self._stamp = stamp_of(package)
         self._begun = self._told = time.monotonic()
+        self._torn: Optional[float] = None
+
+    def whole(self) -> bool:
+        """Tell whether the package lies there: while Stash replaces it, nothing can be started.
+
+        Raises StartError when it stays away.
+        """
+        now = time.monotonic()
+        if stamp_of(self._package):
+            self._torn = None
+            return True
+        if self._torn is None:
+            self._torn = now
+            self._say("info", "Stash Sense is being updated: waiting for the new version")
+        if now - self._torn > UPDATES_S:
+            raise StartError(
+                "The folder {} is gone or not whole".format(self._package),
+                "install Stash Sense anew in Stash's settings, under Plugins",
+            )
+        return False
+
+    def close(self) -> None:
+        """Let others start one, and leave no process behind that only found another at work.
+
+        It would stay as a zombie where Stash is the first process of a container: that reaps none.
+        """
+        child = self._child
+        if child is not None and os.name != "nt" and child.poll() is None:
+            serving = (read_json(self._home.worker_card) or {}).get("pid", child.pid)
+            if serving != child.pid:
+                child.kill()
+                child.wait()
+        if self._turn is not None:
+            self._turn.release()
 
     def step(self) -> None:
         """Start one if none is starting, and wait a little; StartError when it cannot be."""
         now = time.monotonic()
-        if self._child is None:
-            self._child = self._start()
-        elif self._child.poll() is not None:
+        if self._child is not None and self._child.poll() is not None:
             self._ended(self._child.returncode)
+        elif self._child is None and self._has_turn() and self.whole():
+            self._stamp = stamp_of(self._package)
+            self._child = self._start()
         if now - self._begun > STARTS_S:
             raise StartError(
                 "The background process of Stash Sense did not answer for {:.0f} s".format(
@@ -130,23 +204,26 @@ class Starter:
             self._say("info", "Waiting for the background process of Stash Sense to start")
         time.sleep(LOOK_S)
 
+    def _has_turn(self) -> bool:
+        """Tell whether we are to start it: of many doors at once one does, the others look on."""
+        if self._turn is None:
+            self._home.make()
+            make_socket_folder(self._home.folder)
+            self._turn = hold_if_it_can_be(self._home.start_lock)
+        return self._turn is not None
+
     def _start(self) -> "subprocess.Popen[bytes]":
-        self._home.make()
-        make_socket_folder(self._home.folder)
-        home, root = self._home, os.path.dirname(self._package)
+        argv = command(self._python, self._home, self._package)
         try:
             return subprocess.Popen(
-                [
-                    *(self._python, "-I", "-X", "pycache_prefix=" + home.bytecode, "-c"),
-                    *(BOOT.format(broken=BROKEN), root, home.worker_log),
-                    *("--home", home.folder, "--package", self._package),
-                ],
+                [*argv, "--stamp", self._stamp],
                 # A stream of ours that it kept would hold Stash's task open.
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                cwd=home.folder,
+                cwd=self._home.folder,
                 start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 env=environment.clean_variables(),
             )
         except OSError as error:
@@ -156,11 +233,11 @@ class Starter:
             ) from error
 
     def _ended(self, status: int) -> None:
-        if status == LIVES:
+        if status in (LIVES, CHANGED) or stamp_of(self._package) != self._stamp:
             self._child = None
             time.sleep(0.2)
             return
-        said = last_lines(self._home.worker_log, 1)
+        said = last_lines(self._home.worker_log, 1) or "it could not write its log"
         if status == BROKEN:
             raise EnvironmentBroken(
                 "The environment lacks something ({})".format(said), "run the task Set up"
@@ -182,11 +259,19 @@ def _try(home: Home, call: Call, relay: Callable[[bytes], None]) -> "Optional[wi
         return wire.ask(connection, call.bytes(token), relay)
     except OSError as error:
         raise StartError(
-            "The background process of Stash Sense does not answer ({})".format(error),
-            "wait, or end the process named in {}".format(home.worker_card),
+            "The background process of Stash Sense{} does not answer ({})".format(
+                _numbered(home), error
+            ),
+            "wait if this machine is busy or just woke up; else end that process (its number is in"
+            " {}): it is started again by itself".format(home.worker_card),
         ) from error
     finally:
         connection.close()
+
+
+def _numbered(home: Home) -> str:
+    pid = (read_json(home.worker_card) or {}).get("pid")
+    return " (process {})".format(pid) if isinstance(pid, int) else ""
 
 
 def _reach(home: Home) -> "Tuple[Optional[wire.Connection], str]":

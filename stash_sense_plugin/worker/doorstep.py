@@ -1,17 +1,28 @@
 """Where doors find the worker: its lock, its socket, and the card that says which."""
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from stash_sense_plugin.start.address import socket_path
-from stash_sense_plugin.start.lock import NO_LOCKS_HERE, Lock, hold
-from stash_sense_plugin.start.paths import Home, make_socket_folder, remove, write_json
+from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lock import Lock, hold_if_it_can_be
+from stash_sense_plugin.start.paths import (
+    Home,
+    make_socket_folder,
+    read_json,
+    remove,
+    write_json,
+)
+
+logger = logging.getLogger(__name__)
 
 LOOK_S = 0.05
 WAITING_DOORS = 128
@@ -23,47 +34,95 @@ class Doorstep:
     def __init__(self, home: Home, locks: list[Lock]) -> None:
         self._home = home
         self._locks = locks
+        self._changing = threading.Lock()
+        self._closed = False
         self._path = ""
+        self._made: os.stat_result | None = None
+        self._card: dict[str, object] = {}
         self.token = ""
         """What doors have to show; empty on a socket that only this user can reach."""
 
     def listen(self, stamp: str, *, loopback: bool) -> socket.socket:
         """Open the socket and write the card; loopback with a token where there is no other."""
-        listening = None if loopback else self._unix()
+        listening = None if loopback else self._unix(socket_path(self._home.folder))
         if listening is None:
             listening = socket.create_server(("127.0.0.1", 0), backlog=WAITING_DOORS)
             self.token = secrets.token_hex(32)
         port = listening.getsockname()[1] if self.token else None
-        card = {"pid": os.getpid(), "stamp": stamp, "socket": self._path}
-        write_json(self._home.worker_card, card | {"port": port, "token": self.token})
+        self._card = {"pid": os.getpid(), "stamp": stamp, "port": port, "token": self.token}
+        self._write_card()
         return listening
+
+    def mend(self) -> socket.socket | None:
+        """Put back what a cleaner of temporary files took away: a new socket, the card.
+
+        Returns the socket where there is a new one. Raises StartError when the home has gone.
+        """
+        with self._changing:
+            if self._closed:
+                return None
+            if _absent(self._home.folder):
+                raise StartError(f"The folder {self._home.folder} is gone")
+            listening = self._again() if self._path and _absent(self._path) else None
+            if listening is not None or _absent(self._home.worker_card):
+                self._write_card()
+            return listening
 
     def close(self) -> None:
         """Let no further door in: those that come find nobody and wait for the lock."""
-        if self._path:
-            remove(self._path)
-        remove(self._home.worker_card)
+        with self._changing:
+            self._closed = True
+            if self._made is not None and _is(self._path, self._made):
+                remove(self._path)
+            card = read_json(self._home.worker_card)
+            if card is not None and card.get("pid") == os.getpid():
+                remove(self._home.worker_card)
 
     def release(self) -> None:
         """Give the locks back."""
         for lock in self._locks:
             lock.release()
 
-    def _unix(self) -> socket.socket | None:
+    def _write_card(self) -> None:
+        try:
+            write_json(self._home.worker_card, self._card | {"socket": self._path})
+        except OSError as error:
+            # Doors find a socket at its usual place without it; a port they do not.
+            if self.token:
+                raise
+            logger.warning("Cannot write %s (%s)", self._home.worker_card, error)
+
+    def _unix(self, path: str) -> socket.socket | None:
         """Bind the socket so that this user alone can connect; None where that does not work."""
         if not hasattr(socket, "AF_UNIX"):
             return None
-        path = socket_path(self._home.folder)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _remove_stale(path)
             listening.bind(path)
             Path(path).chmod(0o600)
             listening.listen(WAITING_DOORS)
+            self._made = Path(path).lstat()
         except OSError:
             listening.close()
             return None
         self._path = path
+        return listening
+
+    def _again(self) -> socket.socket | None:
+        """Open a socket where doors look now, once the lock beside it is ours too."""
+        make_socket_folder(self._home.folder)
+        path = socket_path(self._home.folder)
+        lock = self._locks[0] if not _absent(path + ".lock") and path == self._path else None
+        if lock is None:
+            lock = hold_if_it_can_be(path + ".lock")
+            if lock is None:
+                return None  # A new worker is looking whether we are there: at the next look.
+            self._locks[0].release()
+            self._locks[0] = lock
+        listening = self._unix(path)
+        if listening is not None:
+            logger.info("The socket was taken away: another is at %s", path)
         return listening
 
 
@@ -73,11 +132,11 @@ def take(home: Home, alive: Callable[[], bool], patience_s: float) -> Doorstep |
     A worker that leaves holds them until its batch is done, and is waited for. Raises
     TimeoutError when it takes longer than `patience_s`.
     """
-    wanted = _lock_paths(home)
     deadline = time.monotonic() + patience_s
     while True:
+        wanted = _lock_paths(home)
         with contextlib.ExitStack() as undo:
-            locks = [_hold(path) for path in wanted]
+            locks = [hold_if_it_can_be(path) for path in wanted]
             for lock in locks:
                 if lock is not None:
                     undo.callback(lock.release)
@@ -87,7 +146,7 @@ def take(home: Home, alive: Callable[[], bool], patience_s: float) -> Doorstep |
         if alive():
             return None
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Another worker holds {wanted[0]} and answers no door")
+            raise TimeoutError(f"Another worker holds {wanted[-1]} and answers no door")
         time.sleep(LOOK_S)
 
 
@@ -103,18 +162,27 @@ def _lock_paths(home: Home) -> list[str]:
     return [socket_path(home.folder) + ".lock", home.worker_lock]
 
 
-def _hold(path: str) -> Lock | None:
-    """Take one lock; a file system without locks gives one that keeps nobody out."""
-    try:
-        return hold(path)
-    except OSError as error:
-        if error.errno in NO_LOCKS_HERE:
-            return Lock(-1)
-        raise
-
-
 def _remove_stale(path: str) -> None:
     """Remove the socket of a worker that is dead: we hold its lock."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(Path(path).lstat().st_mode):
             remove(path)
+
+
+def _absent(path: str) -> bool:
+    """Tell whether there is surely nothing; a mount that fails for a while says so otherwise."""
+    try:
+        Path(path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _is(path: str, made: os.stat_result) -> bool:
+    """Tell whether what lies at a path is the very thing that we made."""
+    try:
+        return os.path.samestat(Path(path).lstat(), made)
+    except OSError:
+        return False

@@ -22,11 +22,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from stash_sense_plugin.errors import StashSenseError
-from stash_sense_plugin.start import wire
-from stash_sense_plugin.start.address import stamp as stamp_of
+from stash_sense_plugin.start import wire, worker
 from stash_sense_plugin.start.fault import StartError
-from stash_sense_plugin.start.paths import Home
-from stash_sense_plugin.start.worker import BROKEN, LIVES, alive
+from stash_sense_plugin.start.paths import Home, sweep_parts
+from stash_sense_plugin.start.worker import BROKEN, CHANGED, LIVES
 from stash_sense_plugin.worker.doorstep import Doorstep, take
 from stash_sense_plugin.worker.jobs import (
     Job,
@@ -39,7 +38,7 @@ from stash_sense_plugin.worker.jobs import (
     Work,
     encode,
 )
-from stash_sense_plugin.worker.log import log_to
+from stash_sense_plugin.worker.log import RotatingLog, log_to
 from stash_sense_plugin.worker.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -48,6 +47,8 @@ LEAVES_S = 60.0
 """How long a batch in hand may take when the worker is to leave."""
 LAST_WORDS_S = 5
 """How long doors have to read their last reply."""
+MENDED_EVERY_S = 2.0
+"""How often to look whether the socket is still there."""
 WAITS_S = 150.0
 """How long to wait for a worker that leaves."""
 
@@ -102,18 +103,23 @@ class Worker:
         doorstep: Doorstep,
         watch: Watch,
         stamp: str,
-        log_path: str,
+        home: Home,
+        mended_every_s: float = MENDED_EVERY_S,
     ) -> None:
         self._parts, self._engine, self._doorstep = parts, engine, doorstep
         self._watch, self._stamp = watch, stamp
+        self._home, self._mended_every_s = home.folder, mended_every_s
+        self._complaint = ""
         self._leaving = threading.Event()
-        self._server: uvicorn.Server | None = None
+        self._servers: list[uvicorn.Server] = []
+        self._serving: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._resumed = False
-        self.jobs = Jobs(engine.jobs, log_path)
+        self.jobs = Jobs(engine.jobs, home.worker_log)
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer doors until it is time to leave."""
-        config = uvicorn.Config(
+        self._config = uvicorn.Config(
             self.app(),
             http="h11",
             loop="asyncio",
@@ -124,14 +130,31 @@ class Worker:
             access_log=False,
             timeout_graceful_shutdown=LAST_WORDS_S,
         )
-        self._server = _Server(config)
+        self._heed_signals()
+        self.jobs.start()
+        self._open(listening)
+        keeping = [asyncio.create_task(keep()) for keep in (self._keep_watch, self._keep_door)]
+        while self._serving:
+            await asyncio.wait(self._serving)
+        for each in keeping:
+            each.cancel()
+
+    def _heed_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.leave, "it was told to end")
-        self.jobs.start()
-        watching = asyncio.create_task(self._keep_watch())
-        await self._server.serve(sockets=[listening])
-        watching.cancel()
+            try:
+                loop.add_signal_handler(number, self.leave, "it was told to end")
+            except NotImplementedError:  # Windows
+                signal.signal(number, lambda *_: self.leave("it was told to end"))
+
+    def _open(self, listening: socket.socket) -> None:
+        """Let doors in by one more socket; they all close together."""
+        server = _Server(self._config)
+        server.should_exit = self._closing
+        self._servers.append(server)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     def app(self) -> FastAPI:
         """Return the application: three paths, and no pages about them."""
@@ -156,8 +179,9 @@ class Worker:
             # Whoever waits for the lock must not wait for a batch that hangs.
             logger.warning("The batch in hand did not end in %.0f s: ending it", LEAVES_S)
             os._exit(1)
-        if self._server is not None:
-            self._server.should_exit = True
+        self._closing = True
+        for server in self._servers:
+            server.should_exit = True
 
     # --- What doors ask -----------------------------------------------------------------------
 
@@ -264,6 +288,25 @@ class Worker:
             )
             if reason is not None:
                 self.leave(reason)
+
+    async def _keep_door(self) -> None:
+        """See to it that doors find us, whatever cleans temporary folders."""
+        while not self._leaving.is_set():
+            await asyncio.sleep(self._mended_every_s)
+            try:
+                listening = await asyncio.to_thread(self._doorstep.mend)
+            except (StartError, OSError) as error:
+                self._cannot_mend(error)
+            else:
+                if listening is not None:
+                    self._open(listening)
+
+    def _cannot_mend(self, error: Exception) -> None:
+        if not Path(self._home).is_dir():
+            self.leave(str(error))
+        elif str(error) != self._complaint:
+            self._complaint = str(error)
+            logger.warning("No door may find this worker: %s", error)
 
     def _unload(self, older_than_s: float) -> None:
         try:
@@ -388,27 +431,36 @@ def main(argv: Sequence[str], parts: Parts[Any, Any] | None = None) -> int:
     """
     options = _options(argv)
     home = Home(options.home)
-    home.make()
+    try:
+        home.make()
+    except StartError:
+        return 1  # A home where we may write nothing, no log either: its door says the same.
     log = log_to(home.worker_log)
-    # A native crash writes through a handle of its own: the log's is closed when its file is full.
-    with Path(home.worker_log).open("ab", buffering=0) as crashes:
-        faulthandler.enable(crashes)
-        try:
-            return _hold_and_run(options, home, parts)
-        finally:
-            faulthandler.disable()
-            logging.getLogger().removeHandler(log)
-            log.close()
+    if isinstance(log, RotatingLog):
+        faulthandler.enable(log.crashes)
+    try:
+        return _hold_and_run(options, home, parts)
+    finally:
+        faulthandler.disable()
+        logging.getLogger().removeHandler(log)
+        log.close()
 
 
 def _hold_and_run(options: argparse.Namespace, home: Home, parts: Parts[Any, Any] | None) -> int:
     """Run as the one worker of this home; what keeps it from that is the log's last line."""
     try:
-        doorstep = take(home, lambda: alive(home, options.package), WAITS_S)
+        parts = parts or _own_parts()
+        # All our code is loaded now: what comes to lie in its place later does not matter.
+        stamp = worker.stamp_of(options.package)
+        if options.stamp not in ("", stamp):
+            logger.info("%s was replaced while it was loading", options.package)
+            return CHANGED
+        doorstep = take(home, lambda: worker.alive(home, options.package), WAITS_S)
         if doorstep is None:
             return LIVES
         try:
-            return _run(options, home, doorstep, parts or _own_parts())
+            sweep_parts(home.folder)
+            return _run(options, home, doorstep, parts, stamp)
         finally:
             doorstep.release()
     except (StashSenseError, StartError, TimeoutError) as error:
@@ -423,16 +475,19 @@ def _hold_and_run(options: argparse.Namespace, home: Home, parts: Parts[Any, Any
 
 
 def _run(
-    options: argparse.Namespace, home: Home, doorstep: Doorstep, parts: Parts[Any, Any]
+    options: argparse.Namespace,
+    home: Home,
+    doorstep: Doorstep,
+    parts: Parts[Any, Any],
+    stamp: str,
 ) -> int:
-    stamp = stamp_of(options.package)
     watch = Watch(options.gone_after_s, options.watch_every_s)
     engine = parts.open_engine(Path(home.folder), Path(options.package))
     try:
-        worker = Worker(parts, engine, doorstep, watch, stamp, home.worker_log)
+        serving = Worker(parts, engine, doorstep, watch, stamp, home, options.mended_every_s)
         listening = doorstep.listen(stamp, loopback=options.loopback)
         logger.info("Serving %s as %d, version %s", home.folder, os.getpid(), stamp)
-        asyncio.run(worker.serve(listening))
+        asyncio.run(serving.serve(listening))
     finally:
         doorstep.close()
         engine.close()
@@ -450,7 +505,13 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="stash-sense-worker", allow_abbrev=False)
     parser.add_argument("--home", required=True, help="folder that holds all we keep")
     parser.add_argument("--package", required=True, help="folder of the package that runs")
+    parser.add_argument(
+        "--stamp", default="", help="the package as the door that starts us sees it"
+    )
     parser.add_argument("--loopback", action="store_true", help="no Unix socket, but a token")
     parser.add_argument("--gone-after-s", type=float, default=60.0, help="Stash silent so long")
     parser.add_argument("--watch-every-s", type=float, default=10.0, help="between two looks")
+    parser.add_argument(
+        "--mended-every-s", type=float, default=MENDED_EVERY_S, help="is our socket there"
+    )
     return parser.parse_args(argv)

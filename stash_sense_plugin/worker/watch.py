@@ -70,23 +70,34 @@ class Watch:
         self._answers = answers
         self._clock = clock
         self._stash: Stash | None = None
-        self._seen_at = clock()
+        self._silent_s = 0.0
+        self._looked_at = clock()
         self._failed = False
 
     def saw(self, server: Mapping[str, object]) -> None:
         """Take note of the Stash that a call came from: it is the one to look after."""
         self._stash = stash_of(server) or self._stash
-        self._seen_at = self._clock()
+        self._silent_s, self._looked_at = 0.0, self._clock()
 
     def look(self) -> None:
         """Ask Stash for a sign of life; this may take some seconds."""
+        if self._asked():
+            self._silent_s, self._looked_at = 0.0, self._clock()
+            return
+        # A machine that slept for hours was not silent for hours: between two looks only what
+        # there is at most between two looks counts.
+        now = self._clock()
+        self._silent_s += min(max(0.0, now - self._looked_at), self.every_s + PATIENCE_S)
+        self._looked_at = now
+
+    def _asked(self) -> bool:
         try:
-            if self._stash is not None and self._answers(self._stash):
-                self._seen_at = self._clock()
+            return self._stash is not None and self._answers(self._stash)
         except Exception:  # the watch must go on, or the worker would never leave
             if not self._failed:
                 logger.exception("Cannot ask whether Stash is there")
             self._failed = True
+            return False
 
     def reason_to_leave(self, *, idle_s: float, limit_s: float, needed: bool) -> str | None:
         """Return why it is time to go, or None.
@@ -96,7 +107,6 @@ class Watch:
         """
         if idle_s > limit_s:
             return f"nothing was asked for {limit_s / 60:g} minutes"
-        silent_s = self._clock() - self._seen_at
-        if self._stash is not None and silent_s > self._gone_after_s and not needed:
+        if self._stash is not None and self._silent_s > self._gone_after_s and not needed:
             return "Stash has gone"
         return None
