@@ -88,6 +88,7 @@ def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
 
 def _prepare(visit: Visit) -> None:
     """See to it that there is an environment, as far as this request may."""
+    visit.home.refuse_strangers()
     state = visit.state
     if state != environment.READY and not visit.task:
         raise StartError(NEEDS_SET_UP[state], "run the task Set up")
