@@ -158,9 +158,10 @@ class InternalFault(StashSenseError):
 
 
 class WorkerDied(StashSenseError):
-    """The worker died at this scene, and died again: the others go first."""
+    """The worker died at this scene, and died again: its content brings that about."""
 
     kind = "worker-died"
+    fault = "scene"
 
 
 class Cancelled(StashSenseError):

@@ -98,15 +98,29 @@ def test_a_run_that_the_worker_died_under_says_at_which_scene(path: Path) -> Non
 def test_a_run_that_waits_outlives_the_worker_and_is_taken_up_once(path: Path) -> None:
     with Store(path) as store:
         run_id = store.begin_run("tag_scenes", {})
-        store.let_wait(run_id, {"place": "512"})
+        assert store.take_up(run_id) is None
+        store.keep_state(run_id, {"place": "512"})
+        assert store.take_up(run_id) is None
+        store.let_wait(run_id, {"tagged": 7})
     with Store(path) as store:
         store.interrupt_open_runs()
-        assert [run.status for run in store.runs()] == ["waiting"]
+        (run,) = store.waiting_runs()
+        assert (run.id, run.status, run.summary) == (run_id, "waiting", {"tagged": 7})
         assert store.take_up(run_id) == {"place": "512"}
         assert store.take_up(run_id) is None
         assert store.take_up("no such run") is None
         store.end_run(run_id, "done", {})
         assert store.take_up(run_id) is None
+
+
+def test_a_run_goes_on_after_the_worker_died_under_it(path: Path) -> None:
+    with Store(path) as store:
+        run_id = store.begin_run("tag_scenes", {})
+        store.keep_state(run_id, {"place": "512"})
+    with Store(path) as store:
+        store.interrupt_open_runs()
+        assert store.waiting_runs() == []
+        assert store.take_up(run_id) == {"place": "512"}
 
 
 def test_what_a_run_has_met_is_known_by_it_alone(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tracemalloc
@@ -394,7 +395,7 @@ def breaking(room: Room, *scenes: int) -> Callable[[int], None]:
 
 
 DYING = """
-import json, os, sys
+import json, os, signal, sys
 from pathlib import Path
 from stash_sense_plugin.tasks import MODES, Call, open_engine
 
@@ -406,7 +407,7 @@ class Dying:
     def check(self):
         self.checks += self.begun == int(sys.argv[3])
         if self.checks == 2:
-            os._exit(9)
+            os.kill(os.getpid(), signal.SIGSEGV)
 
 engine = open_engine(Path(sys.argv[1]), Path("stash_sense_plugin").absolute())
 MODES["tag_scenes"].run(engine, Call({}, json.loads(sys.argv[2])), Dying())
@@ -414,13 +415,13 @@ MODES["tag_scenes"].run(engine, Call({}, json.loads(sys.argv[2])), Dying())
 
 
 def die(room: Room, scene: int) -> None:
-    """Let a worker die in the middle of the n-th scene of a run."""
+    """Let a worker crash while it reads the video of the n-th scene of a run."""
     server = json.dumps(room.stash.connection | {"PluginDir": str(ROOT)})
     command = [sys.executable, "-c", DYING, str(room.engine.home), server, str(scene)]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGSEGV
 
 
-def test_a_scene_that_kills_the_worker_twice_is_left_out_and_the_others_go_on(
+def test_law_5_a_scene_that_crashes_the_worker_twice_is_errored_and_the_others_go_on(
     room: Room,
 ) -> None:
     first, kills, last = (room.add("tall.mp4") for _ in range(3))
@@ -428,17 +429,38 @@ def test_a_scene_that_kills_the_worker_twice_is_left_out_and_the_others_go_on(
     assert room.tags(first) == {"TagMe"}
     die(room, 2)
     assert room.tags(first) == {"Tagged", "Vertical"}
+    assert room.tags(kills) == {"TagMe"}
     open_worker_engine(room.engine.home, ROOT / "stash_sense_plugin").close()
     report = room.run()
-    assert (report["tagged"], report["failed"], report["left"]) == (1, 0, 1)
-    assert room.tags(kills) == {"TagMe"}
+    assert (report["tagged"], report["failed"], report["left"]) == (1, 1, 0)
+    assert room.tags(kills) == {"Errored"}
     assert room.tags(last) == {"Tagged", "Vertical"}
     named = room.told.said("info")[0]
-    assert named.startswith(f"Scene {kills}: {room.paths[kills]}: Stash Sense ended twice")
-    assert named.endswith(f"--stash {room.url} tag-scenes --ids {kills}")
+    assert named == (
+        f"Scene {kills}: {room.paths[kills]}: Stash Sense ended twice while it looked at it,"
+        " the last time at: reading the video"
+    )
     (row,) = room.run("errors")["errors"]
     assert (row["scene_id"], row["kind"]) == (str(kills), "worker-died")
+    assert row["remedy"].endswith(f"--stash {room.url} tag-scenes --ids {kills}")
+    summaries = [run.summary.get("died_at") for run in room.engine.store.runs()]
+    assert summaries.count(f"at scene {kills} (reading the video)") == 2
+
+
+def test_a_scene_that_crashed_the_worker_is_parked_until_it_is_named(room: Room) -> None:
+    kills = room.add("tall.mp4")
+    for _ in range(2):
+        room.engine.store.begin_look(str(kills))
+        room.engine.store.note_death()
+    room.run()
+    room.again(kills)
+    assert room.run()["failed"] == room.run(all=True)["failed"] == 1
+    assert room.tags(kills) == {"Errored"}
     assert room.run(ids=[kills])["tagged"] == 1
+    assert room.told.said("warning") == [
+        f"Stash Sense ended at scene {kills}: it is tried once more"
+    ]
+    assert room.tags(kills) == {"Tagged", "Vertical"}
     assert room.run("errors")["errors"] == []
     room.again(kills)
     assert room.run()["tagged"] == 1

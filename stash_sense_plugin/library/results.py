@@ -126,29 +126,48 @@ class Results(Database):
                 (self.clock(), to_json(summary)),
             ).rowcount
 
-    def let_wait(self, run_id: str, state: Mapping[str, Any]) -> None:
-        """Put a run aside with what it needs to go on, for this worker or the next."""
+    def keep_state(self, run_id: str, state: Mapping[str, Any]) -> None:
+        """Keep what a run under way needs to go on after this worker's end."""
+        with self.write() as db:
+            db.execute("UPDATE runs SET state = ? WHERE id = ?", (to_json(state), run_id))
+
+    def let_wait(self, run_id: str, summary: Mapping[str, Any]) -> None:
+        """Put a run aside that goes on later, with what came of it so far."""
         with self.write() as db:
             changed = db.execute(
-                "UPDATE runs SET status = 'waiting', state = ? WHERE id = ? AND status = 'running'",
-                (to_json(state), run_id),
+                "UPDATE runs SET status = 'waiting', summary = ?"
+                " WHERE id = ? AND status = 'running'",
+                (to_json(summary), run_id),
             )
             if not changed.rowcount:
                 raise StoreError(f"There is no run {run_id} under way")
 
     def take_up(self, run_id: str) -> dict[str, Any] | None:
-        """Let a waiting run go on, and return its state; None where no such run waits.
+        """Let a run go on that stopped before its end, and return the state that was kept.
 
-        Of two that ask, one gets it.
+        None where there is no such run, or it has been taken up already. Of two that ask, one
+        gets it.
         """
         with self.write() as db:
-            changed = db.execute(
-                "UPDATE runs SET status = 'running' WHERE id = ? AND status = 'waiting'", (run_id,)
-            )
-            if not changed.rowcount:
+            row = db.execute(
+                "SELECT state FROM runs WHERE id = ? AND status NOT IN ('running', 'done')"
+                " AND state != '{}'",
+                (run_id,),
+            ).fetchone()
+            if row is None:
                 return None
-            row = db.execute("SELECT state FROM runs WHERE id = ?", (run_id,)).fetchone()
+            db.execute(
+                "UPDATE runs SET status = 'running', ended_at_s = NULL WHERE id = ?", (run_id,)
+            )
         return from_json(row[0])
+
+    def waiting_runs(self) -> list[Run]:
+        """Return the runs that were put aside, the newest first."""
+        with self.read() as db:
+            rows = db.execute(
+                f"SELECT {_RUN} FROM runs WHERE status = 'waiting' ORDER BY row DESC"
+            ).fetchall()
+        return [_run(row) for row in rows]
 
     def run(self, run_id: str) -> Run | None:
         """Return one run."""

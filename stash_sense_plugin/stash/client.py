@@ -154,6 +154,7 @@ class StashClient:
         self._api_key = connection.api_key
         self._spare_key = ""
         self._server_time: datetime | None = None
+        self._calls = 0
 
     def __enter__(self) -> "StashClient":
         return self
@@ -168,6 +169,11 @@ class StashClient:
             self._local = threading.local()
         for session in sessions:
             session.close()
+
+    @property
+    def calls(self) -> int:
+        """How often Stash was asked for anything, every attempt counted."""
+        return self._calls
 
     @property
     def server_time(self) -> datetime | None:
@@ -286,6 +292,8 @@ class StashClient:
         headers: Mapping[str, str],
         stream: bool,
     ) -> requests.Response:
+        with self._lock:
+            self._calls += 1
         try:
             return self._session().request(
                 method,

@@ -86,6 +86,16 @@ class StashSystem:
     config_path: str
 
 
+@dataclass(frozen=True, slots=True)
+class StashJob:
+    """A job in Stash's queue, which does one at a time."""
+
+    id: str
+    status: str
+    """`READY` (it waits), `RUNNING`, `STOPPING`; ended ones are not in the queue."""
+    description: str
+
+
 # --- Scenes -------------------------------------------------------------------------------------
 
 _FILE: Final = "path size duration width height fingerprints { type value }"
@@ -134,14 +144,14 @@ def scenes_without_tag(client: StashClient, tag_id: str, after: str = "0") -> It
     return _keyset(client, {"tags": _criterion([tag_id], "EXCLUDES")}, after)
 
 
-def count_with_tag(client: StashClient, tag_id: str) -> int:
-    """How many scenes carry the tag."""
-    return _count(client, {"tags": _criterion([tag_id], "INCLUDES")})
+def count_with_tag(client: StashClient, tag_id: str, after: str = "0") -> int:
+    """How many scenes with a higher id than `after` carry the tag."""
+    return _count(client, {"tags": _criterion([tag_id], "INCLUDES"), **_behind(after)})
 
 
-def count_without_tag(client: StashClient, tag_id: str) -> int:
-    """How many scenes do not carry the tag."""
-    return _count(client, {"tags": _criterion([tag_id], "EXCLUDES")})
+def count_without_tag(client: StashClient, tag_id: str, after: str = "0") -> int:
+    """How many scenes with a higher id than `after` do not carry the tag."""
+    return _count(client, {"tags": _criterion([tag_id], "EXCLUDES"), **_behind(after)})
 
 
 def scenes_by_ids(client: StashClient, ids: Sequence[str]) -> list[Scene]:
@@ -166,13 +176,16 @@ def scene_states(client: StashClient, ids: Sequence[str]) -> dict[str, SceneStat
 def _keyset(client: StashClient, wanted: Mapping[str, Any], after: str) -> Iterator[Scene]:
     page = {"per_page": HUNDRED, "page": 1, "sort": "id", "direction": "ASC"}
     while True:
-        behind = {"id": {"value": int(after), "modifier": "GREATER_THAN"}}
-        variables = {"filter": page, "scene_filter": {**wanted, **behind}}
+        variables = {"filter": page, "scene_filter": {**wanted, **_behind(after)}}
         raw = client.call(FIND_SCENES, variables)["findScenes"]["scenes"]
         yield from map(_scene, raw)
         if len(raw) < HUNDRED:
             return
         after = raw[-1]["id"]
+
+
+def _behind(scene_id: str) -> dict[str, Any]:
+    return {"id": {"value": int(scene_id), "modifier": "GREATER_THAN"}}
 
 
 def _count(client: StashClient, wanted: Mapping[str, Any]) -> int:
@@ -556,14 +569,35 @@ def has_field(client: StashClient, type_name: str, field: str) -> bool:
 # --- Stash's jobs -------------------------------------------------------------------------------
 
 RUN_TASK: Final = """
-mutation RunTask($plugin: ID!, $task: String, $args: Map) {
-  runPluginTask(plugin_id: $plugin, task_name: $task, args_map: $args)
+mutation RunTask($plugin: ID!, $task: String, $description: String, $args: Map) {
+  runPluginTask(plugin_id: $plugin, task_name: $task, description: $description, args_map: $args)
 }"""
+
+JOB_QUEUE: Final = """
+query JobQueue { jobQueue { id status description } }"""
 
 
 def run_task(
-    client: StashClient, plugin_id: str, task: str, args: Mapping[str, Any] | None = None
+    client: StashClient,
+    plugin_id: str,
+    task: str | None,
+    args: Mapping[str, Any] | None = None,
+    description: str | None = None,
 ) -> str:
-    """Put a task of a plugin into Stash's queue; its job id. Never wait for it inside a task."""
-    variables = {"plugin": plugin_id, "task": task, "args": dict(args or {})}
+    """Put a task of a plugin into Stash's queue; its job id. Never wait for it inside a task.
+
+    Without a task the arguments must hold all that the task's own would.
+    """
+    variables = {
+        "plugin": plugin_id,
+        "task": task,
+        "description": description,
+        "args": dict(args or {}),
+    }
     return str(client.call(RUN_TASK, variables)["runPluginTask"])
+
+
+def job_queue(client: StashClient) -> list[StashJob]:
+    """What runs in Stash and what waits, in the order in which it will be done."""
+    raw = client.call(JOB_QUEUE)["jobQueue"] or []
+    return [StashJob(each["id"], each["status"], each["description"]) for each in raw]

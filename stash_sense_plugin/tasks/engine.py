@@ -1,7 +1,8 @@
 """What stays warm between jobs: the store, the networks, the catalogue and the vocabulary."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
@@ -78,8 +79,16 @@ class _Complaints:
 class Engine:
     """The parts that jobs share; one per library, closed with its worker."""
 
-    def __init__(self, home: Path, package: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        package: Path,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.home = home
+        self.clock = clock
+        """Seconds that pass, by which a sweep's turn in Stash's queue is over."""
         self.root = package.parent
         self.defaults = Settings()
         """What holds where no Stash is asked."""

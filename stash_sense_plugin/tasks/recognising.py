@@ -22,7 +22,9 @@ class Recognition:
         self._store = engine.store
         self._ledger = engine.ledger
         self._client = client
-        self._path = system(client).database_path
+        self.path = system(client).database_path
+        """Where Stash says that its database lies."""
+        self._same: bool | None = None
         known = self._store.library_identity()
         self._samples: dict[str, str] = dict(known.samples) if known else {}
         """The longest known first."""
@@ -34,7 +36,7 @@ class Recognition:
         Where it is not clear, nothing is learnt in this run.
         """
         present = self._present()
-        same = self._store.same_library(self._path, present)
+        self._same = same = self._store.same_library(self.path, present)
         had, self._samples = (
             self._samples,
             {
@@ -60,6 +62,10 @@ class Recognition:
             return False
         return True
 
+    def is_elsewhere(self, path: str) -> bool:
+        """Say whether this is another library than the one whose database lay there."""
+        return self._same is False or (self._same is None and path != self.path)
+
     def learn(self, scenes: Iterable[Scene]) -> None:
         """Remember scenes of this library in place of those known longest, and of those gone."""
         new = {scene.id: scene.fingerprint.oshash for scene in scenes if scene.fingerprint}
@@ -67,7 +73,7 @@ class Recognition:
             return
         kept = {scene: oshash for scene, oshash in self._samples.items() if scene not in new}
         self._samples = dict([*kept.items(), *new.items()][-SAMPLES:])
-        self._store.remember_library(self._path, self._samples)
+        self._store.remember_library(self.path, self._samples)
 
     def _present(self) -> dict[str, str]:
         """Return what Stash says now of the scenes that we remember; gone ones are left out."""

@@ -1,11 +1,10 @@
 """Tag scenes: look at each, write what was decided, and move the workflow tags."""
 
-import itertools
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
 
 from stash_sense_plugin.errors import (
     Cancelled,
@@ -14,25 +13,22 @@ from stash_sense_plugin.errors import (
     MediaMissing,
     ModelBroken,
     SettingsError,
+    StashError,
     StashSenseError,
     WorkerDied,
 )
+from stash_sense_plugin.library.results import Death
 from stash_sense_plugin.pipeline import failed
-from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult
+from stash_sense_plugin.records import Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import (
-    count_with_tag,
-    count_without_tag,
-    library_folders,
-    scenes_by_ids,
-    scenes_with_tag,
-    scenes_without_tag,
-    studios,
-)
-from stash_sense_plugin.tasks.engine import SWITCHED_OFF, Call, Engine
+from stash_sense_plugin.stash.operations import library_folders, studios
+from stash_sense_plugin.tasks.choosing import Choice, Course, Which, scene_ids, switched_on
+from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.roots import Away, Roots
+from stash_sense_plugin.tasks.slices import GOING_ON, TAG, TAG_ALL, Slices
+from stash_sense_plugin.tasks.tally import ERRORS_SHOWN, Tally, counted
 from stash_sense_plugin.tasks.writing import Writing
 
 WRITTEN_TOGETHER = 20
@@ -40,30 +36,35 @@ WRITTEN_TOGETHER = 20
 WRITTEN_AFTER_S = 5.0
 """Or however many there are after this time, so that the user sees them come."""
 PARKED_AT = 2
-"""A scene at which the worker died so often is left out, unless it is asked for by name."""
+"""A scene at which the worker died so often is Errored, and left unless it is asked for by name."""
 BROKEN_IN_A_ROW = 3
 """After so many scenes at which a network broke, it is not the scenes' doing."""
 CONNECT = "connect its drive, or mount it at this path"
-ERRORS_SHOWN = 10
-"""Failed scenes that the run's closing lines name."""
-LONGEST_ID = 18
-"""Digits of a scene id: Stash's own are 64 bits wide."""
+
+Ended = Literal["done", "failed", "cancelled"]
 
 
 def tag_scenes(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
-    """Tag the scenes with TagMe, those in `ids`, or with `all` every one that is not Tagged."""
+    """Tag the scenes with TagMe, those in `ids`, or with `all` every one that is not Tagged.
+
+    With `run_id`, go on with a run that let another job of Stash go first.
+    """
     with engine.stash(call, reporter) as client:
-        run_id = engine.store.begin_run("tag_scenes", asdict(engine.settings))
-        status: Literal["done", "failed", "cancelled"] = "failed"
-        sweep = Sweep(engine, client, run_id, reporter)
+        slices = _slices(engine, call, client)
+        state = _begun(engine, call, slices)
+        if state is None:
+            return _nothing(engine, str(call.args.get("run_id")), reporter)
+        sweep = Sweep(engine, client, state, slices, reporter)
+        ended: Ended = "failed"
         try:
-            sweep.run(call.args)
-            status = "done"
+            sweep.run()
+            ended = "done"
         except Cancelled:
-            status = "cancelled"
+            ended = "cancelled"
             raise
         finally:
-            engine.store.end_run(run_id, status, sweep.report())
+            if not sweep.goes_on:
+                engine.store.end_run(sweep.run_id, ended, sweep.report())
         return sweep.report()
 
 
@@ -76,144 +77,208 @@ def tag_scene(engine: Engine, call: Call, reporter: Reporter) -> dict[str, objec
     return report | {"result": engine.store.result(str(report["run_id"]), ids[0])}
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The scenes of a run, and what is said when there are none."""
+# --- Beginning, and going on --------------------------------------------------------------------
 
-    count: int
-    scenes: Iterable[Scene]
-    nothing: str
+
+def _slices(engine: Engine, call: Call, client: StashClient) -> Slices:
+    """Return the run's turns: only Stash itself names the folder that its plugin lies in."""
+    folder = (call.server or {}).get("PluginDir")
+    plugin = plugin_id(Path(str(folder))) if folder else None
+    return Slices(client, plugin, engine.settings.slice_minutes, engine.clock)
+
+
+def _begun(engine: Engine, call: Call, slices: Slices) -> dict[str, Any] | None:
+    """Return the state of a new run, or of one that goes on; None where that cannot be."""
+    if (run_id := call.args.get("run_id")) is not None:
+        state = engine.store.take_up(str(run_id))
+        return None if state is None else {**state, "run_id": str(run_id), "resumed": True}
+    state = {
+        "course": Course.asked(call.args).as_json(),
+        "on_purpose": switched_on(call.args.get("removed_on_purpose")),
+    }
+    _give_up_waiting(engine, slices)
+    return {**state, "run_id": engine.store.begin_run("tag_scenes", asdict(engine.settings))}
+
+
+def _give_up_waiting(engine: Engine, slices: Slices) -> None:
+    """Close runs whose task is no longer in Stash's queue: stopped there, or Stash restarted."""
+    for run in engine.store.waiting_runs():
+        if not slices.has(str(run.summary.get("goes_on_as"))):
+            engine.store.end_run(run.id, "cancelled", run.summary)
+
+
+def _nothing(engine: Engine, run_id: str, reporter: Reporter) -> dict[str, object]:
+    """Say why a run does not go on; what it left is found by the next one."""
+    run = engine.store.run(run_id)
+    if run is None:
+        why = f"Stash Sense knows no run {run_id}"
+    elif run.status == "running":
+        why = f"the run {run_id} goes on already"
+    else:
+        why = f"the run {run_id} has ended"
+    reporter.log("info", f"Nothing to do: {why}; the task {TAG} begins a new one")
+    return {"run_id": run_id, **Tally().report(), "goes_on": False}
 
 
 class Sweep:
-    """One run over scenes of a Stash."""
+    """One slice of a run over scenes of a Stash; most runs have but one."""
 
     def __init__(
-        self, engine: Engine, client: StashClient, run_id: str, reporter: Reporter
+        self,
+        engine: Engine,
+        client: StashClient,
+        state: Mapping[str, Any],
+        slices: Slices,
+        reporter: Reporter,
     ) -> None:
         self._engine = engine
         self._settings = engine.settings
         self._client = client
-        self._run_id = run_id
+        self.run_id = str(state["run_id"])
+        self._slices = slices
         self._reporter = reporter
-        self._writing = Writing(engine, client, run_id, reporter)
+        self._tally = Tally(state.get("tally"))
+        self._calls_before = self._tally.calls
+        self._writing = Writing(engine, client, self.run_id, reporter, self._tally.written)
         self._recognition = Recognition(engine, client)
+        self._choice = Choice(
+            Course.kept(state["course"]),
+            client,
+            engine.store,
+            self.run_id,
+            self._writing.workflow,
+            engine.settings,
+        )
+        self._resumed = bool(state.get("resumed"))
+        self._library = str(state.get("library") or self._recognition.path)
+        self._on_purpose = bool(state.get("on_purpose"))
+        self._asked = bool(state.get("asked"))
+        self._told_away = set(map(str, state.get("told_away", ())))
         self._pending: list[tuple[Scene, SceneResult]] = []
         self._written_s = time.monotonic()
-        self._counts: Counter[str] = Counter()
-        self._errors: list[tuple[str, str]] = []
         self._roots = Roots((), reporter.check)
-        self._told_away: set[str] = set()
-        self._asked = False
         self._learns = True
-        self._named_ids = False
         self._broken = 0
-        self._without: dict[str, str] = {}
+        self._told_of_queue = False
+        self.goes_on = False
+        """Whether the rest of the run waits in Stash's queue."""
 
-    def run(self, args: Mapping[str, object]) -> None:
+    def run(self) -> None:
         """Look at every chosen scene. Raises StashSenseError when the run cannot go on."""
         self._writing.recover()
-        on_purpose = _yes(args.get("removed_on_purpose"))
-        self._learns = self._recognition.settle(self._reporter) or on_purpose
+        self._learns = self._recognition.settle(self._reporter) or self._on_purpose
+        if self._resumed and self._recognition.is_elsewhere(self._library):
+            line = f"Nothing to do: the run {self.run_id} was for another library"
+            self._reporter.log("info", f"{line}; the task {TAG} begins a new one")
+            return
         if self._learns:
-            self._writing.survey(on_purpose)
-        chosen = self._choose(args)
-        if chosen.count:
-            self._sweep(chosen, on_purpose)
-        for line in self._closing(chosen):
+            self._writing.survey(self._on_purpose)
+        total = self._choice.count(self._reporter)
+        if total:
+            self._sweep()
+        if not self.goes_on:
+            self._close(total)
+
+    def _close(self, total: int) -> None:
+        lines = self._tally.closing(self._choice.course.whole)
+        for line in lines if total else [f"Nothing to do: {self._choice.nothing}"]:
             self._reporter.log("info", line)
 
     def report(self) -> dict[str, object]:
         """Return what the run did."""
-        counts = self._counts
-        return {
-            "run_id": self._run_id,
-            "tagged": counts["tagged"],
-            "failed": counts["failed"],
-            "left": counts["left"],
-            "asks": counts["asks"],
-            "written": self._writing.counts(),
-            "errors": [
-                {"scene_id": scene_id, "message": message} for scene_id, message in self._errors
-            ],
-            "without": dict(self._without),
+        self._tally.calls = self._calls_before + self._client.calls
+        return {"run_id": self.run_id, **self._tally.report(), "goes_on": self.goes_on}
+
+    def _keep(self) -> None:
+        """Keep what the run needs to go on, in this worker or another."""
+        self._tally.calls = self._calls_before + self._client.calls
+        state = {
+            "course": self._choice.state(),
+            "tally": self._tally.as_json(),
+            "library": self._library,
+            "on_purpose": self._on_purpose,
+            "asked": self._asked,
+            "told_away": sorted(self._told_away),
         }
+        self._engine.store.keep_state(self.run_id, state)
 
-    # --- Which scenes
+    # --- Letting others go first
 
-    def _choose(self, args: Mapping[str, object]) -> Chosen:
-        ids = scene_ids(args.get("ids"))
-        self._named_ids = ids is not None
-        if ids is not None:
-            return self._named(ids)
-        if _yes(args.get("all")):
-            return self._not_done()
-        return self._to_do()
-
-    def _named(self, ids: list[str]) -> Chosen:
-        found = scenes_by_ids(self._client, ids)
-        known = {scene.id for scene in found}
-        for gone in (each for each in ids if each not in known):
-            self._reporter.log("warning", f"Stash has no scene {gone}")
-            self._engine.store.forget_scene(gone)
-        # Those at which the worker died go last, so that the others are done whatever happens.
-        found.sort(key=lambda scene: self._engine.store.deaths(scene.id))
-        return Chosen(len(found), found, "Stash has none of these scenes")
-
-    def _not_done(self) -> Chosen:
-        name = self._settings.tagged_tag
-        tagged = self._writing.workflow.create_tags()[name]
-        return Chosen(
-            count_without_tag(self._client, tagged),
-            scenes_without_tag(self._client, tagged),
-            f"every scene carries the tag {name}",
+    def _let_go_first(self) -> bool:
+        """Where another job waits in Stash, let it go first, and go on behind it."""
+        course = self._choice.course
+        waits = self._slices.waiting() if course.met < course.total else None
+        if waits is None:
+            return False
+        self._write()
+        name = TAG_ALL if course.which is Which.NOT_DONE else TAG
+        name += f"{GOING_ON}{course.met + 1} of {course.whole} on"
+        self._engine.store.let_wait(self.run_id, self.report() | {"goes_on_as": name})
+        try:
+            self._slices.go_on_later(self.run_id, "tag_scenes", name)
+        except StashError as error:
+            self._go_on_now(error)
+            return False
+        self.goes_on = True
+        self._reporter.log(
+            "info",
+            f"Lets {waits.strip('. ')} go first: {course.met} of"
+            f" {counted(course.whole, 'scene')} done, goes on by itself",
         )
+        return True
 
-    def _to_do(self) -> Chosen:
-        name = self._settings.tagme_tag
-        tagme = self._writing.workflow.todo_id()
-        if tagme is None:
-            return Chosen(
-                0, (), f"there is no tag {name} in Stash: run the task Set up, which creates it"
+    def _go_on_now(self, error: StashError) -> None:
+        """Take the run up again, for Stash does not take its rest into the queue."""
+        self._engine.store.take_up(self.run_id)
+        self._slices.begin()
+        if not self._told_of_queue:
+            self._told_of_queue = True
+            self._reporter.log(
+                "warning", f"Goes on although another task waits, for it cannot wait too: {error}"
             )
-        return Chosen(
-            count_with_tag(self._client, tagme),
-            scenes_with_tag(self._client, tagme),
-            f"no scene carries the tag {name}",
-        )
 
     # --- One scene after another
 
-    def _sweep(self, chosen: Chosen, on_purpose: bool) -> None:
+    def _sweep(self) -> None:
         names = studio_names(studios(self._client))
         looker = Looker(self._engine, self._reporter, self._client, names, self._settings)
         if self._client.connection.loopback:
             self._roots = Roots(library_folders(self._client), self._reporter.check)
         try:
-            for number, scene in enumerate(self._visited(chosen.scenes, on_purpose)):
-                self._reporter.progress(number / max(chosen.count, number + 1))
+            for scene in self._visited():
+                self._reporter.progress(self._choice.course.fraction)
                 self._reporter.check()
                 self._look(looker, scene)
+                self._choice.meet(scene)
                 if self._due():
                     self._write()
+                if self._let_go_first():
+                    return
         except (Cancelled, ModelBroken):
             self._write()
             raise
         self._write()
         self._reporter.progress(1.0)
 
-    def _visited(self, scenes: Iterable[Scene], on_purpose: bool) -> Iterator[Scene]:
+    def _visited(self) -> Iterator[Scene]:
         """Yield the scenes that may be written to; first learn what the user took from each."""
-        remaining = iter(scenes)
-        while group := list(itertools.islice(remaining, WRITTEN_TOGETHER)):
-            missing = self._writing.visit(group, on_purpose) if self._learns else None
+        for group in self._choice.groups(WRITTEN_TOGETHER, before_second=self._write):
+            missing = self._writing.visit(group, self._on_purpose) if self._learns else None
             held_up = frozenset(missing.scene_ids) if missing else frozenset()
-            self._counts["left"] += len(held_up)
-            if missing and not self._asked:
-                self._asked = True
-                answer = f"if it was on purpose, run once: {self._command('--removed-on-purpose')}"
-                self._reporter.log("warning", f"{missing.message}; {missing.remedy} ({answer})")
+            if missing:
+                self._ask(f"{missing.message}; {missing.remedy}")
+                error = StashError(missing.message, missing.remedy)
+                for scene in (each for each in group if each.id in held_up):
+                    self._leave(scene, error)
+                    self._choice.course.met += 1
             yield from (scene for scene in group if scene.id not in held_up)
+
+    def _ask(self, question: str) -> None:
+        """Ask the user once, and say how to answer."""
+        if not self._asked:
+            self._asked = True
+            answer = f"if it was on purpose, run once: {self._command('--removed-on-purpose')}"
+            self._reporter.log("warning", f"{question} ({answer})")
 
     def _command(self, words: str) -> str:
         """What a user types to run this task once more in some other way."""
@@ -225,20 +290,17 @@ class Sweep:
         if (away := self._roots.away(scene)) is not None:
             self._leave(scene, MediaMissing(f"{away.folder} {away.reason}", CONNECT))
             self._tell_away(away)
-        elif self._is_parked(scene):
-            again = f"to try it once more: {self._command(f'--ids {scene.id}')}"
-            self._leave_named(
-                scene, WorkerDied("Stash Sense ended twice while it looked at it", again)
-            )
-        else:
-            self._attempt(looker, scene)
-
-    def _is_parked(self, scene: Scene) -> bool:
-        """Whether to leave out a scene that killed the worker; what is in hand is written first."""
-        deaths = self._engine.store.deaths(scene.id)
-        if deaths and self._pending:
+            return
+        death = self._engine.store.death(scene.id)
+        if death is not None and self._pending:
             self._write()
-        return deaths >= PARKED_AT and not self._named_ids
+        if death is not None and death.count >= PARKED_AT and not self._choice.is_named:
+            again = f"to try it once more: {self._command(f'--ids {scene.id}')}"
+            self._pending.append((scene, failed(scene, WorkerDied(_died(death), again))))
+            return
+        if death is not None:
+            self._reporter.log("warning", f"Stash Sense ended {death}: it is tried once more")
+        self._attempt(looker, scene)
 
     def _attempt(self, looker: Looker, scene: Scene) -> None:
         self._engine.store.begin_look(scene.id)
@@ -275,11 +337,11 @@ class Sweep:
     def _leave(self, scene: Scene, error: StashSenseError) -> None:
         """Keep what is known of a scene whose workflow tags stay: the fault is not its own."""
         self._save(scene, failed(scene, error))
-        self._counts["left"] += 1
+        self._tally.leave()
 
     def _leave_named(self, scene: Scene, error: StashSenseError) -> None:
         self._leave(scene, error)
-        self._name(scene, str(error))
+        self._tally.name(scene, str(error))
 
     def _tell_away(self, away: Away) -> None:
         """Say once per folder of the library why its scenes stay as they are."""
@@ -305,82 +367,18 @@ class Sweep:
         not_moved = self._writing.write(results)
         self._recognition.learn(scene for scene, _ in results)
         for scene, result in results:
-            self._count(scene, result, moved=scene.id not in not_moved)
+            self._tally.note(scene, result, moved=scene.id not in not_moved)
+        self._keep()
         self._written_s = time.monotonic()
 
     def _save(self, scene: Scene, result: SceneResult) -> None:
-        self._engine.store.save_result(self._run_id, scene.id, scene.fingerprint, result.as_json())
-
-    def _count(self, scene: Scene, result: SceneResult, *, moved: bool) -> None:
-        if not moved:
-            self._counts["left"] += 1
-        elif result.error:
-            self._counts["failed"] += 1
-            self._name(scene, result.error.message)
-        else:
-            self._counts["tagged"] += 1
-        self._counts["asks"] += sum(each.decision is Decision.ASK for each in result.suggestions)
-        for skipped in result.skipped:
-            if skipped.reason != SWITCHED_OFF:
-                self._without.setdefault(skipped.detector, f"{skipped.reason}; {skipped.remedy}")
-
-    # --- Closing
-
-    def _name(self, scene: Scene, message: str) -> None:
-        """Name a scene in the closing lines, as long as there are few."""
-        self._counts["named"] += 1
-        if len(self._errors) < ERRORS_SHOWN:
-            told = message if scene.source in message else f"{scene.source}: {message}"
-            self._errors.append((scene.id, told))
-
-    def _closing(self, chosen: Chosen) -> Iterator[str]:
-        """Yield what the run did, in lines that Stash shows last."""
-        if not chosen.count:
-            yield f"Nothing to do: {chosen.nothing}"
-            return
-        for detector, reason in self._without.items():
-            yield f"Without {detector}: {reason}"
-        for scene_id, message in self._errors:
-            yield f"Scene {scene_id}: {message}"
-        if (more := self._counts["named"] - len(self._errors)) > 0:
-            yield f"{more} more failed: the command `errors` lists all"
-        yield "; ".join(self._sums(chosen.count))
-
-    def _sums(self, total: int) -> Iterator[str]:
-        counts = self._counts
-        yield (
-            f"{counts['tagged']} of {counted(total, 'scene')} tagged, {counts['failed']} failed,"
-            f" {counts['left']} left as they were"
-        )
-        wrote = [counted(count, what[:-1]) for what, count in self._writing.counts().items()]
-        yield f"written: {', '.join(wrote)}"
-        if asks := counts["asks"]:
-            yield f"{counted(asks, 'suggestion')} {'waits' if asks == 1 else 'wait'} for you"
+        self._engine.store.save_result(self.run_id, scene.id, scene.fingerprint, result.as_json())
 
 
-def counted(count: int, noun: str) -> str:
-    """Return how many there are of something, in words that fit the number."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _died(death: Death) -> str:
+    where = f", the last time at: {death.stage}" if death.stage else ""
+    return f"Stash Sense ended {_times(death.count)} while it looked at it{where}"
 
 
-def scene_ids(value: object) -> list[str] | None:
-    """Read scene ids: one, a list, or text with commas as a task's argument may be; None for None.
-
-    Raises SettingsError where something else is named, or nothing: no list must mean all scenes.
-    """
-    if value is None:
-        return None
-    given = value if isinstance(value, list) else str(value).split(",")
-    parts = [str(part).strip() for part in given]
-    ids = [part for part in parts if part]
-    if not ids:
-        raise SettingsError("The list of scene ids is empty", "name scenes, or leave it out")
-    for part in ids:
-        if not (part.isascii() and part.isdigit() and len(part) <= LONGEST_ID):
-            raise SettingsError(f"{part!r} is no scene id", "scene ids are whole numbers")
-    return list(dict.fromkeys(str(int(part)) for part in ids))
-
-
-def _yes(value: object) -> bool:
-    """Read a switch that may come as text, as Stash's task arguments do."""
-    return str(value).casefold() in ("true", "1", "yes")
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"

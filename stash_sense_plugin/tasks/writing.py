@@ -38,19 +38,21 @@ class Writing:
     """Writes the results of one run, a few scenes at a time."""
 
     def __init__(
-        self, engine: Engine, client: StashClient, run_id: str, reporter: Reporter
+        self,
+        engine: Engine,
+        client: StashClient,
+        run_id: str,
+        reporter: Reporter,
+        counts: Counter[str],
     ) -> None:
+        """Write for a run; `counts` is where the tags, markers and studios are counted."""
         self._writer, self.workflow = open_writing(engine, client, run_id)
         self._ledger = engine.ledger
         self._markers = engine.settings.markers
         self._reporter = reporter
-        self._counts: Counter[str] = Counter(dict.fromkeys(WORDS.values(), 0))
+        self._counts = counts
         self._gone: set[str] = set()
         self._told: set[str] = set()
-
-    def counts(self) -> dict[str, int]:
-        """How many tags, markers and studios were written."""
-        return dict(self._counts)
 
     def recover(self) -> None:
         """Settle what a kill left open in the ledger; nothing is written to Stash."""
