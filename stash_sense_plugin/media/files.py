@@ -90,7 +90,8 @@ def decoder_fault(name: str, error: Exception, plenty_bytes: int) -> MediaError:
     `plenty_bytes` of memory can be had.
     """
     number = getattr(error, "errno", None)
-    if number == errno.EIO and _can_be_read(name):
+    # EPERM is the -1 of demuxers that say nothing: a file that may not be read is EACCES.
+    if number in (errno.EIO, errno.EPERM) and _can_be_read(name):
         return _unreadable(name, error, "video", "its content is damaged")
     if number == errno.ENOMEM and _can_be_had(plenty_bytes):
         return _unreadable(name, error, "video", "it asks for more memory than any video needs")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from math import isfinite
 from mimetypes import guess_type
 
 from stash_sense_plugin.errors import MediaError, MediaMissing
@@ -68,12 +69,16 @@ class SceneMedia:
     @cached_property
     def duration_s(self) -> float | None:
         """Stash's word, else the file's own; None for a picture."""
-        if self._is_image or self.scene.duration_s:
-            return self.scene.duration_s
-        if not self.scene.path:
-            return None
+        if self._said_s or self._is_image or not self.scene.path:
+            return self._said_s
         with self._remembering_faults():
             return answered(self._probed, self._check, self.scene.path).duration_s
+
+    @property
+    def _said_s(self) -> float | None:
+        """What Stash says, where that is a length: it writes 0 where it knows none."""
+        said_s = self.scene.duration_s
+        return said_s if said_s and isfinite(said_s) and said_s > 0 else None
 
     def _probed(self, beat: Beat) -> VideoFacts:
         return probe_video(self.scene.path, beat)
@@ -104,7 +109,7 @@ class SceneMedia:
             except MediaError as reason:
                 # The video's word counts: a sheet can be made again, and whether the scene or the
                 # drive is at fault is the video's to say.
-                if error is None or source is not FrameSource.SPRITE:
+                if error is None or (source is not FrameSource.SPRITE and self.scene.path):
                     error = reason
                 continue
             if error is None:
@@ -168,14 +173,14 @@ class SceneMedia:
             vtt,
             lambda: fetch(scene.sprite_path),
             size_of(scene.sprite_path),
-            scene.duration_s,
+            self._said_s,
             self.key,
         )
 
     def _moments(self) -> Sampling:
         def frames() -> Iterator[Frame]:
             changes = self._changes or self._looked()
-            times_s = changes.moments(self._text_frames, self.scene.duration_s)
+            times_s = changes.moments(self._text_frames, self._said_s)
             path = self.scene.path
 
             def read(beat: Beat) -> Iterator[Frame]:

@@ -44,6 +44,8 @@ END_TOLERANCE = 0.05
 """The part of its duration by which a video may end early before its times are spread anew."""
 
 _EPSILON_S = 1e-4
+_MOST_TICKS = 2**62
+"""Beyond it FFmpeg's own sums overflow; Stash and headers may name any time."""
 _INDEXED = frozenset({"mov", "matroska", "avi", "flv"})
 """Containers that list their keyframes; seeks in others (MPEG-TS, ASF) land anywhere before."""
 _STEPS_BACK_S = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0)
@@ -537,7 +539,8 @@ class _Video:
         return pictures[0] if pictures else None
 
     def _offset(self, time_s: float) -> int:
-        return floor((time_s + self._start_s) / self._base)
+        offset = (time_s + self._start_s) / self._base
+        return floor(max(-_MOST_TICKS, min(offset, _MOST_TICKS)))
 
     def _seek(self, offset: int) -> None:
         self._container.seek(offset, stream=self._stream)
