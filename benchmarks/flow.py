@@ -1,16 +1,19 @@
 """The flow over sprite scenes against the bare network, which is given its arrays ready-made.
 
     python -m benchmarks.flow [--scenes 100] [--threads N]
+    python -m benchmarks.flow --library 1000
 
 The network has ViT-B/32's shape and random weights. The flow decodes each scene's sheet, cuts and
 prepares its 81 tiles, runs the network, stores what was seen and decides by our vocabulary. The
 bare session gets float32 arrays of the same frames in the same batches. Both take turns, scene by
 scene, in one run. The goal is a ratio of 0.8. Needs the package onnx (requirements-dev.txt).
+
+With --library the task Tag scenes goes over so many scenes of a stand-in Stash, and the process's
+memory, what it leaves behind and what it asks of Stash are printed; its network costs nothing.
 """
 
 import argparse
 import importlib.util
-import io
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,9 +24,10 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from benchmarks.library import MARKS, sweep_library, told
 from benchmarks.machine import machine_line
+from benchmarks.sheets import GRID, STEP_S, sheet, vtt
 from benchmarks.vit import VECTOR, write_vit
 from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot, preprocess
 from stash_sense_plugin.detectors.picture import PictureDetector
@@ -39,13 +43,11 @@ from stash_sense_plugin.records import Fingerprint, Level, Scene
 from stash_sense_plugin.vocabulary import load_vocabulary
 
 ROOT = Path(__file__).resolve().parent.parent
-GRID = 9
-TILE = (160, 90)
-STEP_S = 10.0
 GOAL = 0.8
 BATCH = 8
 """Frames that both hand over at a time; the flow begins with two, to hear a stop early."""
 SHEET, VTT = "/sprite.jpg", "/thumbs.vtt"
+VTT_TEXT = vtt()
 
 Floats = NDArray[np.float32]
 
@@ -58,6 +60,8 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(dir=options.keep) as folder:
         print(machine_line(Path(folder)))
+        if options.library:
+            return _library(Path(folder), options.library)
         ratio = _compare(Path(folder), options.scenes, options.threads)
     return 0 if ratio >= GOAL else 1
 
@@ -66,8 +70,18 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scenes", type=int, default=100, help="scenes of 81 tiles each (100)")
     parser.add_argument("--threads", type=int, default=None, help="threads of the network (all)")
+    parser.add_argument("--library", type=int, default=0, help="scenes of a library to sweep over")
     parser.add_argument("--keep", type=Path, default=None, help="where to put files (tmp)")
     return parser.parse_args()
+
+
+def _library(folder: Path, scenes: int) -> int:
+    """Tag a library and print what that took; 1 where a scene was not tagged."""
+    marks = [*(mark for mark in MARKS if mark < scenes), scenes]
+    measured = sweep_library(folder, scenes, marks, network=True)
+    for line in told(measured):
+        print(line)
+    return 0 if measured.report["tagged"] == scenes else 1
 
 
 def _compare(folder: Path, scenes: int, threads: int | None) -> float:
@@ -75,12 +89,12 @@ def _compare(folder: Path, scenes: int, threads: int | None) -> float:
     flow_s, bare_s, of_flow_s = [], [], []
     with Store(folder / "store.sqlite") as store, _shelf(folder, card, threads) as shelf:
         parts = _parts(store, shelf, card)
-        _one_scene(-1, _sheet(-1), parts)
+        _one_scene(-1, sheet(-1), parts)
         for number in range(scenes):
-            sheet = _sheet(number)
-            batches = _batches(sheet, card)
+            pictures = sheet(number)
+            batches = _batches(pictures, card)
             begun_s = perf_counter()
-            ran_s = _one_scene(number, sheet, parts)
+            ran_s = _one_scene(number, pictures, parts)
             flow_s.append(perf_counter() - begun_s)
             of_flow_s.append(ran_s)
             bare_s.append(_bare(shelf, card, batches))
@@ -164,12 +178,12 @@ def _parts(store: Store, shelf: Shelf, card: ModelCard) -> Parts:
     )
 
 
-def _one_scene(number: int, sheet: bytes, parts: Parts) -> float:
+def _one_scene(number: int, pictures: bytes, parts: Parts) -> float:
     """Let the flow look at a scene; return the seconds that its detectors took."""
     duration_s = GRID * GRID * STEP_S
     print_ = Fingerprint(f"{number & 0xFFFFFFFFFFFFFFFF:016x}", 1 + abs(number))
     scene = Scene(str(number), "", "", print_, duration_s, 0, 0, SHEET, VTT)
-    files = {SHEET: sheet, VTT: VTT_TEXT}
+    files = {SHEET: pictures, VTT: VTT_TEXT}
 
     def fetch(path: str) -> bytes:
         if path not in files:
@@ -185,9 +199,9 @@ def _one_scene(number: int, sheet: bytes, parts: Parts) -> float:
 # --- The bare network ---------------------------------------------------------------------------
 
 
-def _batches(sheet: bytes, card: ModelCard) -> list[Floats]:
+def _batches(pictures: bytes, card: ModelCard) -> list[Floats]:
     """Return a scene's frames as the network takes them, in the flow's own batches."""
-    sampling = sprite_sampling(VTT_TEXT, lambda: sheet, len(sheet), None, "bare")
+    sampling = sprite_sampling(VTT_TEXT, lambda: pictures, len(pictures), None, "bare")
     pixels = [frame.pixels for frame in sampling.frames()]
     return [preprocess(pixels[i : i + BATCH], card) for i in range(0, len(pixels), BATCH)]
 
@@ -202,38 +216,6 @@ def _bare(shelf: Shelf, card: ModelCard, batches: Sequence[Floats]) -> float:
     for batch in batches:
         session.run(None, {"pixel_values": batch})
     return perf_counter() - begun_s
-
-
-# --- Sheets -------------------------------------------------------------------------------------
-
-
-def _sheet(number: int) -> bytes:
-    """Return a sheet of soft shapes and grain, as much work to decode as filmed pictures."""
-    rng = np.random.default_rng(abs(number) + 1000)
-    size = (GRID * TILE[0], GRID * TILE[1])
-    soft = Image.fromarray(rng.integers(0, 256, (54, 96, 3), np.uint8)).resize(size)
-    grain = rng.integers(-8, 9, (size[1], size[0], 1), np.int16)
-    pixels = np.clip(np.asarray(soft, np.int16) + grain, 0, 255).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=85)
-    return file.getvalue()
-
-
-def _vtt() -> str:
-    lines = ["WEBVTT", ""]
-    for i in range(GRID * GRID):
-        x, y = i % GRID * TILE[0], i // GRID * TILE[1]
-        times = f"{_stamp(i * STEP_S)} --> {_stamp((i + 1) * STEP_S)}"
-        lines += [times, f"sprite.jpg#xywh={x},{y},{TILE[0]},{TILE[1]}", ""]
-    return "\n".join(lines)
-
-
-def _stamp(time_s: float) -> str:
-    minutes, seconds = divmod(time_s, 60)
-    return f"{int(minutes // 60):02d}:{int(minutes % 60):02d}:{seconds:06.3f}"
-
-
-VTT_TEXT = _vtt().encode()
 
 
 if __name__ == "__main__":
