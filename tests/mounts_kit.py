@@ -118,8 +118,8 @@ class _Holder:
                 word, *rest = shlex.split(line)
                 getattr(self, word)(*rest)
                 _say("done")
-            elif self._fuse is not None:
-                self._fuse.answer()
+            elif self._fuse is not None and not self._fuse.answer():
+                self.die()
 
     def memory(self, target: str, size: str) -> None:
         """Mount a small disk in memory."""
@@ -176,7 +176,8 @@ class _Fuse:
         self.fault = 0
         self.silent = False
         self._lacks = lacks
-        self._paths = {1: Path(source)}
+        # By its handle: the mount may come to lie over the very folder that it serves.
+        self._paths = {1: Path(f"/proc/self/fd/{os.open(source, os.O_RDONLY)}")}
         self._kept: list[bytes] = []
         self._does: dict[int, Callable[[int, bytes], bytes]] = {
             1: self._lookup,
@@ -204,15 +205,21 @@ class _Fuse:
             35: self._create,
         }
 
-    def answer(self) -> None:
+    def answer(self) -> bool:
+        """Answer one request; False where the mount was taken away."""
         try:
             request = os.read(self.device, LARGEST + 4096)
-        except FileNotFoundError:  # it was taken back meanwhile
-            return
+        except FileNotFoundError:  # the request was taken back meanwhile
+            return True
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return False
+            raise
         if self.silent:
             self._kept.append(request)
         else:
             self._handle(request)
+        return True
 
     def mend(self) -> None:
         self.fault, self.silent = 0, False
@@ -259,7 +266,8 @@ class _Fuse:
         return self._entry(self._path(node, data))
 
     def _attributes(self, node: int) -> bytes:
-        return bytes(16) + _packed(self._paths[node].lstat())
+        path = self._paths[node]
+        return bytes(16) + _packed(path.stat() if node == 1 else path.lstat())
 
     def _change(self, node: int, data: bytes) -> bytes:
         valid, _, _, size = struct.unpack_from("<IIQQ", data)
