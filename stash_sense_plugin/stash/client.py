@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -48,6 +48,8 @@ class Connection:
     """Without a slash at its end; may hold a prefix (`https://home.example/stash`)."""
     api_key: str = field(default="", repr=False)
     cookie: str = field(default="", repr=False)
+    told_by_stash: bool = False
+    """Stash itself gave its address to a plugin that it started: it is on this machine."""
 
     @classmethod
     def from_plugin(cls, server_connection: Mapping[str, Any]) -> "Connection":
@@ -57,11 +59,12 @@ class Connection:
         shown = f"[{host}]" if ":" in host else host
         scheme = server_connection.get("Scheme") or "http"
         cookie = server_connection.get("SessionCookie") or {}
-        return cls.from_url(
+        read = cls.from_url(
             f"{scheme}://{shown}:{server_connection.get('Port') or 9999}",
             api_key=str(server_connection.get("ApiKey") or ""),
             cookie=str(cookie.get("Value") or ""),
         )
+        return replace(read, told_by_stash=True)
 
     @classmethod
     def from_url(cls, url: str, api_key: str = "", cookie: str = "") -> "Connection":
@@ -423,7 +426,7 @@ def _new_session(connection: Connection) -> requests.Session:
     """A session of stashapp-tools that keeps no cookie of its own (the client does)."""
     session: requests.Session = GQLWrapper().s
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    if connection.loopback:
+    if connection.loopback or connection.told_by_stash:
         # Stash makes its certificate itself; and no proxy, netrc or CA file of the environment
         # has a say in a talk that does not leave the machine.
         session.verify = False
