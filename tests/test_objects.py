@@ -356,3 +356,10 @@ def near_enough(box: Box | None, x: float, y: float, w: float, h: float) -> bool
     high = np.minimum([box.x + box.w, box.y + box.h], [x + w, y + h])
     shared = float(np.prod(np.clip(high - low, 0, None)))
     return shared / (box.w * box.h + w * h - shared) > 0.7
+
+
+@pytest.mark.parametrize("long", [1, 5000, 1_000_000])
+def test_a_line_of_pixels_holds_no_thing(tmp_path: Path, long: int) -> None:
+    detector = ours(tmp_path, "nudenet-320n")
+    for pixels in (grey(1, long), grey(long, 1), grey(2, long)):
+        assert not list(detector.detect([frame(pixels)]))

@@ -116,3 +116,20 @@ def test_signs_in_a_real_street_are_read(real: Path, detector: TextDetector) -> 
     assert texts.count("SALE") == 2
     assert "70%" in texts
     assert any("BANK" in text for text in texts)
+
+
+@pytest.mark.parametrize("length", [1, 320, 2048, 5000, 100_000, 1_000_000])
+@pytest.mark.parametrize("width", [1, 2, 8])
+def test_a_line_of_pixels_holds_no_text(detector: TextDetector, length: int, width: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (width, length, 3), np.uint8)
+    for pixels in (noise, np.ascontiguousarray(noise.transpose(1, 0, 2))):
+        assert not list(detector.detect([Frame("s", 0, 0.0, pixels, FrameSource.VIDEO)]))
+
+
+@pytest.mark.parametrize(
+    "size", [(1280, 12), (12, 1280), (2048, 20), (640, 6), (40, 1700)], ids=str
+)
+def test_the_narrowest_pictures_that_are_looked_at(
+    detector: TextDetector, size: tuple[int, int]
+) -> None:
+    read(detector, Image.effect_noise(size, 90))

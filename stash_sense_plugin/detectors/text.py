@@ -19,6 +19,9 @@ FLOOR = 0.5
 SIDE_PX = 640
 """The longer side on which lines are looked for: all that can be read is found, in a third of
 the time of rapidocr's own choice, which enlarges small pictures."""
+LEGIBLE_PX = 6
+"""A picture that is lower or narrower than this on the side lines are looked for holds none; the
+engine fails on what is nothing but a line of pixels."""
 MOST_LETTERS = 200
 """A line is cut here: no name on screen is longer."""
 SETUP = "run the task Set up"
@@ -75,6 +78,8 @@ class TextDetector:
             self._engine = None
 
     def _read(self, pixels: Pixels) -> Iterator[tuple[str, float, Box]]:
+        if min(pixels.shape[:2]) * min(1.0, SIDE_PX / max(pixels.shape[:2])) < LEGIBLE_PX:
+            return
         with self._lock:
             found = self._run(np.ascontiguousarray(pixels[..., ::-1]))
         if getattr(found, "txts", None) is None or found.boxes is None:
