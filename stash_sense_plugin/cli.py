@@ -16,7 +16,7 @@ from rich.text import Text
 
 from stash_sense_plugin.errors import StashSenseError
 from stash_sense_plugin.records import Failure, SceneResult
-from stash_sense_plugin.start import address, worker
+from stash_sense_plugin.start import address, checkup, report, worker
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.lines import printable
 from stash_sense_plugin.start.paths import Home
@@ -58,6 +58,10 @@ def main(argv: Sequence[str]) -> int:
 
 class WrongUsage(Exception):
     """The words of a command do not go together."""
+
+
+class WorkerGone(StashSenseError):
+    """The worker ended before it had an answer."""
 
 
 def _complain(error: Exception, status: int) -> int:
@@ -105,6 +109,10 @@ def _add(
             "action", nargs="?", choices=tuple(ACTIONS), default="list", help=about_actions
         )
         sub.add_argument("names", nargs="*", metavar="NAME")
+    if name == "doctor":
+        sub.add_argument(
+            "--thorough", action="store_true", help="read the whole store, however long it takes"
+        )
     if name == "tag-scenes":
         choice = sub.add_mutually_exclusive_group()
         choice.add_argument(
@@ -157,10 +165,10 @@ def tag_scenes(asked: argparse.Namespace, desk: "_Desk") -> int:
     args: dict[str, object] = {"all": asked.all, "removed_on_purpose": asked.removed_on_purpose}
     if asked.ids:
         args["ids"] = asked.ids
-    report = desk.ask("tag_scenes", args)
+    done = desk.ask("tag_scenes", args)
     if asked.json:
-        desk.print_json(report)
-    return SOME_FAILED if report["failed"] or report["left"] else DONE
+        desk.print_json(done)
+    return SOME_FAILED if done["failed"] or done["left"] else DONE
 
 
 def show_errors(asked: argparse.Namespace, desk: "_Desk") -> int:
@@ -185,14 +193,14 @@ def show_models(asked: argparse.Namespace, desk: "_Desk") -> int:
     """List the catalogue, fetch rows of it, or check what was fetched."""
     if asked.action != "verify" and (asked.action == "pull") != bool(asked.names):
         raise WrongUsage("Say `models`, `models pull NAME...` or `models verify [NAME...]`")
-    report = desk.ask(ACTIONS[asked.action], {"names": asked.names})
+    listed = desk.ask(ACTIONS[asked.action], {"names": asked.names})
     if asked.json:
-        desk.print_json(report)
+        desk.print_json(listed)
     elif asked.action == "verify":
-        _show_verified(desk.console, report["models"])
+        _show_verified(desk.console, listed["models"])
     else:
-        desk.console.print(_catalogue(report["models"]))
-    return SOME_FAILED if any(row.get("error") for row in report["models"]) else DONE
+        desk.console.print(_catalogue(listed["models"]))
+    return SOME_FAILED if any(row.get("error") for row in listed["models"]) else DONE
 
 
 def _show_verified(console: Console, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -214,11 +222,20 @@ def _catalogue(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def doctor(asked: argparse.Namespace, desk: "_Desk") -> int:
-    """Say what runs here."""
-    report = desk.ask("doctor", {})
+    """Say what runs here, as a table; without a worker, what can be said without one."""
+    found = desk.examine(thorough=asked.thorough)
     if asked.json:
-        desk.print_json(report)
-    return DONE if report["well"] else SOME_FAILED
+        desk.print_json(found)
+    else:
+        _show_report(desk.console, found)
+    return DONE if found["well"] else SOME_FAILED
+
+
+def _show_report(console: Console, found: Mapping[str, Any]) -> None:
+    styles = {report.PROBLEM: "red", report.NOTE: "yellow", report.OK: ""}
+    facts = [report.Fact(**fact) for fact in found["facts"]]
+    for level, row in report.rows(facts, found["made"]):
+        console.print(shown(row, styles[level]), soft_wrap=True)
 
 
 # --- Showing ------------------------------------------------------------------------------------
@@ -289,8 +306,19 @@ class _Desk:
         self._server = server_at(asked.stash) if asked.stash else None
         self._home = home_for(self._server)
 
-    def ask(self, mode: str, args: Mapping[str, object]) -> Any:
-        """Return what one mode answers; raises StashSenseError with its error."""
+    def examine(self, *, thorough: bool) -> Any:
+        """Return Doctor's report; what keeps a worker from answering is a part of it."""
+        try:
+            return self.ask("doctor", {"thorough": thorough}, told=False)
+        except (StartError, WorkerGone) as error:
+            fault = StartError(error.message, error.remedy)
+            return checkup.examine(self._home, str(PACKAGE), fault, lambda level, text: None)
+
+    def ask(self, mode: str, args: Mapping[str, object], *, told: bool = True) -> Any:
+        """Return what one mode answers; raises StashSenseError with its error.
+
+        What it says meanwhile is shown, unless its answer holds all of that (`told`).
+        """
         document = {"server_connection": self._server, "args": {"mode": mode, **args}}
         with self._errors.status("Looking", spinner="dots") as status:
             answer = worker.ask(
@@ -298,12 +326,12 @@ class _Desk:
                 str(PACKAGE),
                 sys.executable,
                 json.dumps(document).encode(),
-                lambda data: self._relay(data, status.update),
+                lambda data: self._relay(data, status.update, told),
                 self._say,
                 reading=mode in READING,
             )
         if answer.reply is None:
-            raise StashSenseError(
+            raise WorkerGone(
                 "The background process of Stash Sense ended before it had an answer",
                 f"see {self._home.worker_log}",
             )
@@ -318,11 +346,11 @@ class _Desk:
         sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
         sys.stdout.flush()
 
-    def _relay(self, data: bytes, update: Callable[[str], None]) -> None:
+    def _relay(self, data: bytes, update: Callable[[str], None], told: bool) -> None:
         for level, text in _said(data):
             if level == "progress":
                 update(f"{float(text):.0%}")
-            else:
+            elif told:
                 self._say(level, text)
 
     def _say(self, level: str, text: str) -> None:

@@ -366,9 +366,16 @@ def test_a_files_studio_is_known_from_stash_and_nothing_is_written(
 
 def test_doctor_names_the_stash_and_its_folders(shell: Shell, library: Library) -> None:
     done = shell.run("doctor", STASH_URL=library.stash.url)
-    assert library.stash.url in done.stderr
-    assert f"{library.folder} can be read here" in done.stderr
-    assert done.stdout == ""
+    rows = [" ".join(row.split()) for row in done.stdout.splitlines()]
+    assert any(row.startswith("Stash ") and row.endswith(library.stash.url) for row in rows)
+    assert "LIBRARY" in rows
+    assert str(library.folder) in "".join(done.stdout.split())
+    assert done.stderr == ""
+    (report,) = shell.json("--stash", library.stash.url, "doctor", "--json", status=done.returncode)
+    whole = Path(report["report"])
+    assert whole.read_text("utf-8").splitlines()[3:9] == done.stdout.splitlines()[3:9]
+    kept = json.loads(whole.with_suffix(".json").read_text("utf-8"))
+    assert kept == report
 
 
 def test_a_stash_that_does_not_answer_is_named(shell: Shell) -> None:

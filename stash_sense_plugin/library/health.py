@@ -16,7 +16,7 @@ def check(store: Database, limit_s: float | None) -> tuple[Health, str]:
     """Read the file with SQLite's own check, as long as the time allows; also what was found.
 
     Others wait for the store meanwhile. None reads all of it, however long that takes. Raises
-    StoreError where the file cannot be read at all.
+    StoreError where the damage lets nobody read on.
     """
     deadline = None if limit_s is None else time.monotonic() + limit_s
     with store.read() as db:

@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 import tempfile
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from stash_sense_plugin.start import (
     address,
@@ -46,17 +46,23 @@ STATES = {
 
 def answer(home: Home, package: str, fault: "Optional[StartError]" = None) -> bytes:
     """Return the reply of a Doctor that has no worker; `fault` says why there is none."""
+    return json.dumps({"output": examine(home, package, fault, _show)}).encode()
+
+
+def _show(level: str, text: str) -> None:
+    request.show(lines.line(level, text))
+
+
+def examine(
+    home: Home, package: str, fault: "Optional[StartError]", say: lines.Say
+) -> "Dict[str, Any]":
+    """Look without a worker, tell it with `say`, and return the report."""
     try:
         home.make()
     except StartError as error:
         fault = fault or error
     facts = gather([*machine_probes(home, package), *_cold_probes(home, package, fault)])
-    told = report.conclude(home.folder, facts, _show)
-    return json.dumps({"output": told}).encode()
-
-
-def _show(level: str, text: str) -> None:
-    request.show(lines.line(level, text))
+    return report.conclude(home.folder, facts, say)
 
 
 def gather(probes: Iterable[Probe], check: Callable[[], None] = lambda: None) -> Iterator[Fact]:
@@ -66,12 +72,24 @@ def gather(probes: Iterable[Probe], check: Callable[[], None] = lambda: None) ->
         try:
             yield from list(probe())
         except Exception as error:  # whatever it is, the other probes still have their say
-            said = "{}: {}".format(type(error).__name__, error)
-            yield Fact(group, what, "could not be found out ({})".format(said), NOTE)
+            yield _failed(group, what, error)
 
 
-def machine_probes(home: Home, package: str) -> List[Probe]:
-    """Return who looks at this machine, the environment and the home, with a worker or without."""
+def _failed(group: str, what: str, error: Exception) -> Fact:
+    """Return the fact of a probe that failed: our own errors say what to do."""
+    message = getattr(error, "message", "")
+    if message:
+        remedy = getattr(error, "remedy", "") or "look at the log of Stash Sense"
+        return Fact(group, what, str(message), PROBLEM, str(remedy))
+    said = "{}: {}".format(type(error).__name__, error)
+    return Fact(group, what, "could not be found out ({})".format(said), NOTE)
+
+
+def machine_probes(home: Home, package: str, warm: bool = False) -> List[Probe]:
+    """Return who looks at this machine, the environment and the home.
+
+    `warm` says that what runs us has the packages.
+    """
     return [
         ("Stash Sense", "Version", lambda: [Fact("Stash Sense", "Version", VERSION)]),
         ("Stash Sense", "Plugin folder", lambda: _plugin_folder(package)),
@@ -80,7 +98,7 @@ def machine_probes(home: Home, package: str) -> List[Probe]:
         ("Machine", "Processors", _processors),
         ("Machine", "Memory", _memory),
         ("Machine", "Proxy", _proxies),
-        ("Environment", "Packages", lambda: _environment(home, package)),
+        ("Environment", "Packages", lambda: _environment(home, package, warm)),
         ("Environment", "GPU", lambda: _gpu(home)),
         ("Environment", "Extras", lambda: _extras(home, package)),
         ("Environment", "Left over", lambda: _left_over(home)),
@@ -204,25 +222,32 @@ def gigabytes(count: float) -> str:
 # --- The environment --------------------------------------------------------------------------
 
 
-def _environment(home: Home, package: str) -> Iterator[Fact]:
+def _environment(home: Home, package: str, warm: bool) -> Iterator[Fact]:
+    group, what = "Environment", "Packages"
     state = environment.state(home, environment.requirements_of(package))
     given = os.environ.get(environment.GIVEN)
-    if given:
-        told = "a Python of yours, named by {}: {}".format(environment.GIVEN, given)
-        if state != environment.READY:
-            remedy = "name one that is there, or take {} away".format(environment.GIVEN)
-            yield Fact("Environment", "Packages", told + " cannot be run", PROBLEM, remedy)
-        else:
-            yield Fact("Environment", "Packages", told)
-        return
-    card = environment.card(home) or {}
-    if state != environment.READY:
-        yield Fact("Environment", "Packages", STATES[state], PROBLEM, SET_UP)
-        return
-    named = [card.get(name) for name in ("kind", "runtime", "runtime_version")]
-    told = " ".join(str(each) for each in named if each)
-    python = "Python {}".format(card["version"]) if card.get("version") else ""
-    yield Fact("Environment", "Packages", ", ".join(filter(None, ["ready", python, told])))
+    if given and state == environment.READY:
+        told = "from {}, which {} names".format(given, environment.GIVEN)
+        yield Fact(group, what, told)
+    elif given:
+        remedy = "name a Python that is there, or take {} away".format(environment.GIVEN)
+        told = "{} names {}, which cannot be run".format(environment.GIVEN, given)
+        yield Fact(group, what, told, PROBLEM, remedy)
+    elif warm and not sys.prefix.startswith(home.environment):
+        # On the command line, a Python of the user's own serves as well.
+        yield Fact(group, what, "from {}".format(sys.executable))
+    elif state != environment.READY:
+        yield Fact(group, what, STATES[state], PROBLEM, SET_UP)
+    else:
+        yield Fact(group, what, _installed(environment.card(home) or {}))
+
+
+def _installed(card: "Dict[str, object]") -> str:
+    python = "for Python {}".format(card["version"]) if card.get("version") else ""
+    named = [card.get(name) for name in ("runtime", "runtime_version")]
+    runtime = " ".join(str(each) for each in named if each)
+    kind = "on {}".format(card["kind"]) if card.get("kind") else ""
+    return ", ".join(each for each in ("installed", python, runtime, kind) if each)
 
 
 def _gpu(home: Home) -> Iterator[Fact]:
@@ -359,7 +384,12 @@ def _kind(name: str) -> str:
         return "store"
     if ".log" in name:
         return "logs"
-    known = {"env": "environment", "models": "models", "extras": "extras"}
+    known = {
+        "env": "packages",
+        "extras": "extras",
+        "models": "models",
+        "pycache": "compiled code",
+    }
     return known.get(name.split(".")[0], "other")
 
 
@@ -367,27 +397,25 @@ def _kind(name: str) -> str:
 
 
 def _cold_probes(home: Home, package: str, fault: "Optional[StartError]") -> List[Probe]:
-    probes: List[Probe] = [
-        ("Environment", "Pythons", lambda: _pythons(home)),
+    return [
+        ("Environment", "Set up", lambda: _set_up(home, package)),
         ("Worker", "Worker", lambda: _worker(home, package, fault)),
     ]
-    state = environment.state(home, environment.requirements_of(package))
-    if state != environment.READY and not os.environ.get(environment.GIVEN):
-        probes.append(("Environment", "Set up", lambda: _can_set_up(home)))
-    return probes
 
 
-def _pythons(home: Home) -> Iterator[Fact]:
-    found = ["{0.name} ({0.path})".format(one) for one in machine.interpreters()]
+def _set_up(home: Home, package: str) -> Iterator[Fact]:
+    """Say which Pythons there are, and what keeps Set up from working here, if anything does."""
+    here = machine.look(home.folder)
+    found = ["{0.name} ({0.path})".format(one) for one in here.interpreters]
     yield Fact("Environment", "Pythons", ", ".join(found) or "none found")
-
-
-def _can_set_up(home: Home) -> Iterator[Fact]:
-    """Say what keeps Set up from working here, if anything does."""
+    requirements = environment.requirements_of(package)
+    given = os.environ.get(environment.GIVEN)
+    if given or environment.state(home, requirements) == environment.READY:
+        return
     from stash_sense_plugin.start import plan
 
     try:
-        plan.make(machine.look(home.folder), home.environment, "requirements.txt")
+        plan.make(here, home.environment, requirements)
     except StartError as error:
         yield Fact("Environment", "Set up", error.message, PROBLEM, error.remedy)
 

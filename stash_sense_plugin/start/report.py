@@ -99,7 +99,10 @@ def in_order(facts: Iterable[Fact]) -> List[Fact]:
 
 def rows(facts: Sequence[Fact], made: str) -> "List[Tuple[str, str]]":
     """Return the table's lines, each with the level that it speaks of."""
-    told = [(OK, f"Stash Sense {VERSION}, Doctor's report of {made}"), (OK, _sum(facts))]
+    told = [
+        (OK, f"Stash Sense {VERSION}, Doctor's report of {made.replace('T', ' ')}"),
+        (OK, _sum(facts)),
+    ]
     group = ""
     for fact in facts:
         if fact.group != group:
@@ -193,9 +196,13 @@ def log_rows(facts: Sequence[Fact], path: str) -> "List[Tuple[str, str]]":
 def _group_row(group: str, facts: Sequence[Fact]) -> "Iterable[Tuple[str, str]]":
     found = _alike([fact for fact in facts if fact.group == group], OK)
     if found:
-        text = "; ".join(f"{fact.what.lower()} {fact.found}{_and(more)}" for fact, more in found)
+        text = "; ".join(f"{_name(fact)}{fact.found}{_and(more)}" for fact, more in found)
         cut = text if len(text) <= LONGEST_ROW else text[: LONGEST_ROW - 3] + "..."
         yield "info", f"{group}: {cut}"
+
+
+def _name(fact: Fact) -> str:
+    return "" if fact.what == fact.group else f"{fact.what.lower()} "
 
 
 def _alike(facts: Sequence[Fact], level: str) -> "List[Tuple[Fact, int]]":
@@ -209,7 +216,7 @@ def _alike(facts: Sequence[Fact], level: str) -> "List[Tuple[Fact, int]]":
 
 def _told(fact: Fact, more: int) -> str:
     remedy = f" -> {fact.remedy}" if fact.remedy else ""
-    return f"{fact.what}: {fact.found}{_and(more)}{remedy}"
+    return f"{fact.what}: {short(fact.found, LONGEST_ROW)}{_and(more)}{remedy}"
 
 
 def _and(more: int) -> str:
