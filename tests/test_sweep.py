@@ -893,38 +893,6 @@ def test_set_up_creates_the_workflow_tags_and_fetches_nothing_that_is_off(room: 
     assert room.told.said("warning") == []
 
 
-def test_doctor_speaks_of_the_models_that_the_user_chose(
-    room: Room, roots: tuple[Path, Path]
-) -> None:
-    room.configure(skip_objects=None, object_model="nudenet-320n")
-    report = room.run("doctor")
-    facts = [(fact["what"], fact["found"]) for fact in report["facts"]]
-    assert ("Detector clip", "switched off") in facts
-    assert [found for what, found in facts if what == "Detector objects"] == ["nudenet-320n@3.4.2"]
-    assert ("Library folder", f"{roots[0]} can be read here") in facts
-    assert ("Library folder", f"{roots[1]} is not visible here") in facts
-    assert ("Workflow tags", "missing: TagMe, Tagged, Errored") in facts
-    assert not report["well"]
-    assert any("mount it at the same path" in line for line in room.told.said("warning"))
-
-
-def test_doctor_finds_a_vocabulary_that_cannot_be_used(room: Room) -> None:
-    room.engine.own_vocabulary.write_text("labels: [nonsense]\n")
-    room.run("doctor")
-    (line,) = [line for line in room.told.said("warning") if line.startswith("Vocabulary")]
-    assert "vocabulary.yaml" in line
-    room.add("tall.mp4")
-    with pytest.raises(SettingsError, match=r"vocabulary\.yaml"):
-        room.run()
-
-
-def test_doctor_goes_on_without_stash(room: Room) -> None:
-    room.stash.fault("*", Fault(status=500, times=100))
-    report = room.run("doctor")
-    assert not report["well"]
-    assert "Store" in [fact["what"] for fact in report["facts"]]
-
-
 def test_a_model_that_there_is_not_is_named_and_ours_holds(room: Room) -> None:
     room.configure(object_model="no-such-model", skip_objects=None)
     scene = room.add("tall.mp4")

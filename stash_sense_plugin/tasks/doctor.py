@@ -301,7 +301,8 @@ def _proxy(client: StashClient) -> Iterator[Fact]:
     from requests.utils import select_proxy
 
     url = client.connection.base_url
-    if not client.connection.loopback and select_proxy(url, proxies_for(url, None)):
+    direct = client.connection.loopback or client.connection.told_by_stash
+    if not direct and select_proxy(url, proxies_for(url, None)):
         told = "Stash is asked through the proxy that the environment names"
         remedy = f"add Stash's host to NO_PROXY where it is on your own network ({url})"
         yield Fact("Stash", "Proxy", told, NOTE, remedy)
