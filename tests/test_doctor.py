@@ -25,6 +25,7 @@ from stash_sense_plugin.start import checkup, disks, report
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.start.report import NOTE, OK, PROBLEM, Fact
+from tests.mounts_kit import own_mounts
 from tests.stash_kit import empty
 from tests.sweep_kit import ROOT, Room, open_engine
 
@@ -252,6 +253,34 @@ def test_a_mount_that_never_answers_costs_its_time_alone(tmp_path: Path) -> None
     dead = [f"/dead/{number}" for number in range(3)]
     found = disks.look_at([*dead, str(tmp_path)], limit_s=3.0, program=HANGS)
     assert found == [disks.SILENT] * 3 + [disks.EMPTY]
+
+
+LOOKS_AND_ENDS = """
+import json, sys
+from stash_sense_plugin.start import disks
+found = disks.look_at(json.loads(sys.argv[1]), limit_s=1.5)
+print(json.dumps([found, disks.mount_of(sys.argv[2]).kind]), flush=True)
+"""
+
+
+def test_a_network_mount_that_hangs_in_the_kernel_is_silent(tmp_path: Path) -> None:
+    shared, mounted = tmp_path / "shared", tmp_path / "a mount"
+    for folder in (shared, mounted):
+        folder.mkdir()
+    (shared / "film.mp4").write_text("x")
+    asked = json.dumps([str(mounted), str(mounted / "film.mp4"), str(tmp_path)])
+    with own_mounts(tmp_path) as mounts:
+        mounts.tell("network", shared, mounted)
+        told = []
+        for state in ("well", "hang"):
+            mounts.tell(state)
+            # From outside of the mount: nobody asks it where it is.
+            where = str(mounted if state == "well" else tmp_path)
+            told.append(mounts.run("-c", LOOKS_AND_ENDS, asked, where))
+        mounts.tell("well")
+    first, second = (json.loads(done.stdout) for done in told)
+    assert first == [[disks.FOLDER, disks.FILE, disks.FOLDER], "fuse"]
+    assert second[0] == [disks.SILENT, disks.SILENT, disks.FOLDER]
 
 
 def test_a_survey_weighs_by_the_first_name_and_sees_what_others_may_open(tmp_path: Path) -> None:

@@ -371,7 +371,8 @@ def _sprites(client: StashClient, scenes: Sequence[Scene]) -> Fact:
     tried = [scene.sprite_path for scene in scenes if scene.sprite_path][:SPRITES]
     there = sum(_has(client, path) for path in tried)
     told = f"{there} of {len(tried)} scenes tried have a sprite sheet"
-    if tried and there == len(tried):
+    # What is damaged has none and never will.
+    if 2 * there > len(tried):
         return Fact("Library", "Sprites", told)
     remedy = "let Stash generate scene sprites: whole scenes are then looked at in a moment"
     return Fact("Library", "Sprites", told, NOTE, remedy)
