@@ -119,11 +119,25 @@ def _add(
             "--ids", nargs="+", metavar="ID", type=_scene_id, help="these scenes, tagged or not"
         )
         choice.add_argument("--all", action="store_true", help="every scene not yet Tagged")
-        sub.add_argument(
-            "--removed-on-purpose",
-            action="store_true",
-            help="what is gone of our tags was taken away by you: remember it as refused",
-        )
+        _add_answers(sub)
+
+
+def _add_answers(sub: argparse.ArgumentParser) -> None:
+    answer = sub.add_mutually_exclusive_group()
+    answer.add_argument(
+        "--removed-on-purpose",
+        dest="missing",
+        action="store_const",
+        const="removed",
+        help="what is gone of our tags was taken away by you: remember it as refused",
+    )
+    answer.add_argument(
+        "--restored-backup",
+        dest="missing",
+        action="store_const",
+        const="restored",
+        help="it is gone because a backup of Stash's database was put back: write it again",
+    )
 
 
 def _scene_id(text: str) -> str:
@@ -162,7 +176,9 @@ def tag_scenes(asked: argparse.Namespace, desk: "_Desk") -> int:
     """Run the task Tag scenes."""
     if not asked.stash:
         raise WrongUsage("Name the Stash: --stash http://127.0.0.1:9999, before the command")
-    args: dict[str, object] = {"all": asked.all, "removed_on_purpose": asked.removed_on_purpose}
+    args: dict[str, object] = {"all": asked.all}
+    if asked.missing:
+        args["missing"] = asked.missing
     if asked.ids:
         args["ids"] = asked.ids
     done = desk.ask("tag_scenes", args)

@@ -430,3 +430,7 @@ class Ledger(Protocol):
     def refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
         """(kind, id or casefolded name) of what the user refused for this scene."""
         ...
+
+    def withdraw(self, rows: Iterable[int]) -> None:
+        """Remember that these are no longer ours, and no refusal either."""
+        ...

@@ -49,6 +49,9 @@ class MortalLedger:
     def refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
         return self.ledger.refused(scene)
 
+    def withdraw(self, rows: Iterable[int]) -> None:
+        self.ledger.withdraw(rows)
+
 
 @dataclass
 class Kit:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from demo.stash import Fault, StandIn
 from stash_sense_plugin.errors import (
@@ -22,6 +23,7 @@ from stash_sense_plugin.errors import (
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.stash.operations import scenes_with_tag
 from stash_sense_plugin.tasks import open_engine as open_worker_engine
+from stash_sense_plugin.tasks.sweep import REMOVED, RESTORED
 from tests.stash_kit import empty
 from tests.sweep_kit import ROOT, Room, open_engine, stopping, write_clips
 
@@ -685,14 +687,58 @@ def test_much_of_ours_gone_is_asked_about_and_left_until_answered(room: Room) ->
     assert report["left"] == 3
     (asked,) = room.told.said("warning")
     assert "missing from 3 of 4 scenes" in asked
-    command = f"python -m stash_sense_plugin --stash {room.url} tag-scenes --removed-on-purpose"
-    assert asked.endswith(f"(if it was on purpose, run once: {command})")
+    command = f"python -m stash_sense_plugin --stash {room.url} tag-scenes"
+    assert f"(or {command} --restored-backup, or --removed-on-purpose)" in asked
+    tasks = {task["name"] for task in yaml.safe_load((ROOT / "plugin.yml").read_text())["tasks"]}
+    assert {name for name in tasks if repr(name) in asked} == {RESTORED, REMOVED}
     assert all(room.tags(scene) == {"TagMe", "Tagged"} for scene in scenes[:3])
     assert room.tags(scenes[3]) == {"Tagged", "Vertical"}
     report = room.run(removed_on_purpose=True)
     assert (report["tagged"], report["left"]) == (3, 0)
     assert room.told.said("warning") == []
     assert all(room.tags(scene) == {"Tagged"} for scene in scenes[:3])
+
+
+def test_what_a_restored_backup_lacks_is_written_again_when_the_user_says_so(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(4)]
+    room.run()
+    room.stash.remove_tag(room.tag("Vertical"))
+    kept = room.add("tall.mp4", "Tagged")
+    for scene in scenes:
+        room.again(scene)
+    report = room.run(missing="restored")
+    assert (report["tagged"], report["left"]) == (4, 0)
+    assert all(room.tags(scene) == {"Tagged", "Vertical"} for scene in scenes)
+    assert room.tags(kept) == {"Tagged"}
+    (said,) = room.told.said("warning")
+    assert "is written again" in said
+    for scene in scenes:
+        room.again(scene)
+    room.run()
+    assert room.told.said("warning") == []
+
+
+def test_a_database_that_is_older_than_our_writes_is_noticed_and_nothing_is_asked(
+    room: Room,
+) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(4)]
+    room.run()
+    for scene in scenes[:3]:
+        room.stash.untag_scene(scene, room.tag("Vertical"))
+        room.again(scene)
+        room.stash.database.run(
+            "UPDATE scenes SET updated_at = ? WHERE id = ?", "2020-01-01T00:00:00Z", scene
+        )
+    report = room.run()
+    assert (report["tagged"], report["left"]) == (3, 0)
+    (said,) = room.told.said("warning")
+    assert "database is older than what Stash Sense wrote" in said
+    assert all(room.tags(scene) == {"Tagged", "Vertical"} for scene in scenes)
+
+
+def test_an_answer_that_is_none_is_refused(room: Room) -> None:
+    with pytest.raises(SettingsError, match="removed or restored"):
+        room.run(missing="perhaps")
 
 
 def test_a_question_is_asked_once_for_many_scenes(room: Room) -> None:

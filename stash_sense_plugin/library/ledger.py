@@ -81,6 +81,23 @@ class StoreLedger:
                 newest[row[0]] = None
             return [entry for some in _chunks(newest) for entry in _ours(db, some)]
 
+    def pages_of_ours(self, scenes: int = _CHUNK) -> Iterator[list[LedgerEntry]]:
+        """Yield all that is ours, the entries of some scenes at a time, as `ours`."""
+        after = ""
+        while True:
+            with self._store.read() as db:
+                rows = db.execute(
+                    "SELECT DISTINCT scene_id FROM ledger WHERE outcome = 'ours'"
+                    " AND withdrawn IS NULL AND scene_id > ? ORDER BY scene_id LIMIT ?",
+                    (after, scenes),
+                ).fetchall()
+                page = [row[0] for row in rows]
+                entries = [entry for some in _chunks(page) for entry in _ours(db, some)]
+            if not page:
+                return
+            after = page[-1]
+            yield entries
+
     def refuse(self, entries: Sequence[LedgerEntry]) -> None:
         """Remember that the user took these away from their scenes: they are never put back.
 

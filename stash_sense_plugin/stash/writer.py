@@ -132,6 +132,8 @@ class Writer:
         self._parent = parent_tag_name.strip()
         self._tags: dict[str, str] = {}
         self._visit = _Visit()
+        self.restored: set[str] = set()
+        """Scenes that lack what we wrote because their database is an older one."""
 
     # --- What is there now
 
@@ -442,18 +444,20 @@ class Writer:
     # --- What the user took away
 
     def notice_removed(
-        self, scenes: Sequence[Scene], *, on_purpose: bool = False
+        self, scenes: Sequence[Scene], *, on_purpose: bool = False, restored: bool = False
     ) -> Missing | None:
         """Remember as refused what is ours by the ledger and gone from these scenes.
 
         Returns what to ask about, and remembers nothing of it, when a tag is gone from Stash
         itself, or when ours is missing from too many scenes of this run. `on_purpose` is the
-        user's answer: all that is gone was taken away, whatever it looks like.
+        user's answer: all that is gone was taken away, whatever it looks like; `restored` is the
+        other one: none of it was, it is to be written again.
         """
         entries = self._ledger.ours([scene.id for scene in scenes])
         if not entries:
             return None
         states, _ = self.current(scenes)
+        entries = self._without_undone(entries, states, restored)
         taken, lost = self._gone_from(entries, states, self._visit)
         if on_purpose:
             self._ledger.refuse([*taken, *lost])
@@ -464,20 +468,66 @@ class Writer:
             self._ledger.refuse(taken)
         return _tags_are_gone(lost) if lost else None
 
-    def survey(self, entries: Sequence[LedgerEntry], *, on_purpose: bool = False) -> None:
+    def survey(
+        self,
+        entries: Sequence[LedgerEntry],
+        *,
+        on_purpose: bool = False,
+        restored: bool = False,
+    ) -> None:
         """See at a run's start whether the newest of ours is there; in an old backup it is not.
 
         Where it is missing from too many scenes, this run remembers no refusal and asks, however
-        few scenes it visits; `on_purpose` is the user's answer, as in `notice_removed`.
+        few scenes it visits; `on_purpose` and `restored` are the user's answers, as in
+        `notice_removed`.
         """
         scene_ids = list(dict.fromkeys(entry.scene_id for entry in entries))
         seen = _Visit()
-        taken, _ = self._gone_from(entries, operations.scene_states(self.client, scene_ids), seen)
+        states = operations.scene_states(self.client, scene_ids)
+        entries = self._without_undone(entries, states, restored)
+        taken, _ = self._gone_from(entries, states, seen)
         if on_purpose:
             self._ledger.refuse(taken)
         elif seen.too_many():
             seen.doubted = True
             self._visit = seen
+
+    def _without_undone(
+        self, entries: Sequence[LedgerEntry], states: Mapping[str, SceneState], restored: bool
+    ) -> list[LedgerEntry]:
+        """Take for not written what a restored database does not know, and return the others.
+
+        A scene that changed last before we wrote to it is from a backup: our own write would have
+        changed it. With `restored`, whatever is gone is.
+        """
+        gone = [
+            entry
+            for entry in entries
+            if _same_file(entry, states) and not _still_there(entry, states[entry.scene_id])
+        ]
+        older = {
+            entry.scene_id for entry in gone if restored or _is_older(entry, states[entry.scene_id])
+        }
+        undone = [entry for entry in gone if entry.scene_id in older]
+        if undone:
+            self.restored |= older
+            self._forget_tags({entry.target_id for entry in undone})
+            self._ledger.withdraw(entry.row for entry in undone if entry.row is not None)
+        forgotten = {entry.row for entry in undone}
+        return [entry for entry in entries if entry.row not in forgotten]
+
+    def _forget_tags(self, tag_ids: Iterable[str]) -> None:
+        """Take those of our tags that Stash does not have for not made, so that they can be."""
+        made = [
+            entry
+            for entry in self._ledger.ours([""])
+            if entry.action is Action.CREATE_TAG and entry.target_id in set(tag_ids)
+        ]
+        self._ledger.withdraw(
+            entry.row
+            for entry in made
+            if entry.row is not None and operations.tag_by_id(self.client, entry.target_id) is None
+        )
 
     def _gone_from(
         self, entries: Sequence[LedgerEntry], states: Mapping[str, SceneState], visit: _Visit
@@ -711,6 +761,14 @@ def _changed_with(entry: LedgerEntry, state: SceneState) -> bool:
         return False
     after = state.changed_at - datetime.fromisoformat(asked_at)
     return -CLOCK_GRAIN <= after <= SAME_WRITE
+
+
+def _is_older(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether the scene changed last before our write to it, by Stash's clock."""
+    asked_at = str(entry.detail.get("asked_at", ""))
+    if not asked_at or state.changed_at is None:
+        return False
+    return state.changed_at < datetime.fromisoformat(asked_at) - SAME_WRITE
 
 
 def _still_there(entry: LedgerEntry, state: SceneState) -> bool:

@@ -29,7 +29,7 @@ from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.roots import Away, Roots
 from stash_sense_plugin.tasks.slices import GOING_ON, TAG, TAG_ALL, Slices
 from stash_sense_plugin.tasks.tally import ERRORS_SHOWN, Tally, counted
-from stash_sense_plugin.tasks.writing import Writing
+from stash_sense_plugin.tasks.writing import Answer, Writing
 
 WRITTEN_TOGETHER = 20
 """Scenes that are written to Stash in one go."""
@@ -39,6 +39,9 @@ PARKED_AT = 2
 """A scene at which the worker died so often is Errored, and left unless it is asked for by name."""
 BROKEN_IN_A_ROW = 3
 """After so many scenes at which a network broke, it is not the scenes' doing."""
+RESTORED = "Tag scenes after a restored backup"
+REMOVED = "Tag scenes, what I removed stays removed"
+"""What plugin.yml calls the tasks that answer what became of that which is missing in Stash."""
 CONNECT = "connect its drive, or mount it at this path"
 
 Ended = Literal["done", "failed", "cancelled"]
@@ -94,10 +97,23 @@ def _begun(engine: Engine, call: Call, slices: Slices) -> dict[str, Any] | None:
         return None if state is None else {**state, "run_id": str(run_id), "resumed": True}
     state = {
         "course": Course.asked(call.args).as_json(),
-        "on_purpose": switched_on(call.args.get("removed_on_purpose")),
+        "answer": _answer(call.args).value,
     }
     _give_up_waiting(engine, slices)
     return {**state, "run_id": engine.store.begin_run("tag_scenes", asdict(engine.settings))}
+
+
+def _answer(args: Mapping[str, object]) -> Answer:
+    """Read what the user says of that which is missing in Stash. Raises SettingsError."""
+    if switched_on(args.get("removed_on_purpose")):
+        return Answer.REMOVED
+    try:
+        return Answer(str(args.get("missing") or ""))
+    except ValueError as error:
+        raise SettingsError(
+            f"{args['missing']!r} says nothing of what is missing",
+            f"say {Answer.REMOVED} or {Answer.RESTORED}, or leave it out",
+        ) from error
 
 
 def _give_up_waiting(engine: Engine, slices: Slices) -> None:
@@ -151,7 +167,7 @@ class Sweep:
         )
         self._resumed = bool(state.get("resumed"))
         self._library = str(state.get("library") or self._recognition.path)
-        self._on_purpose = bool(state.get("on_purpose"))
+        self._answer = Answer(state.get("answer", ""))
         self._asked = bool(state.get("asked"))
         self._told_away = set(map(str, state.get("told_away", ())))
         self._pending: list[tuple[Scene, SceneResult]] = []
@@ -166,13 +182,13 @@ class Sweep:
     def run(self) -> None:
         """Look at every chosen scene. Raises StashSenseError when the run cannot go on."""
         self._writing.recover()
-        self._learns = self._recognition.settle(self._reporter) or self._on_purpose
+        self._learns = self._recognition.settle(self._reporter) or bool(self._answer)
         if self._resumed and self._recognition.is_elsewhere(self._library):
             line = f"Nothing to do: the run {self.run_id} was for another library"
             self._reporter.log("info", f"{line}; the task {TAG} begins a new one")
             return
         if self._learns:
-            self._writing.survey(self._on_purpose)
+            self._writing.survey(self._answer)
         total = self._choice.count(self._reporter)
         if total:
             self._sweep()
@@ -196,7 +212,7 @@ class Sweep:
             "course": self._choice.state(),
             "tally": self._tally.as_json(),
             "library": self._library,
-            "on_purpose": self._on_purpose,
+            "answer": self._answer.value,
             "asked": self._asked,
             "told_away": sorted(self._told_away),
         }
@@ -263,7 +279,7 @@ class Sweep:
     def _visited(self) -> Iterator[Scene]:
         """Yield the scenes that may be written to; first learn what the user took from each."""
         for group in self._choice.groups(WRITTEN_TOGETHER, before_second=self._write):
-            missing = self._writing.visit(group, self._on_purpose) if self._learns else None
+            missing = self._writing.visit(group, self._answer) if self._learns else None
             held_up = frozenset(missing.scene_ids) if missing else frozenset()
             if missing:
                 self._ask(f"{missing.message}; {missing.remedy}")
@@ -277,8 +293,12 @@ class Sweep:
         """Ask the user once, and say how to answer."""
         if not self._asked:
             self._asked = True
-            answer = f"if it was on purpose, run once: {self._command('--removed-on-purpose')}"
-            self._reporter.log("warning", f"{question} ({answer})")
+            self._reporter.log(
+                "warning",
+                f"{question}. Run once the task {RESTORED!r} where a backup of Stash's database was"
+                f" put back, or the task {REMOVED!r} where you took it away (or"
+                f" {self._command('--restored-backup')}, or --removed-on-purpose)",
+            )
 
     def _command(self, words: str) -> str:
         """What a user types to run this task once more in some other way."""

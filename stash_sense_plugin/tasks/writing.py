@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from stash_sense_plugin.errors import StashError, TagUnusable
 from stash_sense_plugin.records import Action, Decision, Reporter, Scene, SceneResult, Suggestion
@@ -13,6 +14,17 @@ from stash_sense_plugin.suggestions import marker_ranges
 from stash_sense_plugin.tasks.engine import Engine
 
 Looked = tuple[Scene, SceneResult]
+
+
+class Answer(StrEnum):
+    """What the user said of that which Stash Sense wrote and Stash has no longer."""
+
+    NONE = ""
+    REMOVED = "removed"
+    """It was taken away on purpose: it is never written again."""
+    RESTORED = "restored"
+    """A backup was put back: it is written again."""
+
 
 SURVEYED = 50
 """Scenes of the newest writes that are looked at when a run begins."""
@@ -60,21 +72,44 @@ class Writing:
         if count:
             self._reporter.log("info", f"Settled {count} writes that were cut short before")
 
-    def survey(self, on_purpose: bool) -> None:
-        """See whether what was written last is still there, so that an old backup is noticed."""
-        self._writer.survey(self._ledger.newest_ours(SURVEYED), on_purpose=on_purpose)
+    def survey(self, answer: Answer) -> None:
+        """See whether what was written last is still there, so that an old backup is noticed.
 
-    def visit(self, scenes: Sequence[Scene], on_purpose: bool) -> Missing | None:
+        With the user's answer to what is missing, it holds for all that was ever written.
+        """
+        if answer is Answer.NONE:
+            self._writer.survey(self._ledger.newest_ours(SURVEYED))
+        else:
+            for page in self._ledger.pages_of_ours():
+                self._reporter.check()
+                self._writer.survey(
+                    page,
+                    on_purpose=answer is Answer.REMOVED,
+                    restored=answer is Answer.RESTORED,
+                )
+        self._tell_restored()
+
+    def visit(self, scenes: Sequence[Scene], answer: Answer) -> Missing | None:
         """Notice what the user took away since; returns what must be asked about first.
 
         A tag that is gone from Stash itself is not written again in this run, and holds up nothing.
         """
-        missing = self._writer.notice_removed(scenes, on_purpose=on_purpose)
+        missing = self._writer.notice_removed(
+            scenes, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
+        )
+        self._tell_restored()
         if missing is None or not missing.tag_gone:
             return missing
         self._gone |= {name.casefold() for name in missing.names}
         self.tell(f"{missing.message}; {missing.remedy}")
         return None
+
+    def _tell_restored(self) -> None:
+        if self._writer.restored:
+            self.tell(
+                "Stash's database is older than what Stash Sense wrote to it, as after a backup was"
+                " put back: what scenes lack of it is written again when they are tagged again"
+            )
 
     def write(self, looked: Sequence[Looked]) -> frozenset[str]:
         """Write what is to be applied, then Tagged or Errored in and TagMe out.
