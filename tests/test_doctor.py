@@ -342,7 +342,7 @@ def test_why_there_is_no_worker_is_a_problem(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     facts = examine(tmp_path / "file" / "home")
-    assert facts["Report"]["level"] == PROBLEM
+    assert facts["Folder"]["level"] == PROBLEM
     assert "Cannot make the folder" in facts["Worker"]["found"]
 
 

@@ -22,7 +22,7 @@ from stash_sense_plugin.start import (
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.lock import held
 from stash_sense_plugin.start.paths import Home, read_json
-from stash_sense_plugin.start.report import NOTE, OK, PROBLEM, Fact
+from stash_sense_plugin.start.report import NOTE, PROBLEM, Fact
 from stash_sense_plugin.start.version import VERSION
 
 Probe = Tuple[str, str, Callable[[], Iterable[Fact]]]
@@ -338,18 +338,12 @@ def _files(home: Home) -> Iterator[Fact]:
         yield Fact("Data folder", "Owners", "this file system keeps neither owners nor rights")
         return
     yield _owners(home, found)
-    if found.open:
+    # Behind a closed door, nobody comes to what is open.
+    if found.open and not address.private(home.folder):
         names = ", ".join(os.path.basename(path) for path in found.open[: disks.NAMED])
         told = "{} of its files and folders can be opened by others, such as {}"
         remedy = "chmod -R go= {}".format(_quoted(home.folder))
-        yield Fact(
-            "Data folder", "Rights", told.format(len(found.open), names), _rights(home), remedy
-        )
-
-
-def _rights(home: Home) -> str:
-    """Return how bad open files are: behind a closed door, nobody comes to them."""
-    return OK if address.private(home.folder) else NOTE
+        yield Fact("Data folder", "Rights", told.format(len(found.open), names), NOTE, remedy)
 
 
 def _owners(home: Home, found: disks.Survey) -> Fact:
@@ -358,7 +352,8 @@ def _owners(home: Home, found: disks.Survey) -> Fact:
     names = ", ".join("{} (uid {})".format(path, uid) for path, uid in found.foreign)
     more = found.foreign_count - len(found.foreign)
     besides = " and {} more".format(more) if more else ""
-    told = "{}{} belong to another user".format(names, besides)
+    verb = "belongs" if found.foreign_count == 1 else "belong"
+    told = "{}{} {} to another user".format(names, besides, verb)
     remedy = "as root: chown -R {} {}".format(address.user(), _quoted(home.folder))
     return Fact("Data folder", "Owners", told, PROBLEM if found.shut_count else NOTE, remedy)
 

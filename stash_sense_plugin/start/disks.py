@@ -1,5 +1,6 @@
 """What lies under a path: its file system, whether it answers, and whose the files are."""
 
+import contextlib
 import json
 import os
 import re
@@ -222,6 +223,8 @@ class Survey:
 def survey(folder: str, limit_s: float = SURVEY_S) -> Survey:
     """Look through a folder, without following links, as long as the time allows."""
     found = Survey()
+    with contextlib.suppress(OSError):
+        _note_owner(found, folder, os.stat(folder))
     deadline = time.monotonic() + limit_s
     waiting = [(folder, "")]
     while waiting:
@@ -248,10 +251,15 @@ def _note(found: Survey, entry: "os.DirEntry[str]", top: str, is_first: bool) ->
     found.bytes[top] = found.bytes.get(top, 0) + status.st_size
     if os.name == "nt" or stat.S_ISLNK(status.st_mode):
         return
-    if status.st_uid != address.user():
-        found.foreign_count += 1
-        found.shut_count += not os.access(entry.path, os.W_OK)
-        if len(found.foreign) < NAMED:
-            found.foreign.append((entry.path, status.st_uid))
+    _note_owner(found, entry.path, status)
     if is_first and status.st_mode & 0o077:
         found.open.append(entry.path)
+
+
+def _note_owner(found: Survey, path: str, status: os.stat_result) -> None:
+    if os.name == "nt" or status.st_uid == address.user():
+        return
+    found.foreign_count += 1
+    found.shut_count += not os.access(path, os.W_OK)
+    if len(found.foreign) < NAMED:
+        found.foreign.append((path, status.st_uid))

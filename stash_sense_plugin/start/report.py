@@ -248,7 +248,7 @@ def conclude(home: str, facts: Iterable[Fact], say: lines.Say) -> Dict[str, Any]
     try:
         report = _written(home, told, path)
     except OSError as error:
-        told = in_order([*told, _unwritten(home, error)])
+        told = in_order([*told, *_unwritten(home, error, told)])
         path = ""
         report = document(told, path)
     for level, text in log_rows(told, path):
@@ -264,11 +264,10 @@ def _written(home: str, facts: Sequence[Fact], path: str) -> Dict[str, Any]:
     return report
 
 
-def _unwritten(home: str, error: OSError) -> Fact:
-    return Fact(
-        "Data folder",
-        "Report",
-        f"cannot be written into {home} ({error.strerror or error})",
-        PROBLEM,
-        "make room there, or let the user that runs Stash write in it",
-    )
+def _unwritten(home: str, error: OSError, facts: Sequence[Fact]) -> Iterable[Fact]:
+    group = "Data folder"
+    if any(fact.group == group and fact.level == PROBLEM for fact in facts):
+        return  # which is why
+    told = f"cannot be written into {home} ({error.strerror or error})"
+    remedy = "make room there, or let the user that runs Stash write in it"
+    yield Fact(group, "Report", told, PROBLEM, remedy)
