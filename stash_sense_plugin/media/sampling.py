@@ -103,13 +103,14 @@ class SceneMedia:
     def _first(
         self, wants: Wants, sources: tuple[FrameSource, ...], error: MediaError | None
     ) -> Sampling:
+        # The video's word counts: a sheet can be made again, and whether the scene or the drive is
+        # at fault is the video's to say, where there is one.
+        heard = FrameSource.VIDEO if self.scene.path else FrameSource.SPRITE
         for source in sources:
             try:
                 sampling = self._sampling(wants, source)
             except MediaError as reason:
-                # The video's word counts: a sheet can be made again, and whether the scene or the
-                # drive is at fault is the video's to say.
-                if error is None or (source is not FrameSource.SPRITE and self.scene.path):
+                if error is None or source is heard:
                     error = reason
                 continue
             if error is None:
