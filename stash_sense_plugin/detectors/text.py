@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stash_sense_plugin.errors import ModelBroken, ModelMissing
 from stash_sense_plugin.records import Box, Frame, Observation, Pixels, Wants
+from stash_sense_plugin.start import private
 
 FLOOR = 0.5
 """Lines read less surely are not reported."""
@@ -110,6 +111,7 @@ class TextDetector:
 
 
 def _open(threads: int | None) -> Any:
+    private.keep()
     try:
         import rapidocr
     except ImportError as error:

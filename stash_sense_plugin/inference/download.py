@@ -27,6 +27,7 @@ from stash_sense_plugin.inference.catalogue import (
     UrlFile,
 )
 from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.start import private
 
 log = logging.getLogger(__name__)
 
@@ -348,7 +349,8 @@ def _missing(card: ModelCard, place: Path, file: File) -> ModelMissing:
 
 
 def _how_to_get(card: ModelCard) -> str:
-    return f"run the task Download models, or `python -m stash_sense_plugin models pull {card.name}`"
+    by_hand = f"python -m stash_sense_plugin models pull {card.name}"
+    return f"run the task Download models, or `{by_hand}`"
 
 
 def _megabytes(count: int | None) -> str:
@@ -445,11 +447,7 @@ def _web(reporter: Reporter) -> Iterator[_Web]:
 
 def _ask_hub(hub: str, file: HubFile, web: _Web) -> tuple[str, str, int | None]:
     """Return the file's address, its digest as the hub tells it, and its bytes."""
-    # Read by the hub's client when it is first imported.
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
-    os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
+    private.keep()
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(file.repo, file.path, revision=file.revision, endpoint=hub)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from stash_sense_plugin.errors import ModelBroken
+from stash_sense_plugin.start import private
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +141,7 @@ def open_network(path: Path, threads: int | None = None, device: Device = "auto"
 @cache
 def _runtime() -> Any:
     """Import onnxruntime once, silent and without telemetry."""
+    private.keep()
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(_FATAL)

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 
-from stash_sense_plugin.start import address
+from stash_sense_plugin.start import address, private
 from stash_sense_plugin.start.paths import Home, read_json
 
 READY = "ready"
@@ -88,24 +88,6 @@ NOT_HANDED_ON = ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "STASH_API_KEY", "STASH_U
 """Variables of one command or one Python: the worker outlives both, and needs no key of theirs."""
 
 
-PRIVATE = {
-    "DO_NOT_TRACK": "1",
-    "DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-    "NO_ALBUMENTATIONS_UPDATE": "1",
-    "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "WANDB_MODE": "disabled",
-    "YOLO_AUTOINSTALL": "false",
-    "YOLO_OFFLINE": "true",
-}
-"""What keeps libraries from telling their makers about us, from looking for updates, and from
-installing or fetching by themselves: in every process of ours, whatever the user's own say."""
-
-
 def clean_variables() -> "dict[str, str]":
     """Return our variables without what would change how another Python runs, and no telemetry."""
     kept = {
@@ -113,7 +95,7 @@ def clean_variables() -> "dict[str, str]":
         for name, value in os.environ.items()
         if not name.startswith("PYTHON") and name not in NOT_HANDED_ON
     }
-    kept.update(PRIVATE)
+    kept.update(private.VARIABLES)
     return kept
 
 
