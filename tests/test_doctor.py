@@ -565,6 +565,18 @@ def test_open_networks_tell_their_device(room: Room) -> None:
     assert level == OK
 
 
+def test_jobs_in_hand_are_told(room: Room) -> None:
+    jobs = room.engine.jobs
+    jobs.enqueue("doctor", "attached", {})
+    jobs.enqueue("tag_scene", "owned", {})
+    sweep = jobs.enqueue("tag_scenes", "attached", {})
+    jobs.begin(sweep.id)
+    jobs.progress(sweep.id, 0.25)
+    waits, sweeps = sorted((told for told, _ in named(room.run("doctor"), "At work")), key=len)
+    assert waits == "tag_scene waits"
+    assert sweeps.startswith("tag_scenes, 25% done, since ")
+
+
 # --- On the command line ------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from stash_sense_plugin.errors import (
 from stash_sense_plugin.inference import runtime
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.library import health
+from stash_sense_plugin.library.jobs import Job
 from stash_sense_plugin.records import Detector, Level, Reporter, Scene
 from stash_sense_plugin.start import checkup, disks, machine, report
 from stash_sense_plugin.start.address import user
@@ -177,13 +178,26 @@ class _Probes:
         import psutil
 
         process = psutil.Process()
-        since = datetime.fromtimestamp(process.create_time(), UTC).astimezone()
+        since = _clock_time(process.create_time())
         weight = checkup.gigabytes(process.memory_info().rss)
-        told = f"process {process.pid} since {since:%Y-%m-%d %H:%M:%S}, {weight} of memory"
+        told = f"process {process.pid} since {since}, {weight} of memory"
         yield Fact("Worker", "Worker", told)
         socket = (read_json(self._home.worker_card) or {}).get("socket")
         yield Fact("Worker", "Socket", str(socket or "none: a port of this machine"))
         yield Fact("Worker", "Log", self._home.worker_log)
+        for job in self._engine.jobs.open_jobs():
+            if job.kind != "doctor":
+                yield Fact("Worker", "At work", _job(job))
+
+
+def _job(job: Job) -> str:
+    if job.begun_at_s is None:
+        return f"{job.kind} waits"
+    return f"{job.kind}, {job.progress:.0%} done, since {_clock_time(job.begun_at_s)}"
+
+
+def _clock_time(time_s: float) -> str:
+    return f"{datetime.fromtimestamp(time_s, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 # --- Models and words -------------------------------------------------------------------------
