@@ -1,6 +1,7 @@
 """A plugin folder of its own for a test: the real door, start and worker, with small modes."""
 
 import contextlib
+import copy
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 COPIED = ("__init__.py", "__main__.py", "errors.py", "records.py", "start", "worker", "library")
 
@@ -51,14 +52,40 @@ class PluginFolder:
             "XDG_RUNTIME_DIR": str(self.runtime),
             "STASH_SENSE_PYTHON": sys.executable,
         }
+        self.prefix: list[str] = []
+        """What comes before a door's own command."""
+        self._bytecode = bytecode
         self._started: list[subprocess.Popen[bytes]] = []
-        self.config.mkdir()
         self.runtime.mkdir(mode=0o700)
-        self.home.mkdir(mode=0o700)
-        (self.home / "pycache").symlink_to(bytecode)
-        self._copy()
+        self._configure()
+        self.unpack()
 
-    def _copy(self) -> None:
+    def _configure(self) -> None:
+        self.config.mkdir()
+        self.home.mkdir(mode=0o700)
+        (self.home / "pycache").symlink_to(self._bytecode)
+
+    def another(self) -> "PluginFolder":
+        """Return another Stash beside this one: its own configuration, the same plugin."""
+        beside = copy.copy(self)
+        beside.config = self.folder / "another"
+        beside.home = beside.config / "stash-sense"
+        beside._configure()
+        return beside
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change a word in the plugin's own copy of a file."""
+        path = self.package / file
+        text = path.read_text()
+        assert text.count(old) == 1, (file, old)
+        path.write_text(text.replace(old, new))
+
+    def remove(self) -> None:
+        """Take the plugin's folder away, as Stash does before it unpacks an update."""
+        shutil.rmtree(self.package.parent)
+
+    def unpack(self, version: str = "") -> None:
+        """Put the plugin in place."""
         self.package.mkdir(parents=True)
         for name in COPIED:
             source = ROOT / "stash_sense_plugin" / name
@@ -69,6 +96,8 @@ class PluginFolder:
                 shutil.copy(source, self.package / name)
         shutil.copy(ROOT / "tests" / "worker_modes.py", self.package / "tasks.py")
         shutil.copy(ROOT / "requirements.txt", self.package.parent / "requirements.txt")
+        if version:
+            (self.package / "start" / "version.py").write_text(f'VERSION = "{version}"\n')
 
     # --- Doors --------------------------------------------------------------------------------
 
@@ -88,7 +117,7 @@ class PluginFolder:
     def open(self, stdin: bytes, python: str = sys.executable) -> subprocess.Popen[bytes]:
         """Start a door and give it its input."""
         door = subprocess.Popen(
-            [python, "-S", str(self.package / "__main__.py")],
+            [*self.prefix, python, "-S", str(self.package / "__main__.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -165,6 +194,17 @@ class PluginFolder:
     def log(self) -> str:
         """Return the worker's log."""
         return (self.home / "worker.log").read_text()
+
+    def serving(self) -> list[int]:
+        """Return the workers of this home, starting ones too, that have not ended."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                alive = process.status() != psutil.STATUS_ZOMBIE
+                if alive and "--home" in words and str(self.home) in words:
+                    found.append(process.pid)
+        return found
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes that name this folder: doors, workers, set-ups."""

@@ -11,81 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stash_sense_plugin.start import address, environment, machine, plan, wire
-from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start import address, environment, machine, packages, steps, wire
 from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.lock import held, hold
-from stash_sense_plugin.start.machine import Interpreter, Machine
 from stash_sense_plugin.start.paths import Home, last_lines, read_json, write_json
-
-ELEVEN = Interpreter("/usr/bin/python3.11", (3, 11), makes_environments=True)
-DEBIAN = Interpreter("/usr/bin/python3.12", (3, 12), makes_environments=False)
-OLD = Interpreter("/usr/bin/python3.8", (3, 8), makes_environments=True)
-NEW = Interpreter("/usr/bin/python3.15", (3, 15), makes_environments=True)
-
-
-def a_machine(
-    *interpreters: Interpreter, libc: str = "glibc 2.36", disk_free_bytes: int = 10**11
-) -> Machine:
-    return Machine("Linux", "x86_64", libc, interpreters, 8 * 10**9, disk_free_bytes, 4)
-
-
-# --- The plan -------------------------------------------------------------------------------
-
-
-def test_a_plan_makes_installs_and_checks() -> None:
-    made = plan.make(a_machine(ELEVEN), "/home/env.part-1", "/plugin/requirements.txt")
-    assert [step.argv[0] for step in made.steps] == [
-        "/usr/bin/python3.11",
-        "/home/env.part-1/bin/python",
-        "/home/env.part-1/bin/python",
-    ]
-    assert [step.reaches_out for step in made.steps] == [False, True, False]
-    assert made.steps[1].argv[-2:] == ("-r", "/plugin/requirements.txt")
-    assert sum(step.weight for step in made.steps) == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("found", "chosen"),
-    [
-        pytest.param([ELEVEN], ELEVEN, id="the only one"),
-        pytest.param([OLD, ELEVEN], ELEVEN, id="the first that is new enough"),
-        pytest.param([NEW, ELEVEN], ELEVEN, id="the first that is not too new"),
-        pytest.param([DEBIAN, ELEVEN], ELEVEN, id="the first that makes environments"),
-    ],
-)
-def test_the_first_python_that_fits_is_chosen(
-    found: list[Interpreter], chosen: Interpreter
-) -> None:
-    assert plan.choose(tuple(found)) == chosen
-
-
-@pytest.mark.parametrize(
-    ("found", "says"),
-    [
-        pytest.param([], "found here: none", id="no Python"),
-        pytest.param([OLD, NEW], "found here: 3.8, 3.15", id="none that fits"),
-        pytest.param([DEBIAN], "install the package python3.12-venv", id="venv in a package"),
-    ],
-)
-def test_without_a_python_it_says_what_to_do(found: list[Interpreter], says: str) -> None:
-    with pytest.raises(StartError, match="Python") as caught:
-        plan.choose(tuple(found))
-    assert says in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("here", "says"),
-    [
-        pytest.param(a_machine(ELEVEN, libc="musl"), "Linux musl", id="Alpine"),
-        pytest.param(a_machine(ELEVEN, disk_free_bytes=10**8), "0.1 GB free", id="full disk"),
-    ],
-)
-def test_where_there_is_no_way_it_says_why(here: Machine, says: str) -> None:
-    with pytest.raises(StartError) as caught:
-        plan.make(here, "/home/env", "/plugin/requirements.txt")
-    assert says in str(caught.value)
-    assert "STASH_SENSE_" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -111,15 +40,15 @@ def test_where_there_is_no_way_it_says_why(here: Machine, says: str) -> None:
     ],
 )
 def test_the_hosts_are_those_of_pips_settings(settings: str, names: list[str]) -> None:
-    assert list(plan.hosts(settings)) == names
+    assert list(steps.hosts(settings)) == names
 
 
 def test_what_is_checked_is_what_requirements_bring() -> None:
     # A package more in requirements.txt needs its import here, or its absence goes unnoticed.
     root = Path(__file__).resolve().parent.parent
     rows = (root / "requirements.txt").read_text().splitlines()
-    assert len(plan.IMPORTS) == len([row for row in rows if row and not row.startswith("#")])
-    subprocess.run(plan.check(sys.executable), check=True)
+    assert len(packages.IMPORTS) == len([row for row in rows if row and not row.startswith("#")])
+    subprocess.run(steps.check(sys.executable), check=True)
 
 
 # --- The machine and the environment --------------------------------------------------------

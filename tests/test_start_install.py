@@ -87,7 +87,7 @@ def runner(plugin: PluginFolder) -> int:
     boots = {
         one.pid: one.ppid()
         for one in plugin.processes()
-        if "start.install" in " ".join(one.cmdline())
+        if "start.runner" in " ".join(one.cmdline())
     }
     # A child that has yet to become another program still looks like its parent.
     own = [pid for pid, parent in boots.items() if parent not in boots]

@@ -1,5 +1,6 @@
 """The door's way where no worker answers: set up, start one, ask again, or say why not."""
 
+import json
 import os
 from typing import Optional
 
@@ -14,7 +15,7 @@ from stash_sense_plugin.start import (
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.paths import Home
 
-TASKS = ("tag_scenes", "set_up", "download_models", "doctor")
+TASKS = ("tag_scenes", "set_up", "set_up_extras", "download_models", "doctor")
 """Modes of plugin.yml's tasks: these may set up, but for Doctor, which only looks."""
 
 NEEDS_SET_UP = {
@@ -67,10 +68,17 @@ class Visit:
         """How the environment is now."""
         return environment.state(self.home, self.requirements)
 
+    def need(self, state: str) -> str:
+        """Say why it must be set up, and what happened to the environment before."""
+        happened = environment.trouble(self.home, self.requirements)
+        return NEEDS_SET_UP[state] + (" ({})".format(happened) if happened else "")
+
 
 def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
     if visit.request.mode == "doctor" and visit.state != environment.READY:
         return _examined(visit.request)
+    if visit.request.mode == "set_up_extras" and visit.task:
+        return _set_up_extras(visit)
     _prepare(visit)
     if came is None or came.status != wire.OK:
         came = _ask(visit)
@@ -91,23 +99,55 @@ def _prepare(visit: Visit) -> None:
     visit.home.refuse_strangers()
     state = visit.state
     if state != environment.READY and not visit.task:
-        raise StartError(NEEDS_SET_UP[state], "run the task Set up")
+        raise StartError(visit.need(state), "run the task Set up")
     if visit.request.mode == "set_up" and state == environment.READY:
-        say("info", "Checking the environment")
-        if install.sound(visit.home):
-            return
-        state = environment.BROKEN
-    if state != environment.READY:
-        _set_up(visit, state)
+        why = _outgrown(visit)
+        if why:
+            _set_up(visit, why)
+    elif state != environment.READY:
+        _set_up(visit, visit.need(state))
 
 
-def _set_up(visit: Visit, state: str) -> None:
-    say("info", "{}: setting it up now".format(NEEDS_SET_UP[state]))
+def _outgrown(visit: Visit) -> str:
+    """Say why an environment that looks ready is to be made anew; empty when it is not."""
+    say("info", "Checking the environment")
+    if not install.sound(visit.home):
+        return NEEDS_SET_UP[environment.BROKEN]
+    card = install.new_gpu(visit.home, visit.request.package)
+    return "There is a GPU that was not used before ({})".format(card) if card else ""
+
+
+def _set_up(visit: Visit, why: str) -> None:
+    say("info", "{}: setting it up now".format(why))
     worker.hand_over(visit.home, visit.request.package)
-    if state == environment.BROKEN and not os.environ.get(environment.GIVEN):
-        install.distrust(visit.home)
+    if visit.state == environment.READY and not os.environ.get(environment.GIVEN):
+        install.distrust(environment.core(visit.home, visit.request.package))
     install.ensure(visit.home, visit.request.package, install.Watcher(say, move))
     move(0.0)
+
+
+def _set_up_extras(visit: Visit) -> bytes:
+    """Make the second environment, or see that it is whole; no worker has a part in that."""
+    home, package = visit.home, visit.request.package
+    home.refuse_strangers()
+    place = environment.extras(home, package)
+    state, happened = environment.state_of(place), environment.trouble_of(place)
+    if state == environment.READY:
+        say("info", "Checking the extras")
+        if install.sound_extras(home):
+            return _done("The extras are ready; there was nothing to do")
+        happened = "they no longer import"
+        install.distrust(place)
+    if state != environment.MISSING:
+        say("info", "The extras are set up again: {}".format(happened or "others are needed now"))
+    install.ensure_extras(home, package, install.Watcher(say, move))
+    move(1.0)
+    return _done("The extras are ready in {}".format(place.folder))
+
+
+def _done(text: str) -> bytes:
+    say("info", text)
+    return json.dumps({"output": text}).encode()
 
 
 def _ask(visit: Visit) -> wire.Answer:
@@ -117,7 +157,7 @@ def _ask(visit: Visit) -> wire.Answer:
     except EnvironmentBroken:
         if not visit.task or os.environ.get(environment.GIVEN):
             raise
-    _set_up(visit, environment.BROKEN)
+    _set_up(visit, NEEDS_SET_UP[environment.BROKEN])
     return _ask_once(visit)
 
 

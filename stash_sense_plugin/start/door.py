@@ -5,7 +5,7 @@ import sys
 
 from stash_sense_plugin.start import address, request, wire
 
-NEVER_WARM = ("set_up",)
+NEVER_WARM = ("set_up", "set_up_extras")
 """Modes that look at the environment themselves before the worker is asked."""
 
 

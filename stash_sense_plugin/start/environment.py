@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import platform
+import re
 import sys
+from typing import NamedTuple, Tuple
 
-from stash_sense_plugin.start import address, private
+from stash_sense_plugin.start import address, machine, private
 from stash_sense_plugin.start.paths import Home, read_json
 
 READY = "ready"
@@ -37,6 +40,40 @@ def interpreter_in(folder: str) -> str:
     return os.path.join(folder, "bin", "python")
 
 
+class Place(NamedTuple):
+    """One of a home's environments, and what its set-up writes beside it."""
+
+    task: str
+    """What its set-up is called."""
+    folder: str
+    requirements: str
+    lock: str
+    log: str
+    events: str
+
+    @property
+    def ready(self) -> str:
+        """The card of a whole environment."""
+        return os.path.join(self.folder, "ready.json")
+
+    @property
+    def home(self) -> str:
+        """The folder that it lies in."""
+        return os.path.dirname(self.folder)
+
+
+def core(home: Home, package: str) -> Place:
+    """Return the environment that the worker runs in."""
+    paths = home.setup_lock, home.setup_log, home.setup_events
+    return Place("Set up", home.environment, requirements_of(package), *paths)
+
+
+def extras(home: Home, package: str) -> Place:
+    """Return the second environment, with what needs torch."""
+    paths = (home.extras + end for end in (".lock", ".log", ".jsonl"))
+    return Place("Set up extras", home.extras, extras_requirements_of(package), *paths)
+
+
 def python_of(home: Home) -> str:
     """Return the Python that the worker is to run with, whether it is there or not."""
     return os.environ.get(GIVEN) or interpreter_in(home.environment)
@@ -47,15 +84,23 @@ def state(home: Home, requirements: str) -> str:
     given = os.environ.get(GIVEN)
     if given:
         return READY if os.access(given, os.X_OK) else BROKEN
-    return _state_of(home.environment, requirements)
+    return _look(home.environment, requirements)[0]
+
+
+def trouble(home: Home, requirements: str) -> str:
+    """Say what happened to an environment that cannot be used; empty where nobody knows."""
+    if os.environ.get(GIVEN):
+        return "{} names {}, which is not there".format(GIVEN, os.environ[GIVEN])
+    return _look(home.environment, requirements)[1]
 
 
 def card(home: Home) -> "dict[str, object] | None":
     """Return what the last set-up wrote about its environment; None where there is none.
 
     Keys: requirements (a fingerprint), python (its real path), version (`3.12`), made, kind
-    (glibc, musl, macos or windows), runtime and runtime_version (which onnxruntime), and gpu with
-    found (driver and CUDA, or empty), used, and why (empty when used or where there is none).
+    (glibc, musl, macos or windows), architecture, runtime and runtime_version (which onnxruntime),
+    leans_on (paths outside of it that it needs), and gpu with found (driver and CUDA, or empty),
+    used, and why (empty when used or where there is none).
     """
     return read_json(home.ready)
 
@@ -72,16 +117,69 @@ def extras_python(home: Home) -> str:
 
 def extras_state(home: Home, package: str) -> str:
     """Tell whether the second environment, with the extras, can be used: it is not run."""
-    return _state_of(home.extras, extras_requirements_of(package))
+    return _look(home.extras, extras_requirements_of(package))[0]
 
 
-def _state_of(folder: str, requirements: str) -> str:
+def state_of(place: Place) -> str:
+    """Tell whether one of the two can be used."""
+    return _look(place.folder, place.requirements)[0]
+
+
+def trouble_of(place: Place) -> str:
+    """Say what happened to one of the two; empty where nobody knows."""
+    return _look(place.folder, place.requirements)[1]
+
+
+def _look(folder: str, requirements: str) -> "Tuple[str, str]":
+    """Return the state of an environment, and what happened to it."""
     if not os.path.isdir(folder):
-        return MISSING
+        return MISSING, ""
     made = read_json(os.path.join(folder, "ready.json"))
-    if made is None or not os.access(interpreter_in(folder), os.X_OK):
-        return BROKEN
-    return READY if made.get("requirements") == fingerprint(requirements) else STALE
+    if made is None:
+        return BROKEN, "its set-up was not finished"
+    gone = _gone(folder, made)
+    if gone:
+        return BROKEN, gone
+    if made.get("requirements") != fingerprint(requirements):
+        return STALE, ""
+    return READY, ""
+
+
+def _gone(folder: str, made: "dict[str, object]") -> str:
+    """Say what an update of the image or the system took from an environment; mostly nothing."""
+    kind = made.get("kind")
+    if isinstance(kind, str) and kind != machine.kind():
+        return "it was made on {}, and this is {}".format(kind, machine.kind())
+    architecture = made.get("architecture")
+    if isinstance(architecture, str) and architecture != platform.machine():
+        return "it was made for {}, and this is {}".format(architecture, platform.machine())
+    python = interpreter_in(folder)
+    if not os.access(python, os.X_OK):
+        return "its Python {} has gone, as after an update of the image or the system".format(
+            made.get("python") or os.path.realpath(python)
+        )
+    version, now = made.get("version"), _version_now(python)
+    if isinstance(version, str) and now and now != version:
+        return "its Python was {} and is {} now, after an update of the image or the system".format(
+            version, now
+        )
+    return _no_longer_brought(made.get("leans_on"))
+
+
+def _version_now(python: str) -> str:
+    """Return the version that the name of a Python's own file tells; empty where it tells none."""
+    found = re.search(r"python(\d+\.\d+)", os.path.basename(os.path.realpath(python)))
+    return found.group(1) if found else ""
+
+
+def _no_longer_brought(paths: object) -> str:
+    lost = [path for path in paths if not os.path.exists(path)] if isinstance(paths, list) else []
+    if not lost:
+        return ""
+    names = ", ".join(os.path.basename(path).split(".")[0] for path in lost)
+    return "the system's own packages for {} have gone, as after an update of the image".format(
+        names
+    )
 
 
 NOT_HANDED_ON = ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "STASH_API_KEY", "STASH_URL")

@@ -1,42 +1,30 @@
 """What this machine is, as far as it decides how we are set up and run."""
 
+import ctypes
 import os
 import platform
+import re
 import shutil
-import subprocess
+import socket
 import sys
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-OLDEST = (3, 11)
-NEWEST = (3, 14)
+from stash_sense_plugin.start import distribution, gpu, pythons
+from stash_sense_plugin.start.distribution import Apk, Distribution
+from stash_sense_plugin.start.gpu import Gpu
+from stash_sense_plugin.start.pythons import Interpreter
 
-NAMES = ("python3.12", "python3.13", "python3.11", "python3.14", "python3", "python")
-"""Where to look after the Python that runs us; the first have had wheels for longest."""
+GLIBC = "glibc"
+MUSL = "musl"
+MACOS = "macos"
+WINDOWS = "windows"
+OTHER = "other"
 
-PROBE = (
-    "import sys, importlib.util as u;"
-    "print(*sys.version_info[:2], int(u.find_spec('ensurepip') is not None and"
-    " u.find_spec('venv') is not None), getattr(sys, '_base_executable', '') or sys.executable)"
-)
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""The distribution's own: it alone sees what the package manager installs."""
 
-
-class Interpreter(NamedTuple):
-    """A Python on this machine."""
-
-    path: str
-    version: Tuple[int, int]
-    makes_environments: bool
-    """False where the distribution keeps `venv` and `ensurepip` in a package of their own."""
-
-    @property
-    def fits(self) -> bool:
-        """Whether our packages run on it."""
-        return OLDEST <= self.version <= NEWEST
-
-    @property
-    def name(self) -> str:
-        """Its name for people: `3.11`."""
-        return "{}.{}".format(*self.version)
+FROM_THE_SYSTEM = ("onnxruntime", "cv2", "pyclipper")
+"""Modules that have no wheels for musl."""
 
 
 class Machine(NamedTuple):
@@ -50,24 +38,82 @@ class Machine(NamedTuple):
     memory_bytes: int
     disk_free_bytes: int
     processors: int
+    release: Distribution = Distribution()
+    root: bool = False
+    apk: Optional[Apk] = None
+    brought: Tuple[str, ...] = ()
+    """Those of FROM_THE_SYSTEM that `system_python` has already; musl only."""
+    system_python: Optional[Interpreter] = None
+    """The Python that has them all, or else the distribution's own; musl only."""
+    container: str = ""
+    """What Docker calls this container; empty outside one, or where that cannot be known."""
+    gpu: Gpu = Gpu()
 
     @property
     def glibc(self) -> bool:
         """Whether this is Linux with the GNU C library."""
-        return self.system == "Linux" and self.libc.startswith("glibc")
+        return self.kind == GLIBC
+
+    @property
+    def kind(self) -> str:
+        """Which kind of set-up fits: glibc, musl, macos, windows, or other."""
+        return kind_of(self.system, self.libc)
+
+
+def kind_of(system: str, libc: str) -> str:
+    """Return the kind of a system with a C library."""
+    if system == "Linux":
+        return GLIBC if libc.startswith(GLIBC) else MUSL
+    return {"Darwin": MACOS, "Windows": WINDOWS}.get(system, OTHER)
+
+
+def kind() -> str:
+    """Return this machine's kind."""
+    return kind_of(platform.system(), c_library())
 
 
 def look(folder: str) -> Machine:
     """Look at this machine; `folder` names the disk that would be written to."""
-    return Machine(
+    found = Machine(
         system=platform.system(),
         architecture=platform.machine(),
         libc=c_library(),
-        interpreters=tuple(interpreters()),
+        interpreters=tuple(pythons.interpreters()),
         memory_bytes=memory_bytes(),
         disk_free_bytes=disk_free_bytes(folder),
         processors=os.cpu_count() or 1,
+        release=distribution.look(),
+        root=hasattr(os, "geteuid") and os.geteuid() == 0,
     )
+    return _with_system(found) if found.kind == MUSL else found._replace(gpu=gpu.look())
+
+
+def _with_system(found: Machine) -> Machine:
+    """Add what counts where packages come from the distribution."""
+    own = pythons.probe(SYSTEM_PYTHON)
+    here = [one for one in found.interpreters if one.fits and (own is None or one != own)]
+    python, brought = own, pythons.has_modules(own.path, FROM_THE_SYSTEM) if own else ()
+    for other in here if brought != FROM_THE_SYSTEM else ():
+        # An image of the user's own may have built them for another Python.
+        if pythons.has_modules(other.path, FROM_THE_SYSTEM) == FROM_THE_SYSTEM:
+            python, brought = other, FROM_THE_SYSTEM
+    return found._replace(
+        apk=distribution.look_for_apk(shutil.which("apk") or _at("/sbin/apk")),
+        system_python=python,
+        brought=brought,
+        container=container_id(),
+    )
+
+
+def _at(path: str) -> "Optional[str]":
+    return path if os.access(path, os.X_OK) else None
+
+
+def container_id(root: str = "/") -> str:
+    """Return the id by which Docker or Podman knows this container, when nobody renamed it."""
+    inside = any(os.path.exists(os.path.join(root, n)) for n in (".dockerenv", "run/.containerenv"))
+    name = socket.gethostname()
+    return name if inside and re.fullmatch(r"[0-9a-f]{12}", name) else ""
 
 
 def c_library() -> str:
@@ -81,36 +127,15 @@ def c_library() -> str:
     return found if found and found.startswith("glibc") else "musl"
 
 
-def interpreters() -> "List[Interpreter]":
+def interpreters() -> "Tuple[Interpreter, ...]":
     """Return the Pythons found here, in the order in which they are preferred."""
-    paths = [sys.executable] + [shutil.which(name) for name in NAMES]
-    found: List[Interpreter] = []
-    for path in dict.fromkeys(path for path in paths if path):
-        known = _probe(path)
-        if known is not None and known.path not in [one.path for one in found]:
-            found.append(known)
-    return found
-
-
-def _probe(path: str) -> "Optional[Interpreter]":
-    """Ask a Python what it is; None for a name that runs nothing, such as an empty shim."""
-    try:
-        told = subprocess.run(
-            [path, "-I", "-S", "-c", PROBE],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=20,
-            check=True,
-        ).stdout.decode("utf-8", "surrogateescape")
-        major, minor, makes, real = told.strip().split(" ", 3)
-        return Interpreter(real, (int(major), int(minor)), makes == "1")
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+    return tuple(pythons.interpreters())
 
 
 def memory_bytes() -> int:
     """Return the memory of this machine, or of this container where that is less."""
+    if sys.platform == "win32":
+        return _windows_memory_bytes()
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
@@ -124,6 +149,30 @@ def memory_bytes() -> int:
     return total
 
 
+class MemoryStatus(ctypes.Structure):
+    """Windows' MEMORYSTATUSEX."""
+
+    _fields_ = [
+        ("length", ctypes.c_uint32),
+        ("load_percent", ctypes.c_uint32),
+        ("total_bytes", ctypes.c_uint64),
+        ("free_bytes", ctypes.c_uint64),
+        ("page_total_bytes", ctypes.c_uint64),
+        ("page_free_bytes", ctypes.c_uint64),
+        ("virtual_total_bytes", ctypes.c_uint64),
+        ("virtual_free_bytes", ctypes.c_uint64),
+        ("extended_free_bytes", ctypes.c_uint64),
+    ]
+
+
+def _windows_memory_bytes() -> int:
+    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
+    library: Any = getattr(ctypes, "windll", None)
+    if library is None or not library.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return 0
+    return int(status.total_bytes)
+
+
 def disk_free_bytes(folder: str) -> int:
     """Return what is free where `folder` is or would be made."""
     while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
@@ -132,3 +181,15 @@ def disk_free_bytes(folder: str) -> int:
         return shutil.disk_usage(folder).free
     except OSError:
         return 0
+
+
+CREATE_NEW_PROCESS_GROUP = 0x00000200
+CREATE_NO_WINDOW = 0x08000000
+"""Unlike DETACHED_PROCESS it leaves a hidden console, which programs that ours starts share."""
+
+
+def apart(system: str) -> "Dict[str, Any]":
+    """Return what Popen is told so that a process outlives us and shows no window."""
+    if system == "Windows":
+        return {"creationflags": CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}

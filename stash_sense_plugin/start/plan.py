@@ -1,66 +1,29 @@
-"""How the environment is made here: steps as data, decided from what the machine is."""
+"""How the environments are made here: steps as data, decided from what the machine is."""
 
-from typing import NamedTuple, Tuple
-from urllib.parse import urlsplit
+from typing import Optional, Tuple
 
+from stash_sense_plugin.start import alpine, distribution, gpu, packages
 from stash_sense_plugin.start.environment import interpreter_in
 from stash_sense_plugin.start.fault import StartError
-from stash_sense_plugin.start.machine import NEWEST, OLDEST, Interpreter, Machine
-
-IMPORTS = (
-    "av",
-    "cv2",
-    "fastapi",
-    "huggingface_hub",
-    "numpy",
-    "nudenet",
-    "onnxruntime",
-    "PIL",
-    "platformdirs",
-    "psutil",
-    "pydantic",
-    "yaml",
-    "rapidfuzz",
-    "rapidocr",
-    "requests",
-    "rich",
-    "stashapi",
-    "tokenizers",
-    "uvicorn",
-)
-"""What requirements.txt brings, by the names that the code imports."""
-
-NEEDED_BYTES = 1_500_000_000
-"""The environment takes 0.6 GB; the one before it stays until it is whole."""
-
-ABOUT_MB = 210
-"""What the packages weigh on the wire."""
-
-ABOUT_ROWS = 110
-"""How many rows pip prints of packages that it finds, fetches and installs."""
-
-BY_HAND = (
-    "make an environment with Python 3.11 or newer yourself, install requirements.txt into it"
-    " and name its Python in STASH_SENSE_PYTHON"
+from stash_sense_plugin.start.machine import GLIBC, MACOS, MUSL, OTHER, Machine
+from stash_sense_plugin.start.packages import Weight
+from stash_sense_plugin.start.pythons import NEWEST, OLDEST, Interpreter
+from stash_sense_plugin.start.steps import (
+    BY_HAND,
+    Plan,
+    Step,
+    Trial,
+    check,
+    install_loose,
+    pip_install,
+    venv,
 )
 
+ARCHITECTURES = {GLIBC: ("x86_64", "aarch64"), MUSL: ("x86_64", "aarch64")}
+"""What onnxruntime is built for."""
 
-class Step(NamedTuple):
-    """One command of a set-up."""
-
-    title: str
-    argv: Tuple[str, ...]
-    weight: float
-    """Its share of the whole time; the shares of a plan add up to 1."""
-    reaches_out: bool = False
-    """Whether it connects to other machines."""
-
-
-class Plan(NamedTuple):
-    """How an environment comes about in `folder`."""
-
-    interpreter: Interpreter
-    steps: Tuple[Step, ...]
+NEWEST_ON_INTEL_MACS = (3, 13)
+"""onnxruntime's last release for them is 1.23."""
 
 
 def make(machine: Machine, folder: str, requirements: str) -> Plan:
@@ -68,77 +31,194 @@ def make(machine: Machine, folder: str, requirements: str) -> Plan:
 
     Raises StartError where this machine has no way to one.
     """
-    if not machine.glibc:
-        what = "{} {}".format(machine.system, machine.libc).strip()
-        raise StartError("Set up does not know this kind of machine ({})".format(what), BY_HAND)
-    if 0 < machine.disk_free_bytes < NEEDED_BYTES:
+    refuse(machine)
+    rows = packages.rows_of(requirements)
+    if machine.kind == MUSL:
+        return alpine.plan(machine, folder, rows)
+    chosen = choose(machine)
+    runtime, why = runtime_for(machine, rows)
+    if runtime is None:
+        return _plain(chosen, folder, requirements, why)
+    return _with_gpu(chosen, folder, rows, runtime)
+
+
+def refuse(machine: Machine) -> None:
+    """Raise StartError, with the remedy, where no environment can be made on this machine."""
+    if machine.kind == OTHER:
+        raise StartError("Set up does not know {}".format(machine.system), BY_HAND)
+    fitting = ARCHITECTURES.get(machine.kind, (machine.architecture,))
+    if machine.architecture not in fitting:
+        where = "py3-onnxruntime of Alpine" if machine.kind == MUSL else "onnxruntime"
         raise StartError(
-            "The disk of {} has {:.1f} GB free, and Set up needs {:.1f} GB".format(
-                folder, machine.disk_free_bytes / 1e9, NEEDED_BYTES / 1e9
+            "{} is built for {} alone, and this is {}".format(
+                where, " and ".join(fitting), machine.architecture or "unknown"
+            ),
+            "run Stash on such a machine, or leave Stash Sense out here",
+        )
+    refuse_full_disk(machine, needed_bytes(machine), "Set up")
+    if machine.kind == MUSL:
+        alpine.refuse(machine)
+    else:
+        choose(machine)
+
+
+def needed_bytes(machine: Machine) -> int:
+    """Return what must be free: the environment, its downloads, and the one before it."""
+    core = packages.MUSL if machine.kind == MUSL else packages.CORE
+    return 2 * core.disk_bytes + core.download_bytes
+
+
+def refuse_full_disk(machine: Machine, needed: int, task: str) -> None:
+    """Raise StartError where less than `needed` bytes are free."""
+    if 0 < machine.disk_free_bytes < needed:
+        raise StartError(
+            "The disk has {:.1f} GB free, and {} needs {:.1f} GB".format(
+                machine.disk_free_bytes / 1e9, task, needed / 1e9
             ),
             "make room, or name a folder on another disk in STASH_SENSE_HOME",
         )
-    chosen = choose(machine.interpreters)
-    return Plan(chosen, _steps(chosen, folder, requirements))
 
 
-def choose(interpreters: "Tuple[Interpreter, ...]") -> Interpreter:
+def choose(machine: Machine) -> Interpreter:
     """Return the first Python that fits and can make environments; StartError without one."""
-    fitting = [one for one in interpreters if one.fits]
+    intel_mac = machine.kind == MACOS and machine.architecture == "x86_64"
+    newest = NEWEST_ON_INTEL_MACS if intel_mac else NEWEST
+    fitting = [one for one in machine.interpreters if OLDEST <= one.version <= newest]
     for one in fitting:
         if one.makes_environments:
             return one
     if fitting:
         name = fitting[0].name
+        how = distribution.venv_wanted(machine.system, machine.release, name)
         raise StartError(
             "Python {} ({}) lacks its module venv or ensurepip".format(name, fitting[0].path),
-            "install the package python{}-venv (or python3-venv), then press Set up".format(name),
+            "{}, then press Set up".format(how),
         )
-    names = ", ".join(one.name for one in interpreters) or "none"
+    names = ", ".join(one.name for one in machine.interpreters) or "none"
     raise StartError(
         "Stash Sense needs Python {}.{} to {}.{}, and found here: {}".format(
-            *OLDEST, *NEWEST, names
+            *OLDEST, *newest, names
         ),
-        "install one beside the others, or name it under Settings > System > Python path",
+        "{}; then press Set up (one in a folder of its own is named under Settings > System >"
+        " Python path)".format(distribution.python_wanted(machine.system, machine.release)),
     )
 
 
-def _steps(chosen: Interpreter, folder: str, requirements: str) -> "Tuple[Step, ...]":
+# --- glibc, macOS and Windows ---------------------------------------------------------------
+
+
+def _plain(chosen: Interpreter, folder: str, requirements: str, why: str) -> Plan:
     python = interpreter_in(folder)
-    pip = (python, "-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
-    return (
-        Step("Making the environment", (chosen.path, "-I", "-m", "venv", folder), 0.1),
-        Step(
-            "Installing the packages",
-            (*pip, "--prefer-binary", "--progress-bar", "off", "-r", requirements),
-            0.8,
-            reaches_out=True,
+    asked = ("--prefer-binary", "-r", requirements)
+    return Plan(
+        chosen,
+        (
+            venv(chosen.path, folder),
+            pip_install("Installing the packages", python, asked, 0.8),
         ),
         Step("Checking the packages", check(python), 0.1),
+        packages.CORE,
+        runtime="onnxruntime",
+        why_no_gpu=why,
     )
 
 
-def check(python: str) -> "Tuple[str, ...]":
-    """Return the command that imports all that the code imports, and fails if one does not."""
-    return (python, "-I", "-B", "-c", "import " + ", ".join(IMPORTS))
+def runtime_for(machine: Machine, rows: "Tuple[str, ...]") -> "Tuple[Optional[gpu.Runtime], str]":
+    """Return the runtime for the graphics card, or why there is none for it."""
+    if not packages.only(rows, ("onnxruntime",)):
+        return None, ""
+    runtime, why = gpu.choose(machine.gpu, machine.system, machine.architecture)
+    if runtime is None:
+        return None, why
+    needed = needed_bytes(machine) + runtime.disk_bytes + runtime.download_bytes
+    if 0 < machine.disk_free_bytes < needed:
+        return None, "CUDA's libraries need {:.1f} GB of disk, and {:.1f} GB are free".format(
+            needed / 1e9, machine.disk_free_bytes / 1e9
+        )
+    return runtime, ""
 
 
-def hosts(settings: str) -> "Tuple[str, ...]":
-    """Return the hosts that pip would reach, from the output of `pip config list`.
+def _with_gpu(
+    chosen: Interpreter, folder: str, rows: "Tuple[str, ...]", runtime: gpu.Runtime
+) -> Plan:
+    """Install one onnxruntime, never both: they own the same folder."""
+    python = interpreter_in(folder)
+    plain = packages.only(rows, ("onnxruntime",))
+    loose = packages.only(rows, ("nudenet",))
+    rest = packages.without(rows, ("onnxruntime", "nudenet"))
+    trial = Trial(
+        "CUDA {}".format(runtime.cuda),
+        (
+            pip_install("Installing CUDA for the GPU", python, (runtime.requirement,), 0.4),
+            Step("Trying the GPU", gpu.proof(python), 0.05),
+        ),
+        (
+            Step("Removing CUDA", gpu.removal(python), 0.02),
+            pip_install("Installing onnxruntime for the CPU", python, plain, 0.02),
+        ),
+        "onnxruntime-gpu",
+        Weight(runtime.download_bytes, runtime.disk_bytes),
+    )
+    return Plan(
+        chosen,
+        (
+            venv(chosen.path, folder, 0.05),
+            pip_install("Installing the packages", python, ("--prefer-binary", *rest), 0.38),
+            *install_loose(python, loose, 0.03),
+        ),
+        Step("Checking the packages", check(python), 0.05),
+        packages.CORE,
+        runtime="onnxruntime",
+        trial=trial,
+    )
 
-    A folder on this machine is no host; without a setting pip has its own default.
+
+# --- The extras -------------------------------------------------------------------------------
+
+WITHOUT_TORCH = "{}: torch, and with it the extras, has no wheels for it"
+
+
+def make_extras(machine: Machine, folder: str, requirements: str) -> Plan:
+    """Return the steps that make the environment of the extras in `folder`.
+
+    Raises StartError where this machine has no way to one.
     """
-    found = []
-    index = False
-    for row in settings.splitlines():
-        key, _, value = row.partition("=")
-        name = key.strip().rsplit(".", 1)[-1]
-        if name == "no-index" and value.strip(" '\"").lower() in ("1", "true", "yes", "on"):
-            return ()
-        if name not in ("index-url", "extra-index-url", "find-links"):
-            continue
-        index = index or name == "index-url"
-        words = value.strip().strip("'\"").replace("\\n", " ").split()
-        found += [urlsplit(word).hostname or "" for word in words]
-    names = [] if index else ["the Python package index (pip's default)"]
-    return tuple(dict.fromkeys(names + [host for host in found if host]))
+    weight = refuse_extras(machine)
+    chosen, python = choose(machine), interpreter_in(folder)
+    asked = ("--prefer-binary", "-r", requirements)
+    # paddlex, ultralytics and mediapipe each bring a cv2 of their own, into the same folder.
+    cv2 = ("--no-deps", packages.ONE_CV2)
+    removal = (python, "-I", "-m", "pip", "uninstall", "--yes", "--quiet", *packages.CV2)
+    return Plan(
+        chosen,
+        (
+            venv(chosen.path, folder, 0.02),
+            pip_install("Installing the extras", python, asked, 0.83),
+            Step("Removing what lies over each other", removal, 0.02),
+            pip_install("Installing one OpenCV for all", python, cv2, 0.03),
+        ),
+        Step("Checking the extras", check_extras(python), 0.1),
+        weight,
+    )
+
+
+def check_extras(python: str) -> "Tuple[str, ...]":
+    """Return the command that imports all extras, and fails if one does not."""
+    return check(python, packages.EXTRA_IMPORTS)
+
+
+def refuse_extras(machine: Machine) -> Weight:
+    """Return what the extras weigh here; StartError, with the remedy, where there are none."""
+    what = ""
+    if machine.kind == MUSL:
+        what = WITHOUT_TORCH.format("This Linux is built on musl, as Alpine and Stash's image are")
+    elif machine.kind == MACOS and machine.architecture == "x86_64":
+        what = WITHOUT_TORCH.format("This is a Mac with an Intel processor")
+    elif machine.kind == OTHER:
+        what = WITHOUT_TORCH.format(machine.system)
+    if what:
+        raise StartError(what, "tagging needs none of them; run Stash on glibc Linux to have them")
+    weight = packages.EXTRAS if machine.kind == GLIBC else packages.EXTRAS_WITHOUT_CUDA
+    refuse_full_disk(machine, weight.disk_bytes + weight.download_bytes, "Set up extras")
+    choose(machine)
+    return weight

@@ -1,0 +1,364 @@
+"""The process that makes an environment: aside, and it gets its name when it is whole."""
+
+import glob
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from stash_sense_plugin.start import environment, gpu, machine, plan, steps
+from stash_sense_plugin.start.environment import Place
+from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.install import JOINED
+from stash_sense_plugin.start.lock import hold
+from stash_sense_plugin.start.machine import Machine
+from stash_sense_plugin.start.paths import Home, write_json
+from stash_sense_plugin.start.steps import Plan, Step, Trial
+
+LARGE_MB = 10.0
+"""Downloads from this size on are shown to the user; there are some fifty small ones."""
+LONGEST_ROW = 300
+"""Characters of a program's rows that are shown."""
+KEPT_ROWS = 60
+"""Rows of a program that are searched for the reason when it fails."""
+SHOWN_ROWS = 4
+ABOUT_ROWS = 110
+"""How many rows pip prints of packages that it finds, fetches and installs."""
+IN_USE_S = 15.0
+"""On Windows a folder cannot be renamed while a program still has a file of it open."""
+
+TOLD = ("Collecting ", "Installing ", "  Downloading ", "(")
+"""How rows of pip and apk begin that say how far they are."""
+
+
+class Journal:
+    """Writes what a set-up does to the file that doors follow."""
+
+    def __init__(self, place: Place) -> None:
+        part = place.events + ".part"
+        self._file = open(part, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
+        self.write(run=secrets.token_hex(8))
+        os.replace(part, place.events)
+
+    def write(self, **event: Any) -> None:
+        """Add one event."""
+        self._file.write(json.dumps(event) + "\n")
+        self._file.flush()
+
+    def say(self, level: str, text: str) -> None:
+        """Show a line."""
+        self.write(level=level, text=text)
+
+    def move(self, fraction: float) -> None:
+        """Show how far it is, 0..1."""
+        self.write(progress=round(min(1.0, fraction), 4))
+
+
+class StepFailed(StartError):
+    """A command of the plan failed; `rows` is what it printed last."""
+
+    def __init__(self, message: str, remedy: str, rows: "Sequence[str]") -> None:
+        super().__init__(message, remedy)
+        self.rows = rows
+
+
+class Made(NamedTuple):
+    """How a plan went, for the card."""
+
+    runtime: str
+    used: bool
+    """Whether a graphics card runs the networks."""
+    why: str
+    """Why none does; empty without one."""
+
+
+def run(folder: str, package: str, name: str) -> int:
+    """Make the environment of one home that has this name: the body of the runner's process."""
+    home = Home(folder)
+    home.make()
+    places = environment.core(home, package), environment.extras(home, package)
+    place = next(one for one in places if os.path.basename(one.folder) == name)
+    lock = hold(place.lock, patience_s=1.0)
+    if lock is None:
+        return JOINED
+    journal = Journal(place)
+    try:
+        _make(place, extras=place is places[1], journal=journal)
+    except StartError as error:
+        journal.write(error=error.message, remedy=error.remedy)
+        return 1
+    except Exception as error:  # the door must hear of it: nobody else looks at this process
+        journal.write(
+            error="{} failed ({}: {})".format(place.task, type(error).__name__, error),
+            remedy="see {} and press {} again".format(place.log, place.task),
+        )
+        return 1
+    journal.write(done=True)
+    return 0
+
+
+def _make(place: Place, extras: bool, journal: Journal) -> None:
+    if environment.state_of(place) == environment.READY:
+        return  # Another set-up ended between the door's look and our lock.
+    _sweep(place)
+    part = "{}.part-{}".format(place.folder, secrets.token_hex(4))
+    here = machine.look(place.home)
+    try:
+        make = plan.make_extras if extras else plan.make
+        todo = make(here, part, place.requirements)
+        made = _carry_out(todo, here, place, part, journal)
+        card = _card(todo, here, made, place, part)
+        _name(place, part, card)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    if not extras:
+        journal.say("info", "The environment is ready: {}".format(ready_told(card)))
+
+
+def _sweep(place: Place) -> None:
+    """Remove what set-ups that were killed left behind."""
+    for name in (".part-*", ".old-*"):
+        for left in glob.glob(glob.escape(place.folder) + name):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _carry_out(todo: Plan, here: Machine, place: Place, part: str, journal: Journal) -> Made:
+    python = " ".join(filter(None, [todo.interpreter.name, "({})".format(todo.interpreter.path)]))
+    journal.say("info", "{} with Python {}".format(place.task, python))
+    journal.say("info", weight_told(todo, here))
+    why = todo.why_no_gpu
+    if why and here.gpu.found:
+        journal.say("info", "{} is not used: {}".format(here.gpu.found, why))
+    with open(place.log, "w", encoding="utf-8") as log:
+        works = Works(place, part, journal, log)
+        for step in todo.steps:
+            works.do(step)
+        tried = _try(todo.trial, works) if todo.trial else None
+        works.do(todo.check)
+    used = tried == ""
+    runtime = todo.trial.runtime if todo.trial and used else todo.runtime
+    return Made(runtime, used, tried if tried is not None else why)
+
+
+def weight_told(todo: Plan, here: Machine) -> str:
+    """Say how much is downloaded and how much disk that takes, before anything is."""
+    told = "It downloads about {} and takes about {} of disk".format(
+        _size(todo.weight.download_bytes), _size(todo.weight.disk_bytes)
+    )
+    if todo.trial:
+        told += "; {} for {}: about {} and {} more".format(
+            todo.trial.what,
+            here.gpu.found,
+            _size(todo.trial.weight.download_bytes),
+            _size(todo.trial.weight.disk_bytes),
+        )
+    free = ", of {} that are free".format(_size(here.disk_free_bytes))
+    return told + (free if here.disk_free_bytes else "")
+
+
+def _size(count: int) -> str:
+    return "{:.1f} GB".format(count / 1e9) if count >= 1e9 else "{:.0f} MB".format(count / 1e6)
+
+
+def _try(trial: Trial, works: "Works") -> str:
+    """Do what may fail; return why it did, or nothing."""
+    before = works.done
+    try:
+        for step in trial.steps:
+            works.do(step)
+    except StepFailed as error:
+        why = gpu.reason(error.rows) or error.message
+        works.journal.say("warning", "The GPU cannot be used, so the CPU is: {}".format(why))
+        works.done = before + sum(step.weight for step in trial.steps)
+        for step in trial.otherwise:
+            works.do(step)
+        return why
+    works.done += sum(step.weight for step in trial.otherwise)
+    return ""
+
+
+class Works:
+    """Does one step after the other and tells of it."""
+
+    def __init__(self, place: Place, part: str, journal: Journal, log: "IO[str]") -> None:
+        self.journal = journal
+        self.done = 0.0
+        self._place, self._part, self._log = place, part, log
+        self._announced: List[Tuple[str, ...]] = []
+
+    def do(self, step: Step) -> None:
+        """Carry one step out; StepFailed when it fails."""
+        if step.reaches_out:
+            self._announce(step)
+        self.journal.say("info", step.title)
+        self._log.write("$ {}\n".format(" ".join(step.argv)))
+        self._log.flush()
+        status, rows = self._run(step)
+        if status != 0:
+            raise StepFailed(
+                "{} failed with status {} ({})".format(
+                    step.title, status, " | ".join(rows[-SHOWN_ROWS:])
+                ),
+                self._remedy(step, rows),
+                rows,
+            )
+        self.done += step.weight
+        self.journal.move(self.done)
+
+    def _announce(self, step: Step) -> None:
+        """Say which hosts are about to be reached, once for each set of them."""
+        names = step.hosts or (() if step.argv[1] == "add" else self._hosts_of_pip())
+        if names in self._announced:
+            return
+        self._announced.append(names)
+        where = ", ".join(names) or "no other machine: a local folder has the packages"
+        self.journal.say("info", "This reaches: {}".format(where))
+
+    def _hosts_of_pip(self) -> "Tuple[str, ...]":
+        python = environment.interpreter_in(self._part)
+        told = subprocess.run(
+            [python, "-I", "-m", "pip", "config", "list"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        return steps.hosts(told.stdout.decode("utf-8", "replace"))
+
+    def _run(self, step: Step) -> "Tuple[int, List[str]]":
+        """Run a step's command; return its status and the last rows that it printed."""
+        process = self._start(step)
+        assert process.stdout is not None
+        kept: List[str] = []
+        count = 0
+        for raw in process.stdout:
+            row = raw.decode("utf-8", "replace").rstrip()
+            self._log.write(row + "\n")
+            self._log.flush()
+            kept = ([*kept, row] if row.strip() else kept)[-KEPT_ROWS:]
+            if row.startswith(TOLD):
+                count += 1
+                self.journal.say(_level(row), row.strip()[:LONGEST_ROW])
+                self.journal.move(self.done + step.weight * min(0.95, count / ABOUT_ROWS))
+        return process.wait(), kept
+
+    def _start(self, step: Step) -> "subprocess.Popen[bytes]":
+        try:
+            return subprocess.Popen(
+                step.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment.clean_variables(),
+            )
+        except OSError as error:
+            raise StepFailed(
+                "{} failed: cannot run {} ({})".format(step.title, step.argv[0], error.strerror),
+                self._remedy(step, ()),
+                (),
+            ) from error
+
+    def _remedy(self, step: Step, rows: "Sequence[str]") -> str:
+        for pattern, remedy in step.hints:
+            if any(re.search(pattern, row) for row in rows):
+                return "{}; see {}".format(remedy, self._place.log)
+        return "see {} and press {} again".format(self._place.log, self._place.task)
+
+
+def _level(row: str) -> str:
+    """Show users the few large downloads and the installation; the log has every row."""
+    size = re.search(r"\(([\d.]+) (MB|GB)\)$", row)
+    large = size is not None and (size.group(2) == "GB" or float(size.group(1)) >= LARGE_MB)
+    return "info" if large or row.startswith("Installing ") else "debug"
+
+
+# --- The card and the name ------------------------------------------------------------------
+
+FACTS = """
+import importlib.util, json, os, sys
+paths = []
+for name in sys.argv[2:]:
+    found = importlib.util.find_spec(name)
+    path = found.origin if found and found.origin else name
+    paths.append(os.path.dirname(path) if os.path.basename(path).startswith("__init__.") else path)
+version = ""
+if sys.argv[1]:
+    import onnxruntime
+    version = onnxruntime.__version__
+print(json.dumps(["{}.{}".format(*sys.version_info), version, paths]))
+"""
+
+
+def _card(todo: Plan, here: Machine, made: Made, place: Place, part: str) -> "Dict[str, object]":
+    """Return what `environment.card` tells."""
+    python = environment.interpreter_in(part)
+    version, runtime_version, paths = _facts(python, made.runtime, todo.leans_on)
+    return {
+        "requirements": environment.fingerprint(place.requirements),
+        "python": os.path.realpath(python),
+        "version": version,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "kind": here.kind,
+        "architecture": platform.machine(),
+        "runtime": made.runtime,
+        "runtime_version": runtime_version,
+        "leans_on": paths,
+        "gpu": {"found": here.gpu.found, "used": made.used, "why": made.why},
+    }
+
+
+def ready_told(card: "Dict[str, object]") -> str:
+    """Say what an environment has, from its card."""
+    where = card.get("gpu")
+    on_gpu = isinstance(where, dict) and where.get("used")
+    told = ["Python {}".format(card.get("version"))]
+    if card.get("runtime"):
+        told.append("{} {}".format(card["runtime"], card.get("runtime_version") or "").strip())
+    told.append("on the GPU" if on_gpu else "on the CPU")
+    return ", ".join(told)
+
+
+def _facts(python: str, runtime: str, leans_on: "Tuple[str, ...]") -> "Tuple[str, str, List[str]]":
+    """Return the version of Python and of the runtime, and where borrowed modules lie."""
+    told = subprocess.run(
+        [python, "-I", "-B", "-c", FACTS, runtime, *leans_on],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment.clean_variables(),
+        check=True,
+    )
+    version, runtime_version, paths = json.loads(told.stdout.splitlines()[-1])
+    return version, runtime_version, paths
+
+
+def _name(place: Place, part: str, card: "Dict[str, object]") -> None:
+    """Give a whole environment its name, and take the one before it away."""
+    write_json(os.path.join(part, "ready.json"), card)
+    old = "{}.old-{}".format(place.folder, secrets.token_hex(4))
+    if os.path.isdir(place.folder):
+        _move(place.folder, old)
+    _move(part, place.folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _move(path: str, to: str) -> None:
+    """Rename a folder; StartError when a program still has it open after a while."""
+    deadline: Optional[float] = None
+    while True:
+        try:
+            os.replace(path, to)
+            return
+        except PermissionError as error:
+            deadline = deadline or time.monotonic() + IN_USE_S
+            if time.monotonic() > deadline:
+                raise StartError(
+                    "Cannot rename {} ({})".format(path, error.strerror),
+                    "a program still uses it: end it, or start Stash again, and press Set up",
+                ) from error
+            time.sleep(0.5)
