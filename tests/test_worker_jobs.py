@@ -163,19 +163,44 @@ def test_progress_is_shown_but_not_more_often_than_stash_reads(jobs: Jobs) -> No
     assert jobs.describe(job.id)["progress"] == 1.0
 
 
-@pytest.mark.logs_errors
-def test_a_store_that_fails_at_the_end_keeps_no_door_waiting(table: JobTable) -> None:
-    class Full(JobTable):
-        def finish(self, job_id: str, result: Mapping[str, object] | None = None) -> bool:
-            raise StoreError("The disk is full")
+class Filling(JobTable):
+    """A table on a disk that is full for a while."""
 
-    jobs = Jobs(Full(table._store), "the log")
+    full = True
+
+    def finish(self, job_id: str, result: Mapping[str, object] | None = None) -> bool:
+        if self.full:
+            raise StoreError("The disk is full")
+        return super().finish(job_id, result)
+
+
+def test_a_store_that_fails_at_the_end_keeps_no_door_waiting(table: JobTable) -> None:
+    jobs = Jobs(Filling(table._store), "the log")
     jobs.start()
     door, next_door = Door(), Door()
     jobs.attach(work("one", lambda _telling: {"n": 1}), door)
     assert door.reply() == {"output": {"n": 1}}
     jobs.attach(work("two", lambda _telling: {"n": 2}), next_door)
     assert next_door.reply() == {"output": {"n": 2}}
+    jobs.leave()
+    assert jobs.join(PATIENCE_S)
+
+
+def test_work_whose_end_a_full_disk_did_not_take_can_be_asked_for_again(table: JobTable) -> None:
+    filling = Filling(table._store)
+    jobs = Jobs(filling, "the log")
+    jobs.start()
+    door = Door()
+    first = jobs.attach(work("one", lambda _telling: {"n": 1}), door)
+    door.reply()
+    with pytest.raises(StoreError, match="full"):
+        jobs.attach(work("one", lambda _telling: {"n": 2}), Door())
+    filling.full = False
+    again = Door()
+    second = jobs.attach(work("one", lambda _telling: {"n": 2}), again)
+    assert again.reply() == {"output": {"n": 2}}
+    assert second.id != first.id
+    assert table.status(first.id) == "done"
     jobs.leave()
     assert jobs.join(PATIENCE_S)
 

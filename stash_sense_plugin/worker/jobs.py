@@ -210,6 +210,8 @@ class Jobs:
         """Under way, the one that let the others pass first."""
         self._live: dict[str, Job] = {}
         self._ended: deque[Job] = deque(maxlen=ENDED_KEPT)
+        self._untold: deque[tuple[Job, Ending]] = deque()
+        """Jobs whose end the table has not taken, on a full disk for example."""
         self._operations: set[Job] = set()
         self._leaving = False
         self._active_at = time.monotonic()
@@ -348,6 +350,7 @@ class Jobs:
 
     def _enqueue(self, work: Work, *, owned: bool) -> Job:
         self._refuse_when_leaving()
+        self._tell_table(work)
         self._active_at = time.monotonic()
         priority = OWNED_PRIORITY if owned else ATTACHED_PRIORITY
         row = self._table.enqueue(work.mode, "owned" if owned else "attached", work.args, priority)
@@ -472,14 +475,32 @@ class Jobs:
         """Write down how a job ended, and tell those who listen."""
         try:
             self._record(job, ending)
-        except Exception:  # the next job must run, and this one's door must hear how it ended
-            logger.exception("Cannot write down how %s ended", job.work.mode)
+        except Exception as error:  # the next job must run, and the door hear how this one ended
+            self._untold.append((job, ending))
+            known = isinstance(error, StashSenseError)
+            logger.warning(
+                "Cannot write down how %s ended: %s", job.work.mode, error, exc_info=not known
+            )
         job.ended = True
         if self._live.get(job.id) is job:
             del self._live[job.id]
         self._ended.append(job)
         self._active_at = time.monotonic()
         job.tell(frame(b"o", ending.reply))
+
+    def _tell_table(self, asked: Work) -> None:
+        """Write down what could not be: work that is open in the table would be joined anew.
+
+        Raises what keeps the table from it where that very work is asked for.
+        """
+        try:
+            while self._untold:
+                self._record(*self._untold[0])
+                self._untold.popleft()
+        except StashSenseError:
+            untold = [(job.work.mode, job.work.args) for job, _ in self._untold]
+            if (asked.mode, asked.args) in untold:
+                raise
 
     def _record(self, job: Job, ending: Ending) -> None:
         if ending.output is not None:
