@@ -511,23 +511,16 @@ class Writer:
         undone = [entry for entry in gone if entry.scene_id in older]
         if undone:
             self.restored |= older
-            self._forget_tags({entry.target_id for entry in undone})
+            self._forget_tags()
             self._ledger.withdraw(entry.row for entry in undone if entry.row is not None)
         forgotten = {entry.row for entry in undone}
         return [entry for entry in entries if entry.row not in forgotten]
 
-    def _forget_tags(self, tag_ids: Iterable[str]) -> None:
+    def _forget_tags(self) -> None:
         """Take those of our tags that Stash does not have for not made, so that they can be."""
-        made = [
-            entry
-            for entry in self._ledger.ours([""])
-            if entry.action is Action.CREATE_TAG and entry.target_id in set(tag_ids)
-        ]
-        self._ledger.withdraw(
-            entry.row
-            for entry in made
-            if entry.row is not None and operations.tag_by_id(self.client, entry.target_id) is None
-        )
+        made = [e for e in self._ledger.ours([""]) if e.action is Action.CREATE_TAG]
+        gone = [e for e in made if operations.tag_by_id(self.client, e.target_id) is None]
+        self._ledger.withdraw(entry.row for entry in gone if entry.row is not None)
 
     def _gone_from(
         self, entries: Sequence[LedgerEntry], states: Mapping[str, SceneState], visit: _Visit
