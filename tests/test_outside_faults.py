@@ -4,6 +4,7 @@ Real processes throughout: the packed plugin, its doors and its worker, and moun
 that only they see. TagMe stays, one message says what, and the next press of the button resumes.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -315,3 +316,70 @@ def test_stash_is_killed_and_comes_back_and_nothing_is_doubled(library: Faulty) 
 
 def log(library: Faulty) -> str:
     return Path(library.home.worker_log).read_text()
+
+
+def test_a_backup_of_stashs_database_is_put_back_and_what_it_lacks_is_written_again(
+    library: Faulty,
+) -> None:
+    scenes, _ = library.fill(here=4, drive=0)
+    database = library.stash.database.path
+    # A backup is older than the minute in which the clocks may differ.
+    with library.stash.database.transaction():
+        library.stash.database.run("UPDATE scenes SET updated_at = '2020-01-01T00:00:00Z'")
+    library.stash.close()
+    backup = database.read_bytes()
+    library.stash.start()
+    library.stash.run_task(PLUGIN_ID, "Tag scenes")
+    assert library.tagged(scenes) == 4
+    library.stash.close()
+    for path in database.parent.glob(f"{database.name}*"):
+        path.unlink()
+    database.write_bytes(backup)
+    library.stash.start()
+    library.heard = 0
+    assert library.tagged(scenes) == 0
+    library.stash.run_task(PLUGIN_ID, "Tag scenes")
+    assert library.tagged(scenes) == 4
+    (said,) = library.messages()
+    assert "database is older than what Stash Sense wrote to it" in said
+    library.stash.run_task(PLUGIN_ID, "Tag scenes")
+    assert library.messages() == []
+
+
+# --- Disks that are full ------------------------------------------------------------------------
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_one_message_and_the_next_resumes(
+    library: Faulty,
+) -> None:
+    home = Path(library.home.folder)
+    home.mkdir(mode=0o700)
+    library.mounts.tell("memory", home, "64m")
+    scenes, _ = library.fill(here=45, drive=0)
+    library.hold_at_write()
+    pressed = library.press()
+    library.wait_for_write()
+    filler = library.mounts.inside(home / "filler")
+    fill_up(filler)
+    pressed.join()
+    done = [scene for scene in scenes if "TagMe" not in library.tags(scene)]
+    assert len(done) < 45
+    (said,) = library.messages()
+    assert f"The disk that holds {home / 'store.sqlite'} is full" in said
+    assert "free some space" in said
+    library.stash.run_task(PLUGIN_ID, "Tag scenes")
+    (said,) = library.messages()
+    assert "is full" in said
+    filler.unlink()
+    library.stash.run_task(PLUGIN_ID, "Tag scenes")
+    assert library.messages() == []
+    assert library.tagged(scenes) == 45
+
+
+def fill_up(path: Path) -> None:
+    """Leave no room on a file's disk."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
