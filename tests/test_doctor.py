@@ -374,7 +374,8 @@ def test_the_gpu_is_told_from_the_environments_card(
 
 
 def test_a_probe_that_fails_becomes_a_fact() -> None:
-    def breaks() -> list[Fact]:
+    def breaks() -> Iterator[Fact]:
+        yield Fact("Machine", "System", "known")
         raise ZeroDivisionError("oh")
 
     def knows() -> list[Fact]:
@@ -382,6 +383,7 @@ def test_a_probe_that_fails_becomes_a_fact() -> None:
 
     facts = checkup.gather([("Machine", "Memory", breaks), ("Models", "Words", knows)])
     assert list(facts) == [
+        Fact("Machine", "System", "known"),
         Fact("Machine", "Memory", "could not be found out (ZeroDivisionError: oh)", NOTE),
         Fact("Models", "Words", "The word is wrong", PROBLEM, "write another"),
     ]

@@ -70,7 +70,7 @@ def gather(probes: Iterable[Probe], check: Callable[[], None] = lambda: None) ->
     for group, what, probe in probes:
         check()
         try:
-            yield from list(probe())
+            yield from probe()
         except Exception as error:  # whatever it is, the other probes still have their say
             yield _failed(group, what, error)
 
