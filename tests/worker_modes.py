@@ -3,6 +3,7 @@
 Copied into a plugin folder as `tasks.py`. The store and its table of jobs are the real ones.
 """
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -27,8 +28,20 @@ class Call:
 class Engine:
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._only = self._alone()
         self._store = Store(home / "store.sqlite")
         self.jobs = JobTable(self._store)
+
+    def _alone(self) -> int:
+        """Note down if there are ever two of us: by a lock of the test's own."""
+        descriptor = os.open(self.home / "only.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.note("TWO WORKERS")
+        except OSError:
+            pass  # This machine has no locks.
+        return descriptor
 
     @property
     def idle_minutes(self) -> float:
@@ -45,6 +58,7 @@ class Engine:
 
     def close(self) -> None:
         self._store.close()
+        os.close(self._only)
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,20 @@ def die(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     os._exit(9)
 
 
+def deaf(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Be one long batch that never looks up, until the file `enough` is there."""
+    engine.note("deaf begins")
+    while not (engine.home / "enough").exists():
+        time.sleep(STEP_S)
+    engine.note("deaf ends")
+    return {"heard": False}
+
+
+def crash(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Die as native code dies."""
+    os.abort()
+
+
 def ours(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     raise StashSenseError("The dog is missing", "whistle")
 
@@ -132,6 +160,8 @@ MODES: Mapping[str, Mode] = {
     "doctor": Mode(echo, "task"),
     "die": Mode(die, "task"),
     "die_operation": Mode(die, "operation"),
+    "deaf": Mode(deaf, "task"),
+    "crash": Mode(crash, "operation"),
     "ours": Mode(ours, "task"),
     "other": Mode(other, "task"),
     "not_a_number": Mode(not_a_number, "task"),

@@ -6,8 +6,6 @@ A warm door imports this, so it needs nothing that `os` has not loaded already.
 import os
 import stat
 
-from stash_sense_plugin.start.version import VERSION
-
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel's own limit is 104 to 108."""
 
@@ -36,16 +34,18 @@ def user() -> int:
 
 
 def stamp(package: str) -> str:
-    """Return what tells one installed package from another: its version, place and folders' times.
+    """Return what tells one installed package from another: its place and its folders' times.
 
     Builds of one version differ too, and an update takes files away and puts others: that shows
-    in the times of the folders, which are few.
+    in the times of the folders, which are few. Only what lies there counts, never what this
+    process has loaded: a door may wait while its own package is replaced.
     """
     known = [os.path.realpath(package), str(os.stat(package).st_mtime_ns)]
+    known.append(str(os.stat(os.path.join(package, "start", "version.py")).st_mtime_ns))
     with os.scandir(package) as entries:
         folders = sorted(entry.path for entry in entries if entry.is_dir())
     known += [str(os.stat(folder).st_mtime_ns) for folder in folders]
-    return "{}-{}".format(VERSION, digest("\0".join(known)))
+    return digest("\0".join(known))
 
 
 def folders() -> "list[str]":

@@ -65,7 +65,7 @@ def ask(
     starter = Starter(home, package, python, say)
     try:
         while True:
-            answer = _try(home, sent, relay) if starter.whole() else None
+            answer = _try(home, sent, relay, starter.close) if starter.whole() else None
             if answer is not None and answer.status == wire.OK:
                 return answer
             if answer is not None and answer.status == wire.OTHER_VERSION:
@@ -172,6 +172,7 @@ class Starter:
         """Let others start one, and leave no process behind that only found another at work.
 
         It would stay as a zombie where Stash is the first process of a container: that reaps none.
+        `step` begins anew.
         """
         child = self._child
         if child is not None and os.name != "nt" and child.poll() is None:
@@ -179,8 +180,10 @@ class Starter:
             if serving != child.pid:
                 child.kill()
                 child.wait()
+                self._child = None
         if self._turn is not None:
             self._turn.release()
+            self._turn = None
 
     def step(self) -> None:
         """Start one if none is starting, and wait a little; StartError when it cannot be."""
@@ -250,11 +253,18 @@ class Starter:
         )
 
 
-def _try(home: Home, call: Call, relay: Callable[[bytes], None]) -> "Optional[wire.Answer]":
+def _try(
+    home: Home,
+    call: Call,
+    relay: Callable[[bytes], None],
+    reached: "Optional[Callable[[], None]]" = None,
+) -> "Optional[wire.Answer]":
     """Send a call to whoever serves this home; None where nobody does."""
     connection, token = _reach(home)
     if connection is None:
         return None
+    if reached is not None:
+        reached()
     try:
         return wire.ask(connection, call.bytes(token), relay)
     except OSError as error:

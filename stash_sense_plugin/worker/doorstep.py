@@ -28,6 +28,10 @@ LOOK_S = 0.05
 WAITING_DOORS = 128
 
 
+class Lost(StartError):
+    """What made this worker the only one is gone: another may come."""
+
+
 class Doorstep:
     """Held by the one worker of a library: only its holder unlinks and binds."""
 
@@ -56,13 +60,13 @@ class Doorstep:
     def mend(self) -> socket.socket | None:
         """Put back what a cleaner of temporary files took away: a new socket, the card.
 
-        Returns the socket where there is a new one. Raises StartError when the home has gone.
+        Returns the socket where there is a new one. Raises Lost when the home was removed.
         """
         with self._changing:
             if self._closed:
                 return None
-            if _absent(self._home.folder):
-                raise StartError(f"The folder {self._home.folder} is gone")
+            if _absent(self._home.worker_lock):
+                raise Lost(f"{self._home.worker_lock} was removed, with all that lies beside it")
             listening = self._again() if self._path and _absent(self._path) else None
             if listening is not None or _absent(self._home.worker_card):
                 self._write_card()
@@ -142,6 +146,9 @@ def take(home: Home, alive: Callable[[], bool], patience_s: float) -> Doorstep |
                     undo.callback(lock.release)
             if all(lock is not None for lock in locks):
                 undo.pop_all()
+                # Doors must not follow a dead worker's card while we hold the lock for them to see.
+                with contextlib.suppress(OSError):
+                    remove(home.worker_card)
                 return Doorstep(home, [lock for lock in locks if lock is not None])
         if alive():
             return None

@@ -25,8 +25,9 @@ from stash_sense_plugin.errors import StashSenseError
 from stash_sense_plugin.start import wire, worker
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.paths import Home, sweep_parts
+from stash_sense_plugin.start.version import VERSION
 from stash_sense_plugin.start.worker import BROKEN, CHANGED, LIVES
-from stash_sense_plugin.worker.doorstep import Doorstep, take
+from stash_sense_plugin.worker.doorstep import WAITING_DOORS, Doorstep, Lost, take
 from stash_sense_plugin.worker.jobs import (
     Job,
     Jobs,
@@ -108,7 +109,7 @@ class Worker:
     ) -> None:
         self._parts, self._engine, self._doorstep = parts, engine, doorstep
         self._watch, self._stamp = watch, stamp
-        self._home, self._mended_every_s = home.folder, mended_every_s
+        self._mended_every_s = mended_every_s
         self._complaint = ""
         self._leaving = threading.Event()
         self._servers: list[uvicorn.Server] = []
@@ -128,6 +129,8 @@ class Worker:
             log_config=None,
             log_level="warning",
             access_log=False,
+            # Out of files, every place in the queue is tried, and complained of, before it rests.
+            backlog=WAITING_DOORS,
             timeout_graceful_shutdown=LAST_WORDS_S,
         )
         self._heed_signals()
@@ -295,6 +298,8 @@ class Worker:
             await asyncio.sleep(self._mended_every_s)
             try:
                 listening = await asyncio.to_thread(self._doorstep.mend)
+            except Lost as error:
+                self.leave(str(error))
             except (StartError, OSError) as error:
                 self._cannot_mend(error)
             else:
@@ -302,9 +307,7 @@ class Worker:
                     self._open(listening)
 
     def _cannot_mend(self, error: Exception) -> None:
-        if not Path(self._home).is_dir():
-            self.leave(str(error))
-        elif str(error) != self._complaint:
+        if str(error) != self._complaint:
             self._complaint = str(error)
             logger.warning("No door may find this worker: %s", error)
 
@@ -450,15 +453,15 @@ def _hold_and_run(options: argparse.Namespace, home: Home, parts: Parts[Any, Any
     """Run as the one worker of this home; what keeps it from that is the log's last line."""
     try:
         parts = parts or _own_parts()
-        # All our code is loaded now: what comes to lie in its place later does not matter.
-        stamp = worker.stamp_of(options.package)
-        if options.stamp not in ("", stamp):
-            logger.info("%s was replaced while it was loading", options.package)
-            return CHANGED
         doorstep = take(home, lambda: worker.alive(home, options.package), WAITS_S)
         if doorstep is None:
             return LIVES
         try:
+            # All our code is loaded: what comes to lie in its place from here on does not matter.
+            stamp = worker.stamp_of(options.package)
+            if options.stamp not in ("", stamp):
+                logger.info("%s was replaced while it was loading", options.package)
+                return CHANGED
             sweep_parts(home.folder)
             return _run(options, home, doorstep, parts, stamp)
         finally:
@@ -486,7 +489,7 @@ def _run(
     try:
         serving = Worker(parts, engine, doorstep, watch, stamp, home, options.mended_every_s)
         listening = doorstep.listen(stamp, loopback=options.loopback)
-        logger.info("Serving %s as %d, version %s", home.folder, os.getpid(), stamp)
+        logger.info("Serving %s as %d, version %s", home.folder, os.getpid(), VERSION)
         asyncio.run(serving.serve(listening))
     finally:
         doorstep.close()

@@ -84,10 +84,10 @@ class Watch:
         if self._asked():
             self._silent_s, self._looked_at = 0.0, self._clock()
             return
-        # A machine that slept for hours was not silent for hours: between two looks only what
-        # there is at most between two looks counts.
+        # After hours of a machine's sleep one look says little: Stash too is just waking up.
         now = self._clock()
-        self._silent_s += min(max(0.0, now - self._looked_at), self.every_s + PATIENCE_S)
+        most_s = min(self.every_s + PATIENCE_S, self._gone_after_s / 2)
+        self._silent_s += min(max(0.0, now - self._looked_at), most_s)
         self._looked_at = now
 
     def _asked(self) -> bool:
