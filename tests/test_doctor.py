@@ -339,6 +339,16 @@ def test_why_there_is_no_worker_is_a_problem(tmp_path: Path) -> None:
     assert (tmp_path / "home" / "doctor.txt").is_file()
 
 
+def test_what_happened_to_the_packages_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STASH_SENSE_PYTHON", raising=False)
+    (tmp_path / "env").mkdir()
+    packages = machine_facts(tmp_path)["Packages"]
+    assert packages.found.startswith("installed, and cannot be used any more (")
+    assert (packages.level, packages.remedy) == (PROBLEM, "run the task Set up")
+
+
 def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     facts = examine(tmp_path / "file" / "home")

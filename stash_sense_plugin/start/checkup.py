@@ -237,7 +237,9 @@ def _environment(home: Home, package: str, warm: bool) -> Iterator[Fact]:
         # On the command line, a Python of the user's own serves as well.
         yield Fact(group, what, "from {}".format(sys.executable))
     elif state != environment.READY:
-        yield Fact(group, what, STATES[state], PROBLEM, SET_UP)
+        happened = environment.trouble(home, environment.requirements_of(package))
+        told = STATES[state] + (" ({})".format(happened) if happened else "")
+        yield Fact(group, what, told, PROBLEM, SET_UP)
     else:
         yield Fact(group, what, _installed(environment.card(home) or {}))
 
