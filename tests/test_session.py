@@ -1,4 +1,5 @@
-import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.session import cpu_quota, open_network, usable_cpus
 from stash_sense_plugin.inference.shelf import Shelf
 from tests.small_networks import doubling
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def card(name: str, path: Path) -> ModelCard:
@@ -80,13 +83,23 @@ def test_a_file_that_is_no_network_is_broken(tmp_path: Path, content: bytes) -> 
     assert "python -m stash_sense_plugin models verify" in caught.value.remedy
 
 
-def test_a_wish_for_a_gpu_that_is_not_there_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = doubling(tmp_path / "double.onnx", ("batch", 3))
-    with caplog.at_level(logging.WARNING):
-        network = open_network(path, device="cuda")
-    assert network.device == "cuda" or "runs on the CPU" in caplog.text
+OPENS_TWICE = """
+import logging, sys
+from pathlib import Path
+from stash_sense_plugin.inference.session import open_network
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+paths = [Path(path) for path in sys.argv[1:]]
+print({open_network(path, threads=1, device="cuda").device for path in paths})
+"""
+
+
+def test_a_wish_for_a_gpu_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    paths = [str(doubling(tmp_path / f"{name}.onnx", ("batch", 3))) for name in "ab"]
+    argv = [sys.executable, "-B", "-c", OPENS_TWICE, *paths]
+    told = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    *warnings, devices = told.splitlines()
+    assert devices == "{'cuda'}" or len(warnings) == 1
+    assert all("run on the CPU, not on the GPU" in warning for warning in warnings)
 
 
 def test_at_least_one_processor_may_be_used() -> None:

@@ -6,7 +6,7 @@ import mmap
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -126,7 +126,9 @@ def open_network(path: Path, threads: int | None = None, device: Device = "auto"
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
     try:
-        session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
+        # Where CUDA fails, onnxruntime prints so and takes the CPU by itself.
+        with _silent_standard_streams() if len(providers) > 1 else nullcontext():
+            session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as error:
         raise ModelBroken(
             f"{path} does not load: {_first_line(error)}",
@@ -153,11 +155,17 @@ def _providers(runtime: Any, device: Device) -> list[str]:
     there = runtime.get_available_providers()
     if device == "cpu" or "CUDAExecutionProvider" not in there:
         return ["CPUExecutionProvider"]
-    # CUDA's libraries may lie in Python packages, where the loader does not look by itself.
+    _preload_cuda()
+    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+@cache
+def _preload_cuda() -> None:
+    """Load CUDA's libraries from Python packages, where the loader does not look by itself."""
+    runtime = _runtime()
     if hasattr(runtime, "preload_dlls"):
         with _silent_standard_streams():
             runtime.preload_dlls()
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
 @contextmanager
@@ -173,11 +181,16 @@ def _silent_standard_streams() -> Iterator[None]:
 def _tell_fallback(network: Network, providers: Sequence[str], device: Device) -> None:
     wanted = device == "cuda" or providers[0].startswith("CUDA")
     if wanted and network.device == "cpu":
-        log.warning(
-            "%s runs on the CPU, not on the GPU: onnxruntime found no CUDA that it can use. "
-            "Install onnxruntime-gpu with CUDA and cuDNN that match it, or choose the CPU.",
-            network.path.name,
-        )
+        _say_that_the_cpu_works()
+
+
+@cache
+def _say_that_the_cpu_works() -> None:
+    """Say it once, not for every network: all of them have the same GPU or none."""
+    log.warning(
+        "Networks run on the CPU, not on the GPU: onnxruntime found no CUDA that it can use. "
+        "Press Set up again once the driver is mended; Doctor says what is there."
+    )
 
 
 def usable_cpus() -> int:
