@@ -20,8 +20,9 @@ On the command line: python -m stash_sense_plugin --help
 
 def main() -> int:
     """Serve Stash, or a person who gave arguments."""
-    # Stash's own run puts the package itself first, where `errors` and others would be shadowed.
-    if sys.path and os.path.abspath(sys.path[0]) == PACKAGE:
+    # Stash's own run puts the package itself first, where `errors` and others would be shadowed;
+    # and it puts it there by its real path, whatever links lead to Stash's folder.
+    if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(PACKAGE):
         sys.path[0] = os.path.dirname(PACKAGE)
     os.umask(0o077)
     # The plugin's folder is Stash's to update and remove: no bytecode goes there.

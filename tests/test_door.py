@@ -133,6 +133,14 @@ def test_the_first_door_starts_the_worker_and_the_next_finds_it(plugin: PluginFo
     assert plugin.pid() == first
 
 
+def test_a_folder_that_a_link_leads_to_is_as_good(plugin: PluginFolder, python: str) -> None:
+    linked = plugin.folder / "linked"
+    linked.symlink_to(plugin.package.parent, target_is_directory=True)
+    plugin.package = linked / plugin.package.name
+    reply, _ = plugin.call("echo", python)
+    assert "output" in reply, reply
+
+
 def test_arguments_come_through_as_they_are(warm: PluginFolder) -> None:
     args = {
         "b": True,
