@@ -513,3 +513,31 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     files = ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run([program, *words.split(), *files], check=True, capture_output=True)
     return certificate, key
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(b'{"data": {"ok": tr'), id="broken off"),
+        pytest.param(Reply(b""), id="nothing at all"),
+        pytest.param(Reply(b"", 500), id="a failure without words"),
+        pytest.param(Reply(b"<html>500</html>", 500, kind="text/html"), id="a proxy's failure"),
+    ],
+)
+def test_an_answer_that_says_nothing_of_what_was_done_is_uncertain(
+    client: Make, door: Door, reply: Reply
+) -> None:
+    door.replies.extend([reply, reply])
+    with pytest.raises(StashUncertain, match="Write"):
+        client().call(WRITE)
+    assert len(door.seen) == 1
+    assert client().call(QUERY) == {"ok": True}
+
+
+def test_every_attempt_is_counted(client: Make, door: Door) -> None:
+    door.replies.append(Reply(b"", 503))
+    asked = client()
+    assert asked.calls == 0
+    asked.call(QUERY)
+    asked.call(QUERY)
+    assert asked.calls == len(door.seen) == 3

@@ -18,7 +18,8 @@ class Fault:
     status: int = 0
     """The call is not made; the whole request is answered with this status and no body."""
     drop: str = ""
-    """The connection is cut: "before" the call is made, or "after"."""
+    """The connection is cut: "before" the call is made, or "after"; or, "within", half of the
+    answer comes as if it were all."""
     delay_s: float = 0.0
     """The call waits so long first."""
     times: int = 1

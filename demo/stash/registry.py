@@ -87,6 +87,7 @@ def _answer_root(function: Resolver, _: object, info: Asked, **arguments: Any) -
         raise RefusedError(fault.error)
     answer = function(call, **arguments)
     call.drop = call.drop or fault.drop == "after"
+    call.halve = call.halve or fault.drop == "within"
     return answer
 
 

@@ -45,6 +45,8 @@ class Call:
     caller: Caller
     drop: bool = False
     """Cut the connection instead of answering."""
+    halve: bool = False
+    """Answer with the first half of the answer."""
     status: int = 0
     """Answer with this status and no body."""
     _processes: list[PluginProcess] = field(default_factory=list)

@@ -134,7 +134,13 @@ async def answer(request: Request, call: Call, workers: Executor) -> Response:
     body = await _work(request, call, prepared, workers)
     if call.drop:
         return CutResponse()
-    return Response(status_code=call.status) if call.status else _response(body, 200, media_type)
+    if call.status:
+        return Response(status_code=call.status)
+    answered = _response(body, 200, media_type)
+    if not call.halve:
+        return answered
+    half = bytes(answered.body)[: len(answered.body) // 2]
+    return Response(half, 200, media_type=media_type)
 
 
 def _response(body: dict[str, Any], status: int, media_type: str) -> Response:

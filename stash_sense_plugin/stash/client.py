@@ -34,6 +34,7 @@ Answer = TypeVar("Answer")
 _SHOWN: Final = 600
 """Characters of Stash's own words in a message of ours."""
 _ANY_ADDRESS: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+_SEE_LOG: Final = "see Stash's log for the cause, and try again"
 _NEEDS_NO_VALUE: Final = frozenset({"IS_NULL", "NOT_NULL"})
 
 
@@ -232,17 +233,25 @@ class StashClient:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise StashRefused(
-                f"{self.connection.base_url} answered {name} with status "
-                f"{response.status_code} and no GraphQL",
-                "check that this is the address of Stash",
-            )
+            raise self._senseless(response, text, name)
         if answer.get("errors") or response.status_code != requests.codes.ok:
             raise _refusal(name, answer.get("errors"), response.status_code)
         data = answer.get("data")
         if not isinstance(data, dict):
             raise StashRefused(f"Stash answered {name} without data")
         return data
+
+    def _senseless(self, response: requests.Response, text: bytes, name: str) -> StashError:
+        """What an answer means that is no GraphQL: another server's, or one that broke off."""
+        url, status = self.connection.base_url, response.status_code
+        if status >= requests.codes.server_error:
+            return StashUncertain(f"Stash at {url} failed at {name} (status {status})", _SEE_LOG)
+        if status == requests.codes.ok and text.lstrip()[:1] in (b"", b"{"):
+            return StashUncertain(f"The answer of Stash at {url} to {name} broke off", _SEE_LOG)
+        return StashRefused(
+            f"{url} answered {name} with status {status} and no GraphQL",
+            "check that this is the address of Stash",
+        )
 
     def _fetch(self, path: str) -> bytes:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}

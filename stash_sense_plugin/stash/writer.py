@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from stash_sense_plugin.errors import (
     StashError,
@@ -69,6 +69,8 @@ class Written:
     target_id: str = ""
     """The tag's or studio's id; of a marker its own, when it was written or was there."""
     reason: str = ""
+    later: bool = False
+    """Stash did not take it now, for a reason of its own: it is to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,23 +238,32 @@ class Writer:
         """The tags of each scene afterwards, or why that scene could not be changed."""
         came: dict[str, frozenset[str] | StashRefused] = {}
         for group in operations.in_groups(scene_ids):
-            came.update(self._bisected(tag_id, mode, group))
+            changed = self._bisected(tag_id, mode, group)
+            refused = [each for each in changed.values() if _is_for_now(each)]
+            if len(refused) == len(group) > 1:
+                # Not a matter of one scene or the other.
+                raise refused[0]
+            came.update(changed)
         return came
 
     def _bisected(
         self, tag_id: str, mode: Mode, scene_ids: Sequence[str], tag_known: bool = False
     ) -> Mapping[str, frozenset[str] | StashRefused]:
-        """Change them at once; where an unknown id fails all, in halves, so that it fails alone."""
+        """Change them at once; where one fails all, in halves, so that it fails alone."""
         try:
             return operations.change_tags(self.client, scene_ids, tag_id, mode)
         except StashRefused as error:
-            if not any(word in message for message in error.messages for word in _GONE):
+            if any("locked" in message for message in error.messages):
+                # The client has waited long enough, and it is the same for each scene.
                 raise
-            if len(scene_ids) == 1 or not (tag_known or self._has_tag(tag_id)):
+            unknown = _about_a_missing_id(error)
+            lost = unknown and not (tag_known or self._has_tag(tag_id))
+            if len(scene_ids) == 1 or lost:
                 return dict.fromkeys(scene_ids, error)
         half = len(scene_ids) // 2
-        first = self._bisected(tag_id, mode, scene_ids[:half], tag_known=True)
-        return {**first, **self._bisected(tag_id, mode, scene_ids[half:], tag_known=True)}
+        known = tag_known or unknown
+        first = self._bisected(tag_id, mode, scene_ids[:half], tag_known=known)
+        return {**first, **self._bisected(tag_id, mode, scene_ids[half:], tag_known=known)}
 
     def _has_tag(self, tag_id: str) -> bool:
         """Whether Stash has the tag; if not, its name is looked up anew next time."""
@@ -654,13 +665,19 @@ def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[s
 def _judged(entry: LedgerEntry, mode: Mode, came: frozenset[str] | StashRefused | None) -> Written:
     """What Stash's answer for one scene means."""
     if isinstance(came, StashRefused):
-        ending, reason = Ending.FAILED, _NO_LONGER
+        ending = Ending.FAILED
+        reason = came.message if _is_for_now(came) else _NO_LONGER
     elif came is not None and (entry.target_id in came) is (mode == "ADD"):
         ending, reason = Ending.WRITTEN, ""
     else:
         ending, reason = Ending.FAILED, "Stash's answer does not show the change"
     args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
-    return Written(*args)
+    return Written(*args, later=_is_for_now(came))
+
+
+def _is_for_now(came: frozenset[str] | StashRefused | None) -> TypeGuard[StashRefused]:
+    """Whether Stash refused what it may take another time: nothing that was named is missing."""
+    return isinstance(came, StashRefused) and not _about_a_missing_id(came)
 
 
 def _marked(

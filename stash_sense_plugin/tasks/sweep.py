@@ -14,6 +14,7 @@ from stash_sense_plugin.errors import (
     ModelBroken,
     SettingsError,
     StashError,
+    StashRefused,
     StashSenseError,
     WorkerDied,
 )
@@ -38,7 +39,7 @@ WRITTEN_AFTER_S = 5.0
 PARKED_AT = 2
 """A scene at which the worker died so often is Errored, and left unless it is asked for by name."""
 BROKEN_IN_A_ROW = 3
-"""After so many scenes at which a network broke, it is not the scenes' doing."""
+"""After so many scenes at which a network broke, or writes that Stash refused, it is not theirs."""
 RESTORED = "Tag scenes after a restored backup"
 REMOVED = "Tag scenes, what I removed stays removed"
 """What plugin.yml calls the tasks that answer what became of that which is missing in Stash."""
@@ -175,6 +176,7 @@ class Sweep:
         self._roots = Roots((), reporter.check)
         self._learns = True
         self._broken = 0
+        self._refused = 0
         self._told_of_queue = False
         self.goes_on = False
         """Whether the rest of the run waits in Stash's queue."""
@@ -384,12 +386,30 @@ class Sweep:
         results, self._pending = self._pending, []
         for scene, result in results:
             self._save(scene, result)
-        not_moved = self._writing.write(results)
+        not_moved = self._written(results)
         self._recognition.learn(scene for scene, _ in results)
         for scene, result in results:
             self._tally.note(scene, result, moved=scene.id not in not_moved)
         self._keep()
         self._written_s = time.monotonic()
+
+    def _written(self, results: list[tuple[Scene, SceneResult]]) -> frozenset[str]:
+        """Write results; the scenes that keep their tags. Raises StashRefused when all do."""
+        try:
+            kept = self._writing.write(results)
+            refusal = dict(self._writing.held)
+        except StashRefused as error:
+            refusal = {scene.id: str(error) for scene, _ in results}
+            kept = frozenset(refusal)
+            self._writing.tell(f"{counted(len(kept), 'scene')} keep their workflow tags: {error}")
+        if results:
+            self._refused = self._refused + 1 if len(refusal) == len(results) else 0
+        if self._refused >= BROKEN_IN_A_ROW:
+            raise StashRefused(
+                f"Stash took nothing of the last scenes: {next(iter(refusal.values()))}",
+                "see Stash's log for the cause, and run the task again",
+            )
+        return kept
 
     def _save(self, scene: Scene, result: SceneResult) -> None:
         self._engine.store.save_result(self.run_id, scene.id, scene.fingerprint, result.as_json())

@@ -1,10 +1,11 @@
 """From results to Stash: what is APPLY is written, then the workflow tags move."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
-from stash_sense_plugin.errors import StashError, TagUnusable
+from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, TagUnusable
 from stash_sense_plugin.records import Action, Decision, Reporter, Scene, SceneResult, Suggestion
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import has_field
@@ -26,6 +27,8 @@ class Answer(StrEnum):
     """A backup was put back: it is written again."""
 
 
+TOLD_KEPT = 500
+"""Warnings that are remembered, so that none is said twice."""
 SURVEYED = 50
 """Scenes of the newest writes that are looked at when a run begins."""
 
@@ -64,7 +67,9 @@ class Writing:
         self._reporter = reporter
         self._counts = counts
         self._gone: set[str] = set()
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}
+        self.held: dict[str, str] = {}
+        """Of what was written last, the scenes that are to be written again, and why."""
 
     def recover(self) -> None:
         """Settle what a kill left open in the ledger; nothing is written to Stash."""
@@ -114,24 +119,46 @@ class Writing:
     def write(self, looked: Sequence[Looked]) -> frozenset[str]:
         """Write what is to be applied, then Tagged or Errored in and TagMe out.
 
-        Returns the ids of scenes whose workflow tags could not be moved.
+        Returns the ids of scenes whose workflow tags could not be moved, or must not be: `held`
+        has those to which something could not be written, which are to be done again.
         """
+        self.held = {}
         self._add_tags(looked)
         for scene, result in looked:
-            self._set_studio(scene, result)
-            if self._markers:
-                self._create_markers(scene, result)
-        done = [scene for scene, result in looked if result.error is None]
-        kept = self.workflow.finish(done)
-        for scene, result in looked:
-            if result.error is not None:
-                kept |= self.workflow.fail(scene, result.error.message)
+            with self._holding(scene):
+                self._set_studio(scene, result)
+                if self._markers:
+                    self._create_markers(scene, result)
+        kept = self._move(looked)
         for scene_id, reason in kept.items():
             self.tell(f"Scene {scene_id} keeps its workflow tags: {reason}")
         return frozenset(kept)
 
+    def _move(self, looked: Sequence[Looked]) -> dict[str, str]:
+        """Move the workflow tags of what was wholly written; why not, for the others."""
+        written = [(scene, result) for scene, result in looked if scene.id not in self.held]
+        kept = self.workflow.finish([scene for scene, result in written if result.error is None])
+        for scene, result in written:
+            if result.error is not None:
+                kept |= self.workflow.fail(scene, result.error.message)
+        return {**self.held, **kept}
+
+    @contextmanager
+    def _holding(self, scene: Scene) -> Iterator[None]:
+        """Keep a scene's TagMe where Stash refuses something, or gives no answer to it.
+
+        Where Stash is away altogether, the next question says so.
+        """
+        try:
+            yield
+        except (StashRefused, StashUncertain) as error:
+            self.held[scene.id] = str(error)
+
     def _add_tags(self, looked: Sequence[Looked]) -> None:
-        wanted = {scene.id: list(self._tags(_applied(result, "tag"))) for scene, result in looked}
+        wanted: dict[str, list[tuple[str, str]]] = {}
+        for scene, result in looked:
+            with self._holding(scene):
+                wanted[scene.id] = list(self._tags(_applied(result, "tag")))
         self._note(self._writer.add_tags([scene for scene, _ in looked], wanted))
 
     def _tags(self, suggestions: Iterable[Suggestion]) -> Iterable[tuple[str, str]]:
@@ -164,13 +191,17 @@ class Writing:
         for each in written:
             if each.ending is Ending.WRITTEN:
                 self._counts[WORDS[each.action]] += 1
+            elif each.later:
+                self.held[each.scene_id] = f"{each.name} was not written: {each.reason}"
             elif each.ending is Ending.FAILED:
                 self.tell(f"Scene {each.scene_id}: {each.name} was not written: {each.reason}")
 
     def tell(self, message: str) -> None:
-        """Warn once, however many scenes it concerns."""
+        """Warn once, however many scenes it concerns; of very many, the oldest may come again."""
         if message not in self._told:
-            self._told.add(message)
+            self._told[message] = None
+            if len(self._told) > TOLD_KEPT:
+                del self._told[next(iter(self._told))]
             self._reporter.log("warning", message)
 
 
