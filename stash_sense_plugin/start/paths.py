@@ -106,7 +106,7 @@ def sweep_parts(folder: str) -> None:
                 remove(entry.path)
 
 
-def make_socket_folder(home: str) -> str:
+def make_socket_folder(home: str, tries: int = 3) -> str:
     """Make the folder of the worker's socket and return it.
 
     Raises StartError when something that is not ours alone lies in its place.
@@ -117,11 +117,16 @@ def make_socket_folder(home: str) -> str:
     except FileExistsError:
         pass
     except OSError as error:
+        if tries > 1 and isinstance(error, FileNotFoundError):
+            # A cleaner, or the end of a log-in, took away what it was to lie in.
+            return make_socket_folder(home, tries - 1)
         raise StartError(
             "Cannot make the folder {} ({})".format(folder, error.strerror),
             "name a folder of this user in XDG_RUNTIME_DIR",
         ) from error
     if not address.private(folder):
+        if tries > 1 and not os.path.lexists(folder):
+            return make_socket_folder(home, tries - 1)
         raise StartError(
             "The folder {} {}, and Stash Sense runs as {}".format(
                 folder, _fault_of(folder), user_name(address.user())

@@ -138,23 +138,34 @@ def take(home: Home, alive: Callable[[], bool], patience_s: float) -> Doorstep |
     """
     deadline = time.monotonic() + patience_s
     while True:
-        wanted = _lock_paths(home)
-        with contextlib.ExitStack() as undo:
-            locks = [hold_if_it_can_be(path) for path in wanted]
-            for lock in locks:
-                if lock is not None:
-                    undo.callback(lock.release)
-            if all(lock is not None for lock in locks):
-                undo.pop_all()
-                # Doors must not follow a dead worker's card while we hold the lock for them to see.
-                with contextlib.suppress(OSError):
-                    remove(home.worker_card)
-                return Doorstep(home, [lock for lock in locks if lock is not None])
+        locks = _take_all(_lock_paths(home))
+        if locks is not None:
+            # Doors must not follow a dead worker's card while we hold the lock for them to see.
+            with contextlib.suppress(OSError):
+                remove(home.worker_card)
+            return Doorstep(home, locks)
         if alive():
             return None
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Another worker holds {wanted[-1]} and answers no door")
+            raise TimeoutError(f"Another worker holds {home.worker_lock} and answers no door")
         time.sleep(LOOK_S)
+
+
+def _take_all(paths: list[str]) -> list[Lock] | None:
+    """Take all the locks or none; a folder that a cleaner took away has none to give."""
+    locks: list[Lock] = []
+    with contextlib.ExitStack() as undo:
+        for path in paths:
+            try:
+                lock = hold_if_it_can_be(path)
+            except FileNotFoundError:
+                lock = None
+            if lock is None:
+                return None
+            undo.callback(lock.release)
+            locks.append(lock)
+        undo.pop_all()
+    return locks
 
 
 def _lock_paths(home: Home) -> list[str]:

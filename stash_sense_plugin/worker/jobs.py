@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from stash_sense_plugin.errors import Cancelled, StashSenseError
+from stash_sense_plugin.errors import Cancelled, MemoryShort, StashSenseError
 from stash_sense_plugin.records import Failure, Level, Reporter
 from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.wire import frame
@@ -457,6 +457,10 @@ class Jobs:
         except StashSenseError as error:
             logger.info("%s failed: %s", job.work.mode, error)
             return _failed(Failure(error.kind, error.message, error.remedy))
+        except MemoryError:
+            logger.warning("%s failed", job.work.mode, exc_info=True)
+            short = MemoryShort(f"in {job.work.mode}")
+            return _failed(Failure(short.kind, short.message, short.remedy))
         except ImportError as error:
             logger.warning("%s failed", job.work.mode, exc_info=True)
             what = f"The environment lacks something ({error})"
