@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from stash_sense_plugin.start import private
+
+private.keep()
+
 ROOT = Path(__file__).resolve().parent.parent
 
 TORTURE = "STASH_SENSE_TORTURE"
