@@ -766,16 +766,15 @@ def names(shop: Workshop) -> Iterator[Hostile]:
     deep.parent.mkdir(parents=True)
     deep.write_bytes(shop.mp4)
     yield Hostile("name: deep", str(deep), ends=TAGGED)
-    for number, raw in enumerate((b"\xff\xfe\xfd", b"\xed\xa0\x80", b"caf\xe9")):
+    for number, raw in enumerate((b"\xff\xfe\xfd", b"lone\xed\xa0\x80", b"caf\xe9")):
         odd = os.fsdecode(os.fsencode(folder) + b"/" + raw + b".mp4")
         Path(odd).write_bytes(shop.mp4 + struct.pack(">I4sI", 12, b"free", 1000 + number))
         yield Hostile(f"name: no UTF-8, {raw.hex()}", odd, ends=TAGGED)
         told = os.fsencode(odd).decode("utf-8", "replace")
         yield Hostile(f"name: no UTF-8, as Stash tells it, {raw.hex()}", told, ends=LEFT)
     yield Hostile("name: longer than any", str(folder / ("x" * 300)), ends=ERRORED)
-    yield Hostile(
-        "name: longer than any path", str(folder / "/".join(["y" * 200] * 30)), ends=ERRORED
-    )
+    longest = str(folder / "/".join(["y" * 200] * 30))
+    yield Hostile("name: longer than any path", longest, ends=ERRORED | LEFT)
 
 
 def nodes(shop: Workshop) -> Iterator[Hostile]:

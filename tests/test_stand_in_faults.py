@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from demo.stash import LOCKED, Fault, StandIn, fake_file
-from tests.stand_in_client import Client
+from demo.stash import LOCKED, Fault, FileFault, StandIn, fake_file
+from tests.stand_in_client import TIMEOUT_S, Client
 
 ROOT = Path(__file__).resolve().parent.parent
 ADD = "mutation($i: BulkSceneUpdateInput!) { bulkSceneUpdate(input: $i) { id } }"
@@ -222,3 +222,37 @@ def test_on_its_own_it_prints_its_address_and_ends_at_once(tmp_path: Path) -> No
         finally:
             os.kill(process.pid, signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_a_file_goes_wrong_by_its_address_alone(stash: StandIn) -> None:
+    page = FileFault(502, {"X-Said": "so"}, b"oops")
+    stash.file_fault("/scene/.*_sprite.jpg", page)
+    client = Client(stash)
+    answer = client.get("/scene/0123_sprite.jpg")
+    assert (answer.status_code, answer.headers["X-Said"], answer.content) == (502, "so", b"oops")
+    assert client.get("/scene/0123_thumbs.vtt").status_code == 404
+    assert client.data("{ version { hash } }")
+    stash.clear_faults()
+    assert client.get("/scene/0123_sprite.jpg").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        FileFault(body=b"x", said_bytes=9),
+        FileFault(body=b"x", said_bytes=9, cut=True),
+        FileFault(200, {"Transfer-Encoding": "chunked"}, b"zz\r\n"),
+    ],
+    ids=["less than was said", "cut", "broken pieces"],
+)
+def test_a_file_that_breaks_off(stash: StandIn, fault: FileFault) -> None:
+    stash.file_fault("/scene/0123_sprite.jpg", fault)
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        Client(stash).get("/scene/0123_sprite.jpg")
+
+
+def test_a_file_without_end_comes_until_the_client_hangs_up(stash: StandIn) -> None:
+    stash.file_fault("/scene/0123_sprite.jpg", FileFault(said_bytes=10**9, drip_s=0.001))
+    url = f"{stash.url}/scene/0123_sprite.jpg"
+    with requests.get(url, stream=True, timeout=TIMEOUT_S) as answer:
+        assert next(answer.iter_content(20)) == b"." * 20
