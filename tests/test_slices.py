@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from demo.stash import Fault, StandIn
-from stash_sense_plugin.tasks.slices import TAG, TAG_ALL
-from stash_sense_plugin.tasks.sweep import REMOVED, RESTORED
+from stash_sense_plugin.tasks.slices import SWEEPS, TAG, TAG_ALL
 from tests.queue_kit import Queue, open_at, open_queue
 from tests.sweep_kit import ROOT, write_clips
 
@@ -189,7 +188,7 @@ def test_an_operation_holds_nobody_up_and_goes_through(room: Queue) -> None:
 def test_the_tasks_that_are_done_in_slices_are_called_as_in_the_plugin_file() -> None:
     tasks = yaml.safe_load((ROOT / "plugin.yml").read_text("utf-8"))["tasks"]
     sweeps = [task["name"] for task in tasks if task["defaultArgs"]["mode"] == "tag_scenes"]
-    assert sweeps == [TAG, TAG_ALL, RESTORED, REMOVED]
+    assert sweeps == list(SWEEPS)
 
 
 # --- What goes over from slice to slice ---------------------------------------------------------

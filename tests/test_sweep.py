@@ -23,7 +23,7 @@ from stash_sense_plugin.errors import (
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.stash.operations import scenes_with_tag
 from stash_sense_plugin.tasks import open_engine as open_worker_engine
-from stash_sense_plugin.tasks.sweep import REMOVED, RESTORED
+from stash_sense_plugin.tasks.slices import REMOVED, RESTORED
 from tests.stash_kit import empty
 from tests.sweep_kit import ROOT, Room, open_engine, stopping, write_clips
 

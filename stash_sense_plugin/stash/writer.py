@@ -13,7 +13,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeGuard
@@ -105,16 +105,19 @@ class Missing:
 class _Visit:
     """What one run has seen of our own writing."""
 
-    seen: set[str] = field(default_factory=set)
-    missing: set[str] = field(default_factory=set)
+    seen: int = 0
+    """Scenes. Each is visited once, so that a number is enough however many there are."""
+    missing: int = 0
+    surveyed: frozenset[str] = frozenset()
+    """A few that are counted already and may be visited once more."""
     doubted: bool = False
     """Too much was missing at the run's start: what one scene lacks is no refusal either."""
 
     def too_many(self) -> bool:
-        count = len(self.missing)
+        count = self.missing
         if self.doubted:
             return count > 0
-        share = count > 1 and count > NO_REFUSAL_SHARE * len(self.seen)
+        share = count > 1 and count > NO_REFUSAL_SHARE * self.seen
         return share or count > NO_REFUSAL_SCENES
 
 
@@ -474,7 +477,7 @@ class Writer:
             self._ledger.refuse([*taken, *lost])
             return None
         if taken and self._visit.too_many():
-            return _too_many_are_gone(taken, len(self._visit.missing), len(self._visit.seen))
+            return _too_many_are_gone(taken, self._visit.missing, self._visit.seen)
         if taken:
             self._ledger.refuse(taken)
         return _tags_are_gone(lost) if lost else None
@@ -500,7 +503,7 @@ class Writer:
         if on_purpose:
             self._ledger.refuse(taken)
         elif seen.too_many():
-            seen.doubted = True
+            seen.doubted, seen.surveyed = True, frozenset(scene_ids)
             self._visit = seen
 
     def _without_undone(
@@ -542,8 +545,8 @@ class Writer:
         tag_ids = {entry.target_id for entry in gone if entry.action is Action.ADD_TAG}
         tags = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tag_ids}
         taken = [entry for entry in gone if self._is_refusable(entry, tags)]
-        visit.seen.update(entry.scene_id for entry in entries)
-        visit.missing.update(entry.scene_id for entry in taken)
+        visit.seen += len({entry.scene_id for entry in entries} - visit.surveyed)
+        visit.missing += len({entry.scene_id for entry in taken} - visit.surveyed)
         return taken, [entry for entry in gone if _is_of_a_lost_tag(entry, tags)]
 
     def _is_refusable(self, entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:

@@ -12,6 +12,9 @@ ASKED_EVERY_S = 5.0
 PLUGIN_TASK = "Running plugin task: "
 """What Stash writes before the name of a plugin's task."""
 TAG, TAG_ALL = "Tag scenes", "Tag all scenes not yet Tagged"
+RESTORED = "Tag scenes after a restored backup"
+REMOVED = "Tag scenes, what I removed stays removed"
+SWEEPS = (TAG, TAG_ALL, RESTORED, REMOVED)
 """What plugin.yml calls the tasks that are done in slices."""
 GOING_ON = ", from scene "
 """What follows the name of one that goes on."""
@@ -70,8 +73,8 @@ class Slices:
     def _ours(self, job: StashJob) -> bool:
         """Whether it is a sweep too, which would find the same scenes to do."""
         name = job.description.removeprefix(PLUGIN_TASK)
-        plain = {TAG, TAG_ALL, self._plugin}
-        return name != job.description and name.partition(GOING_ON)[0] in plain
+        plain = name.partition(GOING_ON)[0]
+        return name != job.description and plain in (*SWEEPS, self._plugin)
 
 
 def _is_under_way(job: StashJob) -> bool:

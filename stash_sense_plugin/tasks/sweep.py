@@ -28,7 +28,7 @@ from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.roots import Away, Roots
-from stash_sense_plugin.tasks.slices import GOING_ON, TAG, TAG_ALL, Slices
+from stash_sense_plugin.tasks.slices import GOING_ON, REMOVED, RESTORED, TAG, TAG_ALL, Slices
 from stash_sense_plugin.tasks.tally import ERRORS_SHOWN, Tally, counted
 from stash_sense_plugin.tasks.writing import Answer, Writing
 
@@ -40,9 +40,6 @@ PARKED_AT = 2
 """A scene at which the worker died so often is Errored, and left unless it is asked for by name."""
 BROKEN_IN_A_ROW = 3
 """After so many scenes at which a network broke, or writes that Stash refused, it is not theirs."""
-RESTORED = "Tag scenes after a restored backup"
-REMOVED = "Tag scenes, what I removed stays removed"
-"""What plugin.yml calls the tasks that answer what became of that which is missing in Stash."""
 CONNECT = "connect its drive, or mount it at this path"
 
 Ended = Literal["done", "failed", "cancelled"]
