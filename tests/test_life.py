@@ -33,7 +33,6 @@ from tests.life_kit import (
 from tests.plugin_folder import (
     ROOT,
     PluginFolder,
-    free_port,
     plugin_folder,
     small_stash,
     wait_until,
@@ -376,6 +375,19 @@ def test_a_worker_whose_home_was_removed_leaves(plugin: PluginFolder) -> None:
     assert not list(plugin.runtime.rglob("*.sock"))
 
 
+def test_where_no_socket_can_be_made_a_port_is_used(plugin: PluginFolder) -> None:
+    plugin.worker().kill()
+    path = socket_of(plugin)
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+    for _ in range(2):
+        assert plugin.output("echo")
+    card = plugin.card()
+    assert card is not None
+    assert (card["socket"], len(card["token"])) == ("", 64)
+    assert plugin.log().count("Serving") == 2
+
+
 # --- The folders that are not ours to write -------------------------------------------------
 
 
@@ -606,6 +618,19 @@ def test_what_is_written_before_there_is_a_log_is_bounded_too(plugin: PluginFold
     assert log.stat().st_size < 10_000
 
 
+def test_what_a_set_up_writes_begins_anew_each_time(tmp_path: Path) -> None:
+    program = (
+        "import sys; from stash_sense_plugin.start import environment, paths, runner;"
+        "journal = runner.Journal(environment.core(paths.Home(sys.argv[1]), sys.argv[2]));"
+        "[journal.say('info', 'x') for _ in range(10)]"
+    )
+    for _ in range(3):
+        words = [sys.executable, "-c", program, str(tmp_path), str(ROOT / "stash_sense_plugin")]
+        subprocess.run(words, cwd=ROOT, check=True)
+    assert len((tmp_path / "setup.jsonl").read_text().splitlines()) == 11
+    assert [path.name for path in tmp_path.iterdir()] == ["setup.jsonl"]
+
+
 def test_nothing_is_left_in_temporary_folders(plugin: PluginFolder) -> None:
     temporary = plugin.folder / "tmp"
     temporary.mkdir()
@@ -699,11 +724,19 @@ def test_a_wrong_token_and_a_port_taken_over_get_nothing(windows: PluginFolder) 
     assert "refused the call (401: wrong token)" in reply["error"]
     (windows.home / "worker.json").write_text(json.dumps(card))
     os.kill(card["pid"], signal.SIGKILL)
-    wait_until(lambda: not windows.serving(), "it does not die")
+    wait_until(lambda: not listens(card["port"]), "it does not die")
     with socket.create_server(("127.0.0.1", card["port"])) as taker:
         assert windows.output("echo")
         taker.setblocking(False)
         with pytest.raises(BlockingIOError):
             taker.accept()
     assert windows.card() != card
-    assert free_port()
+
+
+def listens(port: int) -> bool:
+    """Tell whether someone listens; threads of a killed process go one by one."""
+    try:
+        with socket.create_connection(("127.0.0.1", port)):
+            return True
+    except ConnectionError:
+        return False
