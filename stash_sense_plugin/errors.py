@@ -18,6 +18,7 @@ StashSenseError
 │   └── TagUnusable        a tag that can be neither found nor made: the others go on
 │       └── TagGone        one that we made was deleted or renamed: the user is asked
 ├── StoreError             our own database
+├── MemoryShort            this machine or container has no memory left: another time it may
 ├── InternalFault          a fault of ours, met with one scene
 ├── WorkerDied             a scene at which the worker died, and died again
 └── Cancelled              the user stopped the job
@@ -27,6 +28,21 @@ from typing import ClassVar, Literal
 
 Fault = Literal["scene", "world"]
 """Whose fault it is: only a scene's own fault earns the Errored tag; the world's keeps TagMe."""
+
+
+_NO_MEMORY = (
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate",
+    "unable to allocate",
+    "cannot allocate memory",
+    "insufficient memory",
+    "not enough memory",
+    "out of memory",
+    "can't start new thread",
+    "pthread_create",
+)
+"""How onnxruntime, OpenCV, NumPy, CUDA and the system say that there is no memory left."""
 
 
 class StashSenseError(Exception):
@@ -149,6 +165,26 @@ class StoreError(StashSenseError):
     """Our own database cannot be used."""
 
     kind = "store"
+
+
+class MemoryShort(StashSenseError):
+    """There was no memory left for what was to be done; with more of it, it may go well."""
+
+    kind = "memory-short"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"Memory is short ({what})",
+            "lower the setting 'Memory for models', let other programs go, or give the container"
+            " more memory",
+        )
+
+    @classmethod
+    def check(cls, error: BaseException, what: str) -> None:
+        """Raise MemoryShort where that is what a foreign error says, in whatever words."""
+        said = str(error).casefold()
+        if isinstance(error, MemoryError) or any(word in said for word in _NO_MEMORY):
+            raise cls(what) from error
 
 
 class InternalFault(StashSenseError):

@@ -383,3 +383,33 @@ def fill_up(path: Path) -> None:
             with contextlib.suppress(OSError):
                 while file.write(bytes(size)) == size:
                     pass
+
+
+# --- Memory that is short -----------------------------------------------------------------------
+
+
+ROOM_BYTES = 20 * 2**20
+"""Enough for the worker's own threads, and too little for those that read a video."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on another process's memory")
+def test_short_memory_keeps_tagme_and_is_one_message(library: Faulty) -> None:
+    scenes, _ = library.fill(here=30, drive=0)
+    library.hold_at_write()
+    pressed = library.press()
+    library.wait_for_write()
+    (pid,) = workers(library.home)
+    serving = psutil.Process(pid)
+    unlimited = serving.rlimit(psutil.RLIMIT_AS)
+    serving.rlimit(psutil.RLIMIT_AS, (serving.memory_info().vms + ROOM_BYTES, unlimited[1]))
+    pressed.join()
+    done = library.tagged(scenes)
+    assert done < 30
+    (said,) = library.messages()
+    assert "Memory is short" in said
+    assert "Memory for models" in said
+    serving.rlimit(psutil.RLIMIT_AS, unlimited)
+    library.stash.run_task(PLUGIN_ID, "Tag scenes")
+    assert library.messages() == []
+    assert library.tagged(scenes) == 30
+    assert workers(library.home) == [pid]

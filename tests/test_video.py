@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stash_sense_plugin.errors import Cancelled, MediaError, MediaMissing, MediaUnreadable
+from stash_sense_plugin.errors import (
+    Cancelled,
+    MediaError,
+    MediaMissing,
+    MediaUnreadable,
+    MemoryShort,
+)
 from stash_sense_plugin.media.files import fault_of
 from stash_sense_plugin.media.times import even_times
 from stash_sense_plugin.media.video import (
@@ -379,12 +385,18 @@ def test_a_drive_that_fails_is_not_the_scenes_fault(number: int, kind: type[Medi
         pytest.param(MemoryError(), id="none left"),
         pytest.param(av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory"), id="FFmpeg"),
         pytest.param(av.error.BlockingIOError(errno.EAGAIN, "No thread"), id="no thread"),
-        pytest.param(OSError(errno.EMFILE, os.strerror(errno.EMFILE)), id="of this process"),
-        pytest.param(OSError(errno.ENFILE, os.strerror(errno.ENFILE)), id="of the machine"),
     ],
 )
-def test_short_memory_and_open_files_are_not_the_scenes_fault(error: Exception) -> None:
-    fault = fault_of("a.mp4", error, "video")
+def test_short_memory_is_not_the_scenes_fault(error: Exception) -> None:
+    with pytest.raises(MemoryShort, match=r"while a\.mp4 was read") as caught:
+        fault_of("a.mp4", error, "video")
+    assert caught.value.fault == "world"
+    assert "Memory for models" in caught.value.remedy
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE], ids=["process", "machine"])
+def test_too_many_open_files_are_not_the_scenes_fault(number: int) -> None:
+    fault = fault_of("a.mp4", OSError(number, os.strerror(number)), "video")
     assert fault.fault == "world"
     assert "drive" not in str(fault)
 
@@ -416,7 +428,7 @@ STARVED = """
 import resource, sys
 import av, numpy
 from PIL import Image
-from stash_sense_plugin.errors import MediaError
+from stash_sense_plugin.errors import StashSenseError
 from stash_sense_plugin.media.images import read_image
 from stash_sense_plugin.media.video import read_keyframes
 path = {path!r}
@@ -426,7 +438,7 @@ limit = pages * resource.getpagesize() + 6_000_000
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
     {read}
-except MediaError as error:
+except StashSenseError as error:
     sys.stdout.write(error.fault)
 """
 """A process that may take six more megabytes than it has."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stash_sense_plugin.errors import ModelBroken, ModelMissing
+from stash_sense_plugin.errors import MemoryShort, ModelBroken, ModelMissing
 from stash_sense_plugin.records import Box, Frame, Observation, Pixels, Wants
 from stash_sense_plugin.start import private
 
@@ -105,6 +105,7 @@ class TextDetector:
                 text_score=self._floor,
             )
         except Exception as error:
+            MemoryShort.check(error, "while text was read")
             raise ModelBroken(
                 f"Text recognition failed on a picture of {picture.shape}: {error}"
             ) from error
@@ -132,6 +133,7 @@ def _open(threads: int | None) -> Any:
     try:
         return rapidocr.RapidOCR(params=params)
     except Exception as error:
+        MemoryShort.check(error, "while text recognition was opened")
         raise ModelBroken(f"Text recognition does not load: {error}", SETUP) from error
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from stash_sense_plugin.errors import ModelBroken
+from stash_sense_plugin.errors import MemoryShort, ModelBroken
 from stash_sense_plugin.start import private
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class Network:
         try:
             return list(self._session.run(None, dict(feeds)))
         except Exception as error:
+            MemoryShort.check(error, f"while {self.path.name} ran")
             shapes = ", ".join(f"{name} {feed.shape}" for name, feed in feeds.items())
             raise ModelBroken(
                 f"{self.path.name} failed on {shapes}: {_first_line(error)}",
@@ -130,6 +131,7 @@ def open_network(path: Path, threads: int | None = None, device: Device = "auto"
         with _silent_standard_streams() if len(providers) > 1 else nullcontext():
             session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as error:
+        MemoryShort.check(error, f"while {path.name} was opened")
         raise ModelBroken(
             f"{path} does not load: {_first_line(error)}",
             "check its files with `python -m stash_sense_plugin models verify`;"

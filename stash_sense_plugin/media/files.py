@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
+from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable, MemoryShort
 
 _GONE = {
     errno.EACCES,
@@ -64,7 +64,14 @@ def _check_plain(path: str | Path, found: os.stat_result) -> None:
 
 
 def missing(path: str | Path, error: Exception) -> MediaMissing:
-    """Return the error for a file that could not be reached, or not with what this machine has."""
+    """Return the error for a file that could not be reached, or not with what this machine has.
+
+    Raises MemoryShort where it is memory that lacks: then no other source of pictures serves.
+    """
+    # EAGAIN is what a decoder says that was given no thread: there is no memory for its stack.
+    no_memory = getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN)
+    if isinstance(error, MemoryError) or no_memory:
+        raise MemoryShort(f"while {path} was read") from error
     remedy = "check that its drive is connected and that this user may read it"
     if _is_short(error):
         remedy = "let other programs go, or lower the memory that networks may take"

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from stash_sense_plugin.errors import MediaMissing
+from stash_sense_plugin.errors import MediaMissing, MemoryShort
 
 T = TypeVar("T")
 Beat = Callable[[], None]
@@ -78,7 +78,10 @@ class _Reader(Generic[T]):
         self._over = self._unwanted = False
         self._moved_s = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no memory for its stack, or no more threads
+            raise MemoryShort("no thread can be started") from error
 
     def take(self) -> list[T] | None:
         """Return what came, which may be nothing yet; None at the end. Raises what reading did."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from stash_sense_plugin.errors import (
     InternalFault,
     MediaMissing,
+    MemoryShort,
     StashRefused,
     StashSenseError,
     StashUnauthorised,
@@ -73,6 +74,7 @@ class Looker:
         except StashSenseError:
             raise
         except Exception as error:
+            MemoryShort.check(error, f"at {scene.source}")
             logger.exception("%s", scene.source)
             raise InternalFault(
                 f"Stash Sense failed on {scene.source} ({type(error).__name__}: {error})",
