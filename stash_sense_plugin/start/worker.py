@@ -1,5 +1,6 @@
 """Reaching the worker, and starting one where there is none."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -42,6 +43,8 @@ STARTS_S = 180.0
 UPDATES_S = 60.0
 """How long Stash may take to put an update in place."""
 LOOK_S = 0.03
+REAPED_S = 5.0
+"""How long a killed process may take to go; one that a dead mount holds takes for ever."""
 TOLD_S = 10.0
 
 
@@ -179,7 +182,8 @@ class Starter:
             serving = (read_json(self._home.worker_card) or {}).get("pid", child.pid)
             if serving != child.pid:
                 child.kill()
-                child.wait()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(REAPED_S)
                 self._child = None
         if self._turn is not None:
             self._turn.release()
