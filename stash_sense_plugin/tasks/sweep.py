@@ -11,6 +11,7 @@ from stash_sense_plugin.errors import (
     InternalFault,
     MediaError,
     MediaMissing,
+    MemoryShort,
     ModelBroken,
     SettingsError,
     StashError,
@@ -173,6 +174,8 @@ class Sweep:
         self._roots = Roots((), reporter.check)
         self._learns = True
         self._broken = 0
+        self._short: MemoryShort | None = None
+        """Why scenes were left, where it was for want of memory."""
         self._refused = 0
         self._told_of_queue = False
         self.goes_on = False
@@ -191,6 +194,8 @@ class Sweep:
         total = self._choice.count(self._reporter)
         if total:
             self._sweep()
+        if self._short is not None:
+            self._reporter.log("warning", f"Scenes keep their workflow tags: {self._short}")
         if not self.goes_on:
             self._close(total)
 
@@ -269,7 +274,7 @@ class Sweep:
                     self._write()
                 if self._let_go_first():
                     return
-        except (Cancelled, ModelBroken):
+        except (Cancelled, MemoryShort, ModelBroken):
             self._write()
             raise
         self._write()
@@ -336,11 +341,22 @@ class Sweep:
             self._broken += 1
             if self._broken >= BROKEN_IN_A_ROW:
                 raise
+        except MemoryShort as error:
+            self._leave_short(scene, error)
         except InternalFault as error:
             # A fault of ours in one scene must not keep the others from being tagged.
             self._leave_named(scene, error)
         finally:
             self._engine.store.end_look(scene.id)
+
+    def _leave_short(self, scene: Scene, error: MemoryShort) -> None:
+        """Leave a scene for which there is no memory; others may fit, and get what can be had."""
+        self._engine.unload_idle(0)
+        self._leave(scene, error)
+        self._broken += 1
+        if self._broken >= BROKEN_IN_A_ROW:
+            raise error
+        self._short = error
 
     def _leave_missing(self, scene: Scene, error: MediaError) -> None:
         """Leave a scene whose pictures cannot be had: its drive went meanwhile, or its file."""
