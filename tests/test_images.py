@@ -48,6 +48,26 @@ def test_a_large_picture_is_shrunk(tmp_path: Path, suffix: str) -> None:
     assert abs(pixels[100, 100].astype(int) - (250, 0, 0)).max() < 6
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16", "I", "F", "CMYK"])
+def test_a_large_picture_of_any_mode_is_shrunk_and_turned(tmp_path: Path, mode: str) -> None:
+    """The left half is white, the right one black; turned, the white one is on top."""
+    path = tmp_path / ("a.tiff" if mode in ("I", "F", "CMYK") else "a.png")
+    white = Image.new("L", (500, 300), 255)
+    picture = Image.new("L", (1000, 300))
+    picture.paste(white)
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+    else:
+        picture = picture.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(path, exif=exif)
+    pixels = read_image(path, 100)
+    assert pixels.shape == (100, 30, 3)
+    assert pixels[10, 15].min() > 240
+    assert pixels[90, 15].max() < 15
+
+
 @pytest.mark.parametrize(
     ("mode", "colour", "expected"),
     [

@@ -19,6 +19,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
 that Stash knows."""
 MAX_IMAGE_PIXELS = 120_000_000
 """Pictures above this are refused from their header; the largest phones make 108 million."""
+HEAVY_PIXELS = 40_000_000
+"""See-through pictures above this are not mixed as a whole."""
 MAX_SIDE_PX = 2048
 """The longer side to which a picture is shrunk: no detector looks at more."""
 
@@ -100,14 +102,32 @@ def _pixels(picture: "Image.Image", max_side_px: int | None) -> Pixels:
     if max_side_px:
         # A JPEG is then decoded at a half, a quarter or an eighth of its size.
         picture.draft("RGB", (max_side_px, max_side_px))
-    # In place: a copy would hold a large picture twice.
+    if max_side_px and max(picture.size) > max_side_px:
+        picture = _averageable(picture, 2 * max_side_px)
+        picture.thumbnail((max_side_px, max_side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    # Behind the shrinking, and in place: a copy would hold a large picture twice.
     ImageOps.exif_transpose(picture, in_place=True)
-    turned = picture
-    if max_side_px and max(turned.size) > max_side_px:
-        if turned.mode in ("P", "1"):
-            turned = turned.convert("RGBA")
-        turned.thumbnail((max_side_px, max_side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(_rgb(turned), dtype=np.uint8)
+    return np.asarray(_rgb(picture), dtype=np.uint8)
+
+
+def _averageable(picture: "Image.Image", most_side_px: int) -> "Image.Image":
+    """Return a picture whose neighbouring pixels can be mixed, which a palette's cannot be.
+
+    Of a large one only every n-th pixel is taken up: four bytes for each would take half a
+    gigabyte.
+    """
+    from PIL import Image
+
+    mode = {"P": "RGBA", "PA": "RGBA", "1": "L"}.get(picture.mode, picture.mode)
+    if mode.startswith("I;16"):
+        mode = "I"
+    # Pillow mixes what is see-through in a copy.
+    heavy = "A" in mode and picture.width * picture.height > HEAVY_PIXELS
+    if mode == picture.mode and not heavy:
+        return picture
+    scale = max(1.0, max(picture.size) / most_side_px)
+    width, height = (max(1, round(side / scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.NEAREST).convert(mode)
 
 
 def _rgb(picture: "Image.Image") -> "Image.Image":
@@ -119,6 +139,6 @@ def _rgb(picture: "Image.Image") -> "Image.Image":
         top = 65535.0 if deep.max(initial=0) > 255 else 255.0
         return Image.fromarray((deep.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     ground = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")
