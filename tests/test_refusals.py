@@ -200,3 +200,28 @@ def test_any_faults_in_any_order_lose_and_double_nothing(
             room.stash.clear_faults()
             room.run()
             check_done(room, scenes)
+
+
+# --- How often Stash is asked -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("markers", "most"),
+    [pytest.param(False, 70, id="tags"), pytest.param(True, 175, id="tags and markers")],
+)
+def test_a_hundred_scenes_take_few_questions(room: Room, markers: bool, most: int) -> None:
+    """Each marker is a call of its own, and each scene's sheet is asked for; all else is bulk."""
+    room.configure(markers=markers)
+    # However slow this machine is: scenes are written after some seconds, too.
+    room.engine.clock = lambda: 0.0
+    for clip in ("tall.mp4", "grey.mp4"):
+        for _ in range(50):
+            room.add(clip)
+    room.stash.calls.clear()
+    report = room.run()
+    assert report["tagged"] == 100
+    sheets = 100
+    assert report["calls"] - sheets <= most
+    assert report["written"]["markers"] == (100 if markers else 0)
+    assert room.stash.calls["findScenes"] <= 22
+    assert room.stash.calls["bulkSceneUpdate"] <= 20

@@ -396,9 +396,17 @@ class Writer:
 
     # --- Markers
 
-    def create_markers(self, scene: Scene, wanted: Sequence[MarkerWanted]) -> list[Written]:
-        """Create markers with their ends; one that is there already is never made twice."""
-        states, lost = self.current([scene])
+    def create_markers(
+        self,
+        scene: Scene,
+        wanted: Sequence[MarkerWanted],
+        current: tuple[Mapping[str, SceneState], Mapping[str, str]] | None = None,
+    ) -> list[Written]:
+        """Create markers with their ends; one that is there already is never made twice.
+
+        `current` is what was just read of this scene and others; left out, it is read here.
+        """
+        states, lost = current or self.current([scene])
         refused = self._ledger.refused(scene)
         there = states[scene.id].markers if scene.id in states else ()
         written: list[Written] = []

@@ -88,7 +88,7 @@ class Engine:
     ) -> None:
         self.home = home
         self.clock = clock
-        """Seconds that pass, by which a sweep's turn in Stash's queue is over."""
+        """Seconds that pass: by them a sweep writes now and then, and its turn in Stash ends."""
         self.root = package.parent
         self.defaults = Settings()
         """What holds where no Stash is asked."""

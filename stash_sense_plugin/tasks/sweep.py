@@ -1,6 +1,5 @@
 """Tag scenes: look at each, write what was decided, and move the workflow tags."""
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -170,7 +169,7 @@ class Sweep:
         self._asked = bool(state.get("asked"))
         self._told_away = set(map(str, state.get("told_away", ())))
         self._pending: list[tuple[Scene, SceneResult]] = []
-        self._written_s = time.monotonic()
+        self._written_s = self._engine.clock()
         self._roots = Roots((), reporter.check)
         self._learns = True
         self._broken = 0
@@ -391,7 +390,7 @@ class Sweep:
     # --- Writing
 
     def _due(self) -> bool:
-        waited_s = time.monotonic() - self._written_s
+        waited_s = self._engine.clock() - self._written_s
         return len(self._pending) >= WRITTEN_TOGETHER or waited_s >= WRITTEN_AFTER_S
 
     def _write(self) -> None:
@@ -404,7 +403,7 @@ class Sweep:
         for scene, result in results:
             self._tally.note(scene, result, moved=scene.id not in not_moved)
         self._keep()
-        self._written_s = time.monotonic()
+        self._written_s = self._engine.clock()
 
     def _written(self, results: list[tuple[Scene, SceneResult]]) -> frozenset[str]:
         """Write results; the scenes that keep their tags. Raises StashRefused when all do."""

@@ -127,8 +127,8 @@ class Writing:
         for scene, result in looked:
             with self._holding(scene):
                 self._set_studio(scene, result)
-                if self._markers:
-                    self._create_markers(scene, result)
+        if self._markers:
+            self._create_markers(looked)
         kept = self._move(looked)
         for scene_id, reason in kept.items():
             self.tell(f"Scene {scene_id} keeps its workflow tags: {reason}")
@@ -177,15 +177,22 @@ class Writing:
             if studio.target_id is not None:
                 self._note([self._writer.set_studio(scene, studio.target_id, studio.name)])
 
-    def _create_markers(self, scene: Scene, result: SceneResult) -> None:
-        wanted = [
-            MarkerWanted(tag_id, name, part.start_s, part.end_s)
-            for suggestion in _applied(result, "tag")
-            for tag_id, name in self._tags([suggestion])
-            for part in marker_ranges(suggestion)
-        ]
-        if wanted:
-            self._note(self._writer.create_markers(scene, wanted))
+    def _create_markers(self, looked: Sequence[Looked]) -> None:
+        wanted: dict[str, list[MarkerWanted]] = {}
+        for scene, result in looked:
+            with self._holding(scene):
+                wanted[scene.id] = list(self._markers_of(result))
+        marked = [scene for scene, _ in looked if wanted.get(scene.id)]
+        current = self._writer.current(marked) if marked else None
+        for scene in marked:
+            with self._holding(scene):
+                self._note(self._writer.create_markers(scene, wanted[scene.id], current))
+
+    def _markers_of(self, result: SceneResult) -> Iterator[MarkerWanted]:
+        for suggestion in _applied(result, "tag"):
+            for tag_id, name in self._tags([suggestion]):
+                for part in marker_ranges(suggestion):
+                    yield MarkerWanted(tag_id, name, part.start_s, part.end_s)
 
     def _note(self, written: Iterable[Written]) -> None:
         for each in written:
