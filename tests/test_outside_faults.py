@@ -38,6 +38,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(ROOT, tmp_path_factory.mktemp("dist"))
 
 
+@pytest.fixture(scope="module")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the workers compile, for all of them: each would take seconds."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
 @pytest.fixture
 def mounts(tmp_path: Path) -> Iterator[Mounts]:
     with own_mounts(tmp_path) as given:
@@ -84,6 +90,7 @@ def library(
     tmp_path: Path,
     clips: Path,
     bundle: Path,
+    bytecode: Path,
     mounts: Mounts,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Faulty]:
@@ -103,6 +110,8 @@ def library(
         installed = Faulty(stash, clips, media, PLUGIN_ID)
         installed.home = Home(os.environ["STASH_SENSE_HOME"])
         installed.drive, installed.mounts = drive, mounts
+        Path(installed.home.folder).mkdir(mode=0o700)
+        Path(installed.home.bytecode).symlink_to(bytecode)
         installed.configure()
         try:
             yield installed
@@ -353,7 +362,6 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_message_and_the_next_resumes
     library: Faulty,
 ) -> None:
     home = Path(library.home.folder)
-    home.mkdir(mode=0o700)
     library.mounts.tell("memory", home, "64m")
     scenes, _ = library.fill(here=45, drive=0)
     library.hold_at_write()
