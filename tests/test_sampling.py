@@ -303,3 +303,31 @@ def test_a_real_scene_is_read(real: Path, wants: Wants) -> None:
     times_s = [frame.time_s for frame in frames]
     assert times_s == sorted(times_s)
     assert times_s[-1] < 87
+
+
+def test_a_video_that_cannot_be_read_is_opened_once(tmp_path: Path, clip: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"no video")
+    media = media_of(path, {})
+    with pytest.raises(MediaUnreadable) as first:
+        list(media.sampling(Wants.DETAIL).frames())
+    path.write_bytes(clip.read_bytes())
+    for wants in Wants:
+        with pytest.raises(MediaUnreadable) as again:
+            media.sampling(wants)
+        assert again.value is first.value
+
+
+def test_without_a_file_the_broken_sheet_is_the_reason() -> None:
+    for wants in Wants:
+        with pytest.raises(MediaUnreadable, match="VTT"):
+            media_of("", {SHEET: b"", VTT: b"no VTT"}).sampling(wants)
+
+
+@pytest.mark.parametrize("said_s", [0.0, -5.0, float("nan"), float("inf")])
+def test_a_length_that_is_none_is_measured(clip: Path, said_s: float) -> None:
+    media = SceneMedia(scene_of(clip, said_s), frames=8, text_frames=4)
+    assert media.duration_s == pytest.approx(10, abs=0.2)
+    frames = list(media.sampling(Wants.MOMENTS).frames())
+    assert len(frames) == 4
+    assert frames[-1].time_s > 8

@@ -23,6 +23,7 @@ from stash_sense_plugin.media.files import fault_of
 from stash_sense_plugin.media.times import even_times
 from stash_sense_plugin.media.video import (
     MAX_FRAME_PIXELS,
+    MAX_PLAYED_PIXELS,
     probe_video,
     read_exact,
     read_keyframes,
@@ -118,6 +119,53 @@ def test_a_clip_with_one_keyframe_is_seen_throughout(tmp_path: Path) -> None:
     frames = list(read_keyframes(path, even_times(10, 20), 384, "k"))
     assert len(frames) == 20
     assert numbers(frames) == list(range(2, 100, 5))
+
+
+def test_of_pictures_too_large_to_be_played_the_keyframes_are_read(tmp_path: Path) -> None:
+    size = (8192, 4800)
+    assert size[0] * size[1] > MAX_PLAYED_PIXELS
+    path = write_clip(tmp_path / "a.mp4", size=size, count=3, gop=2)
+    assert numbers(list(read_exact(path, [0.05, 0.15, 0.25], 160, "k"))) == [0, 2]
+
+
+def test_pictures_that_grow_beyond_the_limit_on_the_way_are_left_out(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "small.ts", count=20)
+    large = write_clip(tmp_path / "large.ts", size=(8192, 4800), count=2)
+    path = tmp_path / "a.ts"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    frames = list(read_keyframes(path, even_times(2, 10), 384, "k"))
+    assert {frame.pixels.shape for frame in frames} == {(96, 160, 3)}
+
+
+def test_damage_that_a_demuxer_calls_a_failing_drive_is_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(write_clip(tmp_path / "a.mkv").read_bytes()[:200] * 200)
+    with pytest.raises(MediaUnreadable, match="its content is damaged"):
+        probe_video(path)
+
+
+def test_a_header_that_asks_for_terabytes_is_the_files_fault(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"stts") + 8
+    data[at : at + 4] = b"\x7f\xff\xff\xff"
+    path.write_bytes(data)
+    with pytest.raises(MediaUnreadable, match="more memory than any video needs"):
+        probe_video(path)
+
+
+def test_a_link_to_itself_is_the_scenes_fault_and_a_name_too_long_too(tmp_path: Path) -> None:
+    link = tmp_path / "a.mp4"
+    link.symlink_to("a.mp4")
+    for path in (link, tmp_path / ("x" * 300)):
+        with pytest.raises(MediaUnreadable, match="cannot be read as a video or picture"):
+            probe_video(path)
+
+
+def test_times_beyond_any_clock_are_times_at_the_end(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    assert numbers(list(read_keyframes(path, [1e300, 5.0, 1e18], 384, "k"))) == [50, 90]
+    assert len(list(video_sampling(path, 1e300, 5, 384, "k").frames())) == 5
 
 
 def test_with_two_keyframes_for_eight_times_all_are_read_exactly(tmp_path: Path) -> None:

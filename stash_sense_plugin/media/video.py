@@ -33,6 +33,9 @@ DEMUXERS = (
 here: a `.mp4` that holds one would read its neighbours or the network."""
 MAX_FRAME_PIXELS = 100_000_000
 """Pictures above this are refused from the header; 12K video for headsets has 75 million."""
+MAX_PLAYED_PIXELS = 36_000_000
+"""Of larger pictures only keyframes are read: to play on from one, a decoder holds up to twenty
+more of them, which took over a gigabyte at 8K."""
 PLENTY_BYTES = 4 * MAX_FRAME_PIXELS
 """Who can have so much memory is not short of it: a file that asks in vain asks for too much."""
 READ_BUDGET_S = 120.0
@@ -99,7 +102,7 @@ def read_keyframes(
     half, and raises MediaMissing otherwise.
     """
     with _opened(path, budget_s, check) as video:
-        yield from _read(video, _coarse(video.located(times_s)), max_side_px, scene_key)
+        yield from _read(video, _coarse(video, times_s), max_side_px, scene_key)
 
 
 def read_exact(
@@ -110,10 +113,12 @@ def read_exact(
     budget_s: float = READ_BUDGET_S,
     check: Callable[[], None] = _go_on,
 ) -> Iterator[Frame]:
-    """Yield the picture that is shown at each time, each once, by time; else as read_keyframes."""
+    """Yield the picture that is shown at each time, each once, by time; else as read_keyframes.
+
+    Of pictures above MAX_PLAYED_PIXELS it is the keyframe at or before each time.
+    """
     with _opened(path, budget_s, check) as video:
-        targets = [_Target(time_s, key_s) for time_s, key_s in video.located(times_s)]
-        yield from _read(video, targets, max_side_px, scene_key)
+        yield from _read(video, _exact(video, video.located(times_s)), max_side_px, scene_key)
 
 
 def video_sampling(
@@ -132,8 +137,8 @@ def video_sampling(
 
     def frames() -> Iterator[Frame]:
         with _opened(path, check=check) as video:
-            located = video.located(even_times(video.length_s(duration_s), count))
-            yield from _read(video, _coarse(located), max_side_px, scene_key)
+            times_s = even_times(video.length_s(duration_s), count)
+            yield from _read(video, _coarse(video, times_s), max_side_px, scene_key)
 
     return Sampling(
         f"video:keyframes:{count}:{max_side_px}",
@@ -160,16 +165,25 @@ class _Target:
         return self.time_s <= self.key_s
 
 
-def _coarse(located: Sequence[tuple[float, float]]) -> list[_Target]:
+def _coarse(video: "_Video", times_s: Sequence[float]) -> list[_Target]:
     """Choose the keyframes; where they are fewer than half of the times, the very times.
 
     What lies between two far keyframes is decoded anyway then, and a keyframe lies at a cut: as a
     sample it would stand for time before its picture.
     """
-    keys = sorted({key_s for _, key_s in located})
-    if 2 * len(keys) >= len(located):
-        return [_Target(key_s, key_s) for key_s in keys]
+    located = video.located(times_s)
+    keys = _keys(located)
+    return keys if 2 * len(keys) >= len(located) else _exact(video, located)
+
+
+def _exact(video: "_Video", located: Sequence[tuple[float, float]]) -> list[_Target]:
+    if not video.may_be_played:
+        return _keys(located)
     return [_Target(time_s, key_s) for time_s, key_s in located]
+
+
+def _keys(located: Sequence[tuple[float, float]]) -> list[_Target]:
+    return [_Target(key_s, key_s) for key_s in sorted({key_s for _, key_s in located})]
 
 
 class _Clock:
@@ -334,7 +348,13 @@ class _Video:
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = DECODER_THREADS
         # The container's own options do not reach the decoder, and pictures may grow on the way.
-        self._stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
+        most = MAX_PLAYED_PIXELS if self.may_be_played else MAX_FRAME_PIXELS
+        self._stream.codec_context.options = {"max_pixels": str(most)}
+
+    @property
+    def may_be_played(self) -> bool:
+        """Whether memory allows for the pictures between two keyframes."""
+        return self._stream.width * self._stream.height <= MAX_PLAYED_PIXELS
 
     def facts(self) -> VideoFacts:
         packet = self._find(0.0)
