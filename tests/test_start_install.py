@@ -1,16 +1,27 @@
 """Set up as a user meets it: a real environment, made by real processes, from local wheels."""
 
+import json
 import os
 import shutil
 import signal
+import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stash_sense_plugin.start import environment, machine, packages, plan, runner
+from stash_sense_plugin.start.distribution import Apk
+from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.gpu import Gpu
+from stash_sense_plugin.start.machine import Machine
+from stash_sense_plugin.start.paths import Home
+from stash_sense_plugin.start.pythons import Interpreter
+from stash_sense_plugin.start.steps import Plan
 from tests.plugin_folder import PluginFolder, plugin_folder, wait_until
 
 if TYPE_CHECKING:
@@ -19,18 +30,24 @@ if TYPE_CHECKING:
 NAME = "stash_sense_all"
 
 
-def write_wheel(folder: Path, version: str = "1.0") -> None:
-    """Write a wheel that brings everything that this environment has, by a path to it."""
-    info = f"{NAME}-{version}.dist-info"
+def write_wheel(
+    folder: Path,
+    version: str = "1.0",
+    name: str = NAME,
+    files: "dict[str, str] | None" = None,
+    metadata: str = "",
+) -> None:
+    """Write a wheel; without files, one that brings all that this environment has, by a path."""
+    info = f"{name}-{version}.dist-info"
     members = {
-        f"{NAME}.pth": sysconfig.get_paths()["purelib"] + "\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {version}\n",
+        **({f"{NAME}.pth": sysconfig.get_paths()["purelib"] + "\n"} if files is None else files),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = "".join(f"{name},,\n" for name in (*members, f"{info}/RECORD"))
-    with zipfile.ZipFile(folder / f"{NAME}-{version}-py3-none-any.whl", "w") as wheel:
-        for name, text in (*members.items(), (f"{info}/RECORD", record)):
-            wheel.writestr(name, text)
+    record = "".join(f"{path},,\n" for path in (*members, f"{info}/RECORD"))
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        for path, text in (*members.items(), (f"{info}/RECORD", record)):
+            wheel.writestr(path, text)
 
 
 def prepare(plugin: PluginFolder, needs: str = f"{NAME}==1.0\n") -> PluginFolder:
@@ -82,7 +99,7 @@ def begin(plugin: PluginFolder) -> "subprocess.Popen[bytes]":
     return door
 
 
-def runner(plugin: PluginFolder) -> int:
+def runner_of(plugin: PluginFolder) -> int:
     """Return the process that makes the environment."""
     boots = {
         one.pid: one.ppid()
@@ -123,11 +140,11 @@ def test_a_task_sets_up_and_goes_on(plugin: PluginFolder) -> None:
 
 def test_a_stopped_task_hurts_nothing_and_a_second_press_joins(plugin: PluginFolder) -> None:
     door = begin(plugin)
-    first = runner(plugin)
+    first = runner_of(plugin)
     door.kill()
     door.communicate()
     again = plugin.open(plugin.document("set_up"))
-    assert runner(plugin) == first
+    assert runner_of(plugin) == first
     reply, log = plugin.end(again)
     assert reply["output"]["args"] == {"mode": "set_up"}
     assert ("i", "Joining the set-up that is at work") in log
@@ -136,7 +153,7 @@ def test_a_stopped_task_hurts_nothing_and_a_second_press_joins(plugin: PluginFol
 
 def test_a_set_up_that_died_is_said_and_the_next_begins_anew(plugin: PluginFolder) -> None:
     door = begin(plugin)
-    os.killpg(runner(plugin), signal.SIGKILL)
+    os.killpg(runner_of(plugin), signal.SIGKILL)
     reply, _ = plugin.end(door)
     assert "stopped before its end" in reply["error"]
     (plugin.home / "env.part-dead").mkdir(exist_ok=True)
@@ -190,10 +207,330 @@ def test_needs_that_changed_are_installed_by_the_next_task(ready: PluginFolder) 
     assert list((ready.home / "env").rglob(f"{NAME}-2.0.dist-info"))
 
 
-def test_an_environment_whose_python_has_gone_is_said(ready: PluginFolder) -> None:
-    python = ready.home / "env" / "bin" / "python"
+# --- What an update took away ---------------------------------------------------------------
+
+
+def other_card(plugin: PluginFolder, **values: object) -> None:
+    """Let the environment's card say something else."""
+    path = plugin.home / "env" / "ready.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def without_python(plugin: PluginFolder) -> None:
+    (plugin.home / "env" / "bin" / "python").unlink()
+
+
+def with_another_python(plugin: PluginFolder) -> None:
+    """As when the image's python3 is a newer one since its update."""
+    python = plugin.home / "env" / "bin" / "python"
+    newer = plugin.folder / "python3.99"
+    newer.write_text("#!/bin/sh\nexit 1\n")
+    newer.chmod(0o755)
     python.unlink()
-    python.symlink_to(ready.folder / "gone")
-    reply, _ = ready.call("echo")
-    assert "cannot be used any more" in reply["error"]
-    assert reply["error"].endswith("run the task Set up")
+    python.symlink_to(newer)
+
+
+def without_apks_packages(plugin: PluginFolder) -> None:
+    other_card(plugin, leans_on=["/usr/lib/python3/site-packages/onnxruntime", "/usr"])
+
+
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [
+        pytest.param(without_python, "has gone, as after an update of the image", id="no Python"),
+        pytest.param(with_another_python, "is 3.99 now, after an update", id="a newer Python"),
+        pytest.param(
+            without_apks_packages,
+            "the system's own packages for onnxruntime have gone, as after an update",
+            id="no apk packages",
+        ),
+        pytest.param(
+            lambda plugin: other_card(plugin, kind="musl"),
+            "it was made on musl, and this is glibc",
+            id="another C library",
+        ),
+        pytest.param(
+            lambda plugin: other_card(plugin, architecture="riscv64"),
+            "it was made for riscv64, and this is",
+            id="another processor",
+        ),
+        pytest.param(
+            lambda plugin: (plugin.home / "env" / "ready.json").unlink(),
+            "its set-up was not finished",
+            id="half an environment",
+        ),
+    ],
+)
+def test_what_an_update_took_is_noticed_and_said(
+    ready: PluginFolder, happens: Callable[[PluginFolder], None], says: str
+) -> None:
+    happens(ready)
+    error = ready.call("echo")[0]["error"]
+    assert error.startswith("The environment of Stash Sense cannot be used any more (")
+    assert says in error
+    assert error.endswith("run the task Set up")
+
+
+def test_the_next_task_says_what_happened_and_sets_up_again(ready: PluginFolder) -> None:
+    (ready.home / "enough").touch()
+    with_another_python(ready)
+    _, log = ready.call("tag_scenes")
+    told = " ".join(text for _, text in log)
+    assert "is 3.99 now, after an update of the image or the system): setting it up now" in told
+    assert "The environment is ready: Python" in told
+    assert ready.output("echo")
+
+
+def test_the_card_says_what_was_made(ready: PluginFolder) -> None:
+    card = environment.card(Home(str(ready.home)))
+    assert card is not None
+    assert card["version"] == "{}.{}".format(*sys.version_info)
+    assert (card["kind"], card["runtime"]) == ("glibc", "onnxruntime")
+    assert card["runtime_version"] == version("onnxruntime")
+    assert card["leans_on"] == []
+
+
+# --- Machines that are only told of, and plans that are really carried out -------------------
+
+
+class Site:
+    """A home and a folder of wheels, where plans for other machines are carried out."""
+
+    def __init__(self, folder: Path, made: Path) -> None:
+        self.wheels = folder / "wheels"
+        self.home = Home(str(folder / "home"))
+        self.home.make()
+        self.wheels.mkdir()
+        package = folder / "plugin" / "stash_sense_plugin"
+        package.mkdir(parents=True)
+        self.requirements = package.parent / "requirements.txt"
+        self.place = environment.core(self.home, str(package))
+        self.part = self.place.folder + ".part-1"
+        self.empty = folder / "empty"
+        shutil.copytree(made, self.empty, symlinks=True)
+        for path in [*self.empty.rglob(f"{NAME}*")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def plan(self, here: Machine) -> Plan:
+        """Return the plan, but with a copy of an empty environment in place of a new one."""
+        todo = plan.make(here, self.part, str(self.requirements))
+        copied = [
+            step._replace(argv=("cp", "-a", str(self.empty), self.part))
+            if step.title == "Making the environment"
+            else step
+            for step in todo.steps
+        ]
+        return todo._replace(steps=tuple(copied))
+
+    def build(self, here: Machine, todo: Plan) -> list[str]:
+        """Carry a plan out; return what is said of it."""
+        with runner.Journal(self.place) as journal:
+            runner.build(todo, here, self.place, self.part, journal)
+        rows = [json.loads(row) for row in Path(self.place.events).read_text().splitlines()]
+        moves = [row["progress"] for row in rows if "progress" in row]
+        assert moves == sorted(moves)
+        assert moves[-1] == pytest.approx(1)
+        return [row["text"] for row in rows if "text" in row]
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What the environment's card says."""
+        return dict(environment.card(self.home) or {})
+
+    def wheel(self, name: str, number: str, **members: str) -> None:
+        """Write a wheel of these modules, `package__init` for a package."""
+        files = {key.replace("__init", "/__init__") + ".py": text for key, text in members.items()}
+        write_wheel(self.wheels, number, name, files)
+
+
+@pytest.fixture
+def site(tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    there = Site(tmp_path, made)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(there.wheels))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    return there
+
+
+def fake_apk(folder: Path, script: str) -> Apk:
+    """A package manager that writes down what it is asked for."""
+    path = folder / "apk"
+    path.write_text(f'#!/bin/sh\necho "$@" >> {folder}/asked\n{script}\n')
+    path.chmod(0o755)
+    rows = ("https://a.example/v3.23/main", "https://a.example/v3.23/community")
+    return Apk(str(path), rows)
+
+
+def alpine(apk: Apk) -> Machine:
+    here = machine.look("/")
+    python = Interpreter(sys.executable, (3, 12), makes_environments=True)
+    return here._replace(libc="musl", root=True, apk=apk, system_python=python, brought=())
+
+
+def lend_all(site: Site) -> None:
+    """Let the environments see all that this one has, as with the system's own packages."""
+    folder = next(site.empty.rglob("site-packages"))
+    (folder / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+
+
+def test_on_alpine_apk_is_asked_first_and_the_hosts_are_said_before(
+    site: Site, tmp_path: Path
+) -> None:
+    site.requirements.write_text("onnxruntime>=1.20\nrapidocr>=3.10\nnudenet>=3.4\nnumpy>=2\n")
+    lend_all(site)
+    for name in ("rapidocr", "nudenet"):
+        site.wheel(name, "3.10", **{name: ""})
+    for name in ("colorlog", "omegaconf", "shapely", "six", "tqdm", "numpy"):
+        site.wheel(name, "4.0", **{f"brought_{name}": ""})
+    row = "echo '(1/2) Installing py3-onnxruntime (1.24.4-r1)'; echo 'OK: 812 MiB'"
+    here = alpine(fake_apk(tmp_path, row))
+    said = site.build(here, site.plan(here))
+    asked = (tmp_path / "asked").read_text()
+    assert asked == "add --no-cache py3-onnxruntime py3-opencv py3-pyclipper\n"
+    told = [said.index(one) for one in ("This reaches: a.example", "Installing Alpine's packages")]
+    assert told == sorted(told)
+    assert said[1].startswith("It downloads about 250 MB and takes about 800 MB of disk")
+    assert "(1/2) Installing py3-onnxruntime (1.24.4-r1)" in said
+    assert (site.card["kind"], site.card["runtime"]) == ("musl", "py3-onnxruntime")
+    assert [Path(path).name for path in site.card["leans_on"]][:2] == ["onnxruntime", "cv2"]
+
+
+@pytest.mark.parametrize(
+    ("script", "remedy"),
+    [
+        pytest.param(
+            "echo 'ERROR: unable to select packages:'; echo '  py3-onnxruntime (no such package)'",
+            "Alpine 3.23 and newer have all three",
+            id="an old Alpine",
+        ),
+        pytest.param(
+            "echo 'ERROR: Unable to lock database: Permission denied'",
+            "docker exec -u root",
+            id="not root after all",
+        ),
+    ],
+)
+def test_when_apk_fails_the_remedy_is_said_and_nothing_is_made(
+    site: Site, tmp_path: Path, script: str, remedy: str
+) -> None:
+    site.requirements.write_text("numpy>=2\n")
+    here = alpine(fake_apk(tmp_path, script + "; exit 1"))
+    with pytest.raises(StartError, match="Installing Alpine's packages failed") as caught:
+        site.build(here, site.plan(here))
+    assert remedy in caught.value.remedy
+    assert site.place.log in caught.value.remedy
+    assert list(Path(site.home.folder).glob("env*")) == []
+
+
+ONNXRUNTIME = """
+import os, sys
+__version__ = "{version}"
+def preload_dlls():
+    print("CUDA is loaded")
+class InferenceSession:
+    def __init__(self, model, providers):
+        self.loaded = providers[-1:] if {broken} else providers
+        if {broken}:
+            os.write(2, b"[E:onnxruntime] Failed with error: libcudnn.so.9: no such file\\n")
+    def get_providers(self):
+        return self.loaded
+    def run(self, names, feeds):
+        return [feeds["x"][:, :, :2, :2] * 4]
+"""
+
+
+def with_gpu(site: Site, broken: bool) -> Machine:
+    site.requirements.write_text("onnxruntime>=1.20\nnudenet>=3.4\nall_others==1.0\n")
+    others = {f"{name}.py": "" for name in packages.IMPORTS}
+    for name in ("onnxruntime", "nudenet", "numpy"):
+        del others[f"{name}.py"]
+    # The proof computes: numpy is lent, in a way that pip does not take for an installed package.
+    lent = site.wheels.parent / "lent"
+    lent.mkdir()
+    for name in ("numpy", "numpy.libs"):
+        (lent / name).symlink_to(Path(sysconfig.get_paths()["purelib"]) / name)
+    write_wheel(site.wheels, "1.0", "all_others", {"lent.pth": f"{lent}\n", **others})
+    site.wheel("nudenet", "3.4.2", nudenet="")
+    site.wheel("nvidia_cudnn_cu12", "9.1", nvidia_thing="")
+    gpu_code = ONNXRUNTIME.format(version="1.26.0", broken=broken)
+    cudnn = "Provides-Extra: cuda\nProvides-Extra: cudnn\n"
+    cudnn += 'Requires-Dist: nvidia-cudnn-cu12; extra == "cudnn"\n'
+    files = {"onnxruntime/__init__.py": gpu_code}
+    write_wheel(site.wheels, "1.26.0", "onnxruntime_gpu", files, cudnn)
+    plain = ONNXRUNTIME.format(version="1.31.1", broken=True)
+    site.wheel("onnxruntime", "1.31.1", onnxruntime__init=plain)
+    here = machine.look("/")
+    return here._replace(architecture="x86_64", gpu=Gpu("NVIDIA", "550.54", (12, 4)))
+
+
+def installed(site: Site) -> set[str]:
+    return {path.name.split("-")[0] for path in Path(site.place.folder).rglob("*.dist-info")}
+
+
+def test_a_gpu_that_works_is_used_and_said(site: Site) -> None:
+    here = with_gpu(site, broken=False)
+    said = site.build(here, site.plan(here))
+    assert "CUDA 12 for NVIDIA driver 550.54, CUDA 12.4: about 2.0 GB and 3.2 GB more" in said[1]
+    assert said[-1].endswith("onnxruntime-gpu 1.26.0, on the GPU")
+    assert site.card["runtime"] == "onnxruntime-gpu"
+    found = {"found": "NVIDIA driver 550.54, CUDA 12.4", "used": True, "why": ""}
+    assert site.card["gpu"] == found
+    assert "onnxruntime" not in installed(site)
+
+
+def test_a_gpu_that_does_not_work_leaves_plain_onnxruntime_and_the_reason(site: Site) -> None:
+    here = with_gpu(site, broken=True)
+    said = site.build(here, site.plan(here))
+    why = "libcudnn.so.9: no such file"
+    assert f"The GPU cannot be used, so the CPU is: {why}" in said
+    assert (site.card["runtime"], site.card["runtime_version"]) == ("onnxruntime", "1.31.1")
+    assert site.card["gpu"]["used"] is False
+    assert site.card["gpu"]["why"] == why
+    assert not {"onnxruntime_gpu", "nvidia_cudnn_cu12"} & installed(site)
+    assert "onnxruntime" in installed(site)
+
+
+def test_cuda_that_cannot_be_fetched_leaves_plain_onnxruntime(site: Site) -> None:
+    here = with_gpu(site, broken=False)
+    next(site.wheels.glob("onnxruntime_gpu*")).unlink()
+    site.build(here, site.plan(here))
+    assert "onnxruntime-gpu" in site.card["gpu"]["why"]
+    assert site.card["runtime"] == "onnxruntime"
+
+
+# --- The extras -----------------------------------------------------------------------------
+
+
+def test_the_extras_come_into_an_environment_of_their_own(plugin: PluginFolder) -> None:
+    wheels = plugin.folder / "wheels"
+    modules = ("torch", "open_clip", "ultralytics", "timm", "paddleocr", "mediapipe")
+    write_wheel(wheels, "1.0", "all_extras", {f"{name}.py": "" for name in modules})
+    name, _, number = packages.ONE_CV2.partition("==")
+    write_wheel(wheels, number, name.replace("-", "_"), {"cv2.py": ""})
+    (plugin.package.parent / "requirements-extras.txt").write_text("all-extras==1.0\n")
+    reply, log = plugin.call("set_up_extras")
+    texts = [text for _, text in log]
+    if "error" in reply:
+        assert "Set up extras needs 10.4 GB" in reply["error"]
+        pytest.skip("this disk has no room for the real extras, so they are refused here")
+    folder = plugin.home / "extras"
+    assert reply == {"output": f"The extras are ready in {folder}"}
+    assert texts[-1] == reply["output"]
+    assert any(text.startswith("It downloads about 3.5 GB") for text in texts)
+    assert any(text.startswith("This reaches: no other machine") for text in texts)
+    home = Home(str(plugin.home))
+    assert environment.extras_state(home, str(plugin.package)) == environment.READY
+    assert not (plugin.home / "env").exists()
+    assert not (plugin.home / "worker.json").exists()
+    # Pressed again, there is nothing to do; without a module, it comes back.
+    assert plugin.output("set_up_extras").endswith("there was nothing to do")
+    next(folder.rglob("torch.py")).unlink()
+    again = plugin.call("set_up_extras")[1]
+    assert ("i", "The extras are set up again: they no longer import") in again
+    assert next(folder.rglob("torch.py"))
+
+
+def test_a_hook_sets_up_no_extras(plugin: PluginFolder) -> None:
+    reply, _ = plugin.call("set_up_extras", hookContext={"id": 1})
+    assert "is not set up yet" in reply["error"]
+    assert not (plugin.home / "extras").exists()

@@ -140,9 +140,8 @@ REMOVAL = """
 import importlib.metadata, subprocess, sys
 names = {one.metadata["Name"] or "" for one in importlib.metadata.distributions()}
 gone = sorted(one for one in names if one.lower().startswith(("onnxruntime", "nvidia-", "nvidia_")))
-sys.exit(gone and subprocess.call(
-    [sys.executable, "-I", "-m", "pip", "uninstall", "--yes", "--quiet", *gone]
-))
+uninstall = [sys.executable, "-I", "-m", "pip", "uninstall", "--yes", "--quiet", *gone]
+sys.exit(subprocess.call(uninstall) if gone else 0)
 """
 
 

@@ -63,10 +63,10 @@ class Weight(NamedTuple):
     disk_bytes: int
 
 
-# As measured; those of Alpine are estimates from its index and the wheels' sizes.
+# As measured with wheels for glibc; what apk brings is an estimate.
 CORE = Weight(210_000_000, 600_000_000)
-MUSL = Weight(150_000_000, 450_000_000)
-MUSL_WITH_APK = Weight(300_000_000, 950_000_000)
+MUSL = Weight(103_000_000, 300_000_000)
+MUSL_WITH_APK = Weight(250_000_000, 800_000_000)
 EXTRAS = Weight(3_510_000_000, 6_900_000_000)
 """Measured on Linux, where torch brings CUDA's libraries along, whether there is a GPU or not."""
 EXTRAS_WITHOUT_CUDA = Weight(900_000_000, 2_300_000_000)

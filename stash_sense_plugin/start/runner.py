@@ -37,13 +37,19 @@ TOLD = ("Collecting ", "Installing ", "  Downloading ", "(")
 
 
 class Journal:
-    """Writes what a set-up does to the file that doors follow."""
+    """Writes what a set-up does to the file that doors follow; close it with `with`."""
 
     def __init__(self, place: Place) -> None:
         part = place.events + ".part"
         self._file = open(part, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
         self.write(run=secrets.token_hex(8))
         os.replace(part, place.events)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
 
     def write(self, **event: Any) -> None:
         """Add one event."""
@@ -86,9 +92,14 @@ def run(folder: str, package: str, name: str) -> int:
     lock = hold(place.lock, patience_s=1.0)
     if lock is None:
         return JOINED
-    journal = Journal(place)
+    with Journal(place) as journal:
+        return _tell(place, journal, extras=place is places[1])
+
+
+def _tell(place: Place, journal: Journal, extras: bool) -> int:
+    """Make the environment, and write its end to the journal whatever happens."""
     try:
-        _make(place, extras=place is places[1], journal=journal)
+        _make(place, extras, journal)
     except StartError as error:
         journal.write(error=error.message, remedy=error.remedy)
         return 1
@@ -106,17 +117,24 @@ def _make(place: Place, extras: bool, journal: Journal) -> None:
     if environment.state_of(place) == environment.READY:
         return  # Another set-up ended between the door's look and our lock.
     _sweep(place)
-    part = "{}.part-{}".format(place.folder, secrets.token_hex(4))
     here = machine.look(place.home)
+    part = "{}.part-{}".format(place.folder, secrets.token_hex(4))
+    todo = (plan.make_extras if extras else plan.make)(here, part, place.requirements)
+    build(todo, here, place, part, journal)
+
+
+def build(todo: Plan, here: Machine, place: Place, part: str, journal: Journal) -> None:
+    """Carry a plan out in the folder `part`, and give what came of it its name.
+
+    Raises StartError when a step fails; what was there before stays then.
+    """
     try:
-        make = plan.make_extras if extras else plan.make
-        todo = make(here, part, place.requirements)
         made = _carry_out(todo, here, place, part, journal)
         card = _card(todo, here, made, place, part)
         _name(place, part, card)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    if not extras:
+    if todo.runtime:
         journal.say("info", "The environment is ready: {}".format(ready_told(card)))
 
 
@@ -232,20 +250,19 @@ class Works:
 
     def _run(self, step: Step) -> "Tuple[int, List[str]]":
         """Run a step's command; return its status and the last rows that it printed."""
-        process = self._start(step)
-        assert process.stdout is not None
         kept: List[str] = []
         count = 0
-        for raw in process.stdout:
-            row = raw.decode("utf-8", "replace").rstrip()
-            self._log.write(row + "\n")
-            self._log.flush()
-            kept = ([*kept, row] if row.strip() else kept)[-KEPT_ROWS:]
-            if row.startswith(TOLD):
-                count += 1
-                self.journal.say(_level(row), row.strip()[:LONGEST_ROW])
-                self.journal.move(self.done + step.weight * min(0.95, count / ABOUT_ROWS))
-        return process.wait(), kept
+        with self._start(step) as process:
+            for raw in process.stdout or ():
+                row = raw.decode("utf-8", "replace").rstrip()
+                self._log.write(row + "\n")
+                self._log.flush()
+                kept = ([*kept, row] if row.strip() else kept)[-KEPT_ROWS:]
+                if row.startswith(TOLD):
+                    count += 1
+                    self.journal.say(_level(row), row.strip()[:LONGEST_ROW])
+                    self.journal.move(self.done + step.weight * min(0.95, count / ABOUT_ROWS))
+        return process.returncode, kept
 
     def _start(self, step: Step) -> "subprocess.Popen[bytes]":
         try:
