@@ -46,14 +46,21 @@ def _answer() -> bytes:
         from stash_sense_plugin.start import door
 
         return door.answer(document, raw, PACKAGE)
-    except ImportError as error:
-        return _error(_incomplete(error))
     except BaseException as error:  # noqa: BLE001, RUF100 - the reply must come whatever happens
+        if _torn(error):
+            return _error(_incomplete(error))
         return _error("{}: {}".format(type(error).__name__, error))
 
 
-def _incomplete(error: ImportError) -> str:
-    """Say what a file that is missing means: an update takes the folder away and unpacks anew."""
+def _torn(error: BaseException) -> bool:
+    """Tell whether a file of ours is missing or cut: an update takes all away and unpacks anew."""
+    if isinstance(error, ImportError):
+        return (error.name or "").startswith("stash_sense_plugin")
+    return str(getattr(error, "filename", None)).startswith(PACKAGE)
+
+
+def _incomplete(error: BaseException) -> str:
+    """Say what that means for whoever pressed a button."""
     return (
         "Stash Sense is being updated, or its folder {} is not whole ({}): try again in a moment;"
         " if that stays, install it anew in Stash's settings, under Plugins"
