@@ -11,7 +11,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGIN_ID = "stash-sense"
 SHIPPED = ("stash_sense_plugin", "models", "ui")
 """Folders that go in whole; plugin.yml goes in under the plugin's id."""
-ALONGSIDE = ("requirements.txt", "LICENSE", "README.md", "CHANGELOG.md")
+ALONGSIDE = (
+    "requirements.txt",
+    "requirements-extras.txt",
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+)
 EPOCH = (2026, 1, 1, 0, 0, 0)
 """One date for every member, so that the same files make the same zip."""
 
