@@ -68,7 +68,7 @@ def test_what_is_no_stage_is_passed_over(path: Path) -> None:
     path.with_name("s.sqlite-stage").write_bytes(b"\xff\x00" * 50)
     with Store(path) as store:
         assert str(store.note_death()) == "at scene 7"
-    path.with_name("s.sqlite-stage").unlink()
+    assert not path.with_name("s.sqlite-stage").exists()
     with Store(path) as store:
         store.begin_look("7")
         assert str(store.note_death()) == "at scene 7"

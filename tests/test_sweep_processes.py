@@ -1,6 +1,8 @@
 """Tag scenes as Stash runs it: a door for each call, one worker, and kills."""
 
+import json
 import os
+import signal
 import sys
 import threading
 import zipfile
@@ -46,6 +48,15 @@ class Installed(Library):
         """The worker's process, as its card says; None where there is none."""
         pid = (read_json(self.home.worker_card) or {}).get("pid")
         return pid if isinstance(pid, int) else None
+
+    def stage(self) -> tuple[str, str]:
+        """Return the scene in hand and what is done with it, as the worker keeps it."""
+        try:
+            noted = Path(self.home.folder, "store.sqlite-stage").read_bytes()
+            scene, stage = json.loads(noted)
+        except (OSError, ValueError):
+            return "", ""
+        return scene, stage
 
     def said(self, level: str) -> list[str]:
         return [line.message for line in self.stash.log if line.level == level]
@@ -150,3 +161,57 @@ def test_the_same_task_is_joined_and_one_scene_is_asked_for_beside_it(library: I
     assert told["status"] == "done", told
     assert told["output"]["result"] == library.operate("result", scene_id=asked)["result"]
     assert library.tags(asked) == {"Tagged", "Mine", "Black and White"}
+
+
+def crash_at(library: Installed, scene: int, stage: str) -> str:
+    """Let the worker crash natively while it does this with the scene; returns what it did."""
+
+    def held() -> bool:
+        if stage not in library.stage()[1] or library.pid() not in workers(library.home):
+            return False
+        # It goes on while we look: what it does is sure only while it stands still.
+        worker = psutil.Process(library.pid())
+        worker.suspend()
+        if library.stage()[0] == str(scene) and stage in library.stage()[1]:
+            return True
+        worker.resume()
+        return False
+
+    wait_until(held, f"it never does {stage}")
+    pid, said = library.pid(), library.stage()[1]
+    assert pid is not None
+    os.kill(pid, signal.SIGSEGV)
+    psutil.Process(pid).resume()
+    wait_until(lambda: pid not in workers(library.home), "it does not crash")
+    return said
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSEGV"), reason="needs signals")
+def test_law_5_a_scene_at_which_the_worker_crashes_twice_is_errored_and_says_at_what(
+    library: Installed,
+) -> None:
+    # Small pictures are looked at in no time: a network that is in a package takes some.
+    library.configure(skip_objects=None, object_model="nudenet-320n")
+    kills = library.add("nights.mp4")
+    other = library.add("tall.mp4")
+    pressed = library.press()
+    first = crash_at(library, kills, "objects (nudenet")
+    # The next worker has read what the last one did before it begins anything.
+    wait_until(lambda: library.stage() == ("", ""), "no other worker begins")
+    second = crash_at(library, kills, "objects (nudenet")
+    pressed.join()
+    assert library.said("Error") != []
+    jobs = [job for job in library.operate("jobs")["jobs"] if job["mode"] == "tag_scenes"]
+    assert [job["status"] for job in jobs] == ["interrupted", "interrupted"]
+    assert [job["error"]["message"] for job in jobs] == [
+        f"The worker died under it at scene {kills} ({stage})" for stage in (second, first)
+    ]
+    library.stash.run_task(PLUGIN_ID, "Tag scenes")
+    assert library.tags(kills) == {"Errored"}
+    assert "Tagged" in library.tags(other)
+    (named,) = [line for line in library.said("Info") if f"Scene {kills}: " in line]
+    assert f"ended twice while it looked at it, the last time at: {second}" in named
+    assert library.operate("errors")["errors"][0]["kind"] == "worker-died"
+    library.configure()
+    assert library.operate("tag_scenes", ids=[kills])["tagged"] == 1
+    assert "Errored" not in library.tags(kills)

@@ -321,6 +321,7 @@ class Results(Database):
                 )
             db.execute("DELETE FROM looks WHERE deaths = 0")
             db.execute("UPDATE looks SET under_way = 0")
+        self._stages.forget()
         return death
 
     def deaths(self, scene_id: str) -> int:

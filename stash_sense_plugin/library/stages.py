@@ -40,6 +40,12 @@ class StageFile:
         known = isinstance(noted, list) and len(noted) == 2 and noted[0] == scene_id
         return str(noted[1]) if known else ""
 
+    def forget(self) -> None:
+        """Take what was noted for read, so that a later death is not blamed on it."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
     def close(self) -> None:
         """Let go of the file; a later note opens it again."""
         if self._file is not None:
