@@ -502,6 +502,24 @@ def test_an_update_of_the_same_version_is_another_package(plugin: PluginFolder) 
     assert plugin.pid() != first
 
 
+def test_an_update_of_the_same_size_and_dates_runs_its_own_code(plugin: PluginFolder) -> None:
+    # A zip with fixed dates, unpacked over the old folder: what was compiled looks fresh.
+    def unpack() -> None:
+        for path in (path for path in plugin.package.rglob("*") if path.is_file()):
+            path.write_bytes(path.read_bytes())
+            os.utime(path, (315532800, 315532800))
+
+    unpack()
+    _, before = plugin.call("echo")
+    plugin.edit("tasks.py", '"echoing"', '"ECHOING"')
+    plugin.edit("start/worker.py", "ends what is in hand", "ENDS WHAT IS IN HAND")
+    unpack()
+    _, after = plugin.call("echo")
+    assert ("i", "echoing") in before
+    assert ("i", "ECHOING") in after
+    assert any("ENDS WHAT" in text for _, text in after)
+
+
 # --- What must agree ------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """What the door decides and knows: places, plans, locks, frames and lines."""
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -11,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stash_sense_plugin.start import address, environment, machine, packages, steps, wire
+from stash_sense_plugin.start import (
+    address,
+    bytecode,
+    environment,
+    machine,
+    packages,
+    steps,
+    wire,
+)
 from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.lock import held, hold
 from stash_sense_plugin.start.paths import Home, last_lines, read_json, write_json
@@ -146,6 +155,45 @@ def test_the_last_lines_of_a_log(tmp_path: Path) -> None:
     assert last_lines(str(log)) == ""
     log.write_text("x" * 20_000 + "\none\n\n  two\nthree\n")
     assert last_lines(str(log), 2) == "two | three"
+
+
+def test_compiled_code_is_where_python_looks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", "/home/pycache")
+    known = Path(importlib.util.cache_from_source("/plugins/a/package/start/door.py"))
+    assert bytecode.folder_of("/home/pycache", "/plugins/a/package") == str(known.parent.parent)
+
+
+def test_compiled_code_of_another_package_goes_and_that_of_others_stays(tmp_path: Path) -> None:
+    prefix, package = str(tmp_path), "/plugins/package"
+    ours, others = tmp_path / "plugins/package/door.pyc", tmp_path / "plugins/numpy.pyc"
+    for stamp, kept in (("one", False), ("one", True), ("two", False)):
+        assert bytecode.renew(prefix, package, stamp)
+        assert ours.exists() == kept
+        ours.touch()
+        others.touch()
+    assert others.exists()
+    assert sorted(path.name for path in others.parent.iterdir()) == ["numpy.pyc", "package"]
+
+
+def test_where_nothing_can_be_removed_compiled_code_is_not_trusted(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert not bytecode.renew(str(tmp_path / "file"), "/plugins/package", "one")
+
+
+def test_an_update_that_keeps_all_times_is_another_package(tmp_path: Path) -> None:
+    (tmp_path / "start").mkdir()
+    version = tmp_path / "start" / "version.py"
+    version.write_text('VERSION = "1.0"')
+    everything = (version, version.parent, tmp_path)
+
+    def stamp() -> str:
+        for path in everything:
+            os.utime(path, (0, 0))
+        return address.stamp(str(tmp_path))
+
+    first = stamp()
+    version.write_text('VERSION = "1.1"')
+    assert stamp() != first
 
 
 # --- Locks ----------------------------------------------------------------------------------

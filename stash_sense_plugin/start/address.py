@@ -39,13 +39,22 @@ def stamp(package: str) -> str:
     Builds of one version differ too, and an update takes files away and puts others: that shows
     in the times of the folders, which are few. Only what lies there counts, never what this
     process has loaded: a door may wait while its own package is replaced.
+
+    Who unpacks may set the times of files and folders as the archive has them, so the time of
+    their last change counts as well, which nobody sets, and what the version's file holds.
     """
-    known = [os.path.realpath(package), str(os.stat(package).st_mtime_ns)]
-    known.append(str(os.stat(os.path.join(package, "start", "version.py")).st_mtime_ns))
+    version = os.path.join(package, "start", "version.py")
     with os.scandir(package) as entries:
         folders = sorted(entry.path for entry in entries if entry.is_dir())
-    known += [str(os.stat(folder).st_mtime_ns) for folder in folders]
+    known = [os.path.realpath(package), *map(_times, (package, version, *folders))]
+    with open(version, encoding="utf-8", errors="replace") as file:
+        known.append(file.read())
     return digest("\0".join(known))
+
+
+def _times(path: str) -> str:
+    found = os.stat(path)
+    return "{} {}".format(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def folders() -> "list[str]":

@@ -14,10 +14,10 @@ def answer(document: object, raw: bytes, package: str) -> bytes:
     wanted = request.read(document, raw, package)
     if isinstance(wanted, str):
         return request.error_reply(wanted)
-    _keep_bytecode(wanted.home)
     came = None if wanted.mode in NEVER_WARM else _warm(wanted)
     if came is not None and came.status == wire.OK and came.reply is not None:
         return came.reply
+    _keep_bytecode(wanted)
     from stash_sense_plugin.start import cold
 
     return cold.answer(wanted, came)
@@ -39,9 +39,17 @@ def _warm(wanted: request.Request) -> "wire.Answer | None":
         connection.close()
 
 
-def _keep_bytecode(home: str) -> None:
+def _keep_bytecode(wanted: request.Request) -> None:
     """Let what is imported from here on be compiled once, in the home if there is one."""
-    folder = os.path.join(home, "pycache")
-    if os.path.isdir(folder):
+    from stash_sense_plugin.start import bytecode
+
+    folder = os.path.join(wanted.home, "pycache")
+    if not os.path.isdir(folder):
+        return
+    try:
+        stamp = address.stamp(wanted.package)
+    except OSError:
+        return  # It is being replaced.
+    if bytecode.renew(folder, wanted.package, stamp):
         sys.pycache_prefix = folder
         sys.dont_write_bytecode = False

@@ -16,7 +16,6 @@ VARIABLES = {
     # From 1.29 on, onnxruntime sends a word to mobile.events.data.microsoft.com, and lays down a
     # number for this machine, when it begins: before disable_telemetry_events() can be called.
     "ORT_DISABLE_TELEMETRY": "1",
-    "ORT_TELEMETRY_DISABLED": "1",
     "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",

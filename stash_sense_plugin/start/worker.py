@@ -7,7 +7,7 @@ import subprocess
 import time
 from typing import Callable, List, Optional, Tuple
 
-from stash_sense_plugin.start import address, environment, wire
+from stash_sense_plugin.start import address, bytecode, environment, wire
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.lines import Say
 from stash_sense_plugin.start.lock import Lock, held, hold_if_it_can_be
@@ -221,6 +221,7 @@ class Starter:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         argv = command(self._python, self._home, self._package)
+        bytecode.renew(self._home.bytecode, self._package, self._stamp)
         try:
             return subprocess.Popen(
                 [*argv, "--stamp", self._stamp],
