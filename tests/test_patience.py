@@ -1,7 +1,8 @@
 """Reads that never end: whoever waits hears a stop, gives up, and leaves no reader that moves."""
 
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -69,14 +70,64 @@ def test_a_stop_is_heard_while_nothing_answers(gone: threading.Event) -> None:
         next(items)
 
 
-def test_a_reader_that_is_slow_and_moves_is_waited_for(gone: threading.Event) -> None:
+def every_look_a_second_later() -> Callable[[], float]:
+    """A clock by which every wait takes a second."""
+    return itertools.count().__next__
+
+
+def test_a_reader_that_is_slow_and_moves_is_waited_for() -> None:
+    may_step, stepped = threading.Semaphore(0), threading.Semaphore(0)
+
+    def check() -> None:
+        may_step.release()
+        stepped.acquire()
+
     def read(beat: Beat) -> Iterator[int]:
         for _ in range(5):
-            gone.wait(0.05)
+            may_step.acquire()
             beat()
+            stepped.release()
         yield 1
 
-    assert list(streamed(read, never, "it", silent_s=0.2)) == [1]
+    found = streamed(read, check, "it", silent_s=2.5, clock=every_look_a_second_later())
+    assert list(found) == [1]
+
+
+def test_one_that_does_not_move_is_given_up_after_that_much_waiting(gone: threading.Event) -> None:
+    checks: list[int] = []
+    with pytest.raises(MediaMissing):
+        answered(
+            lambda _beat: gone.wait(),
+            lambda: checks.append(1),
+            "it",
+            silent_s=2.5,
+            clock=every_look_a_second_later(),
+        )
+    assert len(checks) == 2
+
+
+def test_the_time_of_a_more_urgent_job_is_no_silence_of_the_drive() -> None:
+    now_s, urgent, read_meanwhile = [0.0], threading.Event(), threading.Event()
+
+    def check() -> None:
+        urgent.set()
+        assert read_meanwhile.wait(20)
+        now_s[0] += 300.0
+
+    def ask(_beat: Beat) -> int:
+        urgent.wait()
+        read_meanwhile.set()
+        return 7
+
+    assert answered(ask, check, "it", silent_s=30.0, clock=lambda: now_s[0]) == 7
+
+
+def test_the_sleep_of_this_machine_is_no_silence_of_the_drive(gone: threading.Event) -> None:
+    def check() -> None:
+        gone.set()
+
+    asleep = itertools.count(step=3600.0).__next__
+    assert answered(lambda _beat: gone.wait(), check, "it", silent_s=30.0, clock=asleep)
 
 
 def test_a_reader_that_nobody_wants_ends_and_closes_its_file() -> None:

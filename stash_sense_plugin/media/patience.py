@@ -22,6 +22,8 @@ SILENT_S = 30.0
 """After so long without a step, a read is given up. A disk that wakes up takes ten."""
 POLL_S = 0.1
 """How soon a stop is heard."""
+LONGEST_WAIT_S = 1.0
+"""What one wait counts at most: in a longer one this machine slept, or had other things to do."""
 LAST_STEP_S = 0.5
 """How long a reader that is not wanted any more may take to its next step."""
 
@@ -31,23 +33,24 @@ def streamed(
     check: Callable[[], None],
     what: str,
     silent_s: float = SILENT_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[T]:
     """Yield what is read, one ahead; what it raises is raised here, and so is what `check` does.
 
     `read` calls what it is given for every step. Raises MediaMissing, naming `what`, where none
-    comes for `silent_s`.
+    comes in `silent_s` of waiting: what `check` takes, for a more urgent job, is no waiting.
     """
-    reader = _Reader(read)
+    reader = _Reader(read, clock)
     try:
         while (items := reader.take()) is not None:
             yield from items
             if not items:
-                check()
-                if reader.silent_s() > silent_s:
+                if reader.silent_s > silent_s:
                     raise MediaMissing(
                         f"{what} has not answered for {silent_s:g} seconds",
                         "check its drive, or the network that it is mounted over",
                     )
+                check()
     finally:
         reader.drop()
 
@@ -57,9 +60,10 @@ def answered(
     check: Callable[[], None],
     what: str,
     silent_s: float = SILENT_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> T:
     """Return one answer, as `streamed` yields many."""
-    (answer,) = streamed(lambda beat: iter((ask(beat),)), check, what, silent_s)
+    (answer,) = streamed(lambda beat: iter((ask(beat),)), check, what, silent_s, clock)
     return answer
 
 
@@ -70,13 +74,14 @@ class _Dropped(Exception):
 class _Reader(Generic[T]):
     """Reads on a thread of its own, one item ahead of who takes them."""
 
-    def __init__(self, read: Callable[[Beat], Iterator[T]]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[Beat], Iterator[T]], clock: Callable[[], float]) -> None:
+        self._read, self._clock = read, clock
         self._news = threading.Condition()
         self._items: deque[T] = deque()
         self._error: BaseException | None = None
-        self._over = self._unwanted = False
-        self._moved_s = time.monotonic()
+        self._over = self._unwanted = self._moved = False
+        self.silent_s = 0.0
+        """For how long it was waited for, and nothing moved."""
         self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
         try:
             self._thread.start()
@@ -86,11 +91,14 @@ class _Reader(Generic[T]):
     def take(self) -> list[T] | None:
         """Return what came, which may be nothing yet; None at the end. Raises what reading did."""
         with self._news:
+            begun = self._clock()
             self._news.wait_for(lambda: self._items or self._over, POLL_S)
+            waited_s = min(self._clock() - begun, LONGEST_WAIT_S)
             items = list(self._items)
             self._items.clear()
+            self.silent_s = 0.0 if items or self._moved else self.silent_s + waited_s
+            self._moved = False
             if items:
-                self._moved_s = time.monotonic()
                 self._news.notify_all()
             elif self._over and self._error is not None:
                 raise self._error
@@ -98,22 +106,18 @@ class _Reader(Generic[T]):
                 return None
         return items
 
-    def silent_s(self) -> float:
-        """Return for how long nothing has moved."""
-        return time.monotonic() - self._moved_s
-
     def drop(self) -> None:
         """Want nothing more; a reader that still moves ends before this returns."""
         with self._news:
             self._unwanted = True
             self._items.clear()
             self._news.notify_all()
-        self._thread.join(0 if self.silent_s() > LAST_STEP_S else LAST_STEP_S)
+        self._thread.join(0 if self.silent_s > LAST_STEP_S else LAST_STEP_S)
 
     def _beat(self) -> None:
         if self._unwanted:
             raise _Dropped
-        self._moved_s = time.monotonic()
+        self._moved = True
 
     def _work(self) -> None:
         try:
