@@ -192,6 +192,23 @@ def test_an_unknown_mode_names_the_known_ones(warm: PluginFolder) -> None:
     assert "echo" in reply["error"]
 
 
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [("exit 1", "fit this system"), ("kill -SEGV $$", "fit this system"), ("exit 103", "has gone")],
+    ids=["a package of another ABI", "a crash at import", "Windows' launcher without its Python"],
+)
+def test_an_environment_that_fits_no_longer_names_set_up(
+    plugin: PluginFolder, end: str, says: str
+) -> None:
+    python = plugin.folder / "python"
+    python.write_text(f"#!/bin/sh\n{end}\n")
+    python.chmod(0o700)
+    plugin.variables["STASH_SENSE_PYTHON"] = str(python)
+    reply, _ = plugin.call("echo")
+    assert says in reply["error"]
+    assert "run the task Set up" in reply["error"]
+
+
 def test_a_worker_that_cannot_start_gives_its_reason(plugin: PluginFolder) -> None:
     (plugin.home / "broken_store").touch()
     reply, _ = plugin.call("echo")

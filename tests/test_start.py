@@ -1,5 +1,6 @@
 """What the door decides and knows: places, plans, locks, frames and lines."""
 
+import importlib.metadata
 import importlib.util
 import os
 import socket
@@ -55,8 +56,11 @@ def test_the_hosts_are_those_of_pips_settings(settings: str, names: list[str]) -
 def test_what_is_checked_is_what_requirements_bring() -> None:
     # A package more in requirements.txt needs its import here, or its absence goes unnoticed.
     root = Path(__file__).resolve().parent.parent
-    rows = (root / "requirements.txt").read_text().splitlines()
-    assert len(packages.IMPORTS) == len([row for row in rows if row and not row.startswith("#")])
+    rows = packages.rows_of(str(root / "requirements.txt"))
+    owners = importlib.metadata.packages_distributions()
+    owned = {packages.name_of(owner) for name in packages.IMPORTS for owner in owners[name]}
+    assert {packages.name_of(row) for row in rows} - owned == set()
+    assert len(packages.IMPORTS) == len(rows)
     subprocess.run(steps.check(sys.executable), check=True)
 
 
@@ -93,6 +97,48 @@ def test_the_state_of_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert state() == "ready"
     needs.write_text("two\n")
     assert state() == "stale"
+
+
+@pytest.mark.parametrize(
+    ("named", "state"),
+    [
+        ("{}", "ready"),
+        ("{}/gone/python3", "broken"),
+        ("{}/env.part-12/Scripts/python.exe", "ready"),
+        (None, "ready"),
+    ],
+    ids=["there", "gone", "an older card", "an old card"],
+)
+def test_a_python_that_is_only_launched_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None, state: str
+) -> None:
+    monkeypatch.delenv("STASH_SENSE_PYTHON", raising=False)
+    home, needs = Home(str(tmp_path)), tmp_path / "requirements.txt"
+    needs.touch()
+    launcher = Path(environment.interpreter_in(home.environment))
+    launcher.parent.mkdir(parents=True)
+    launcher.touch(0o700)
+    card: dict[str, object] = {"requirements": environment.fingerprint(str(needs))}
+    write_json(home.ready, card | ({"python": named.format(tmp_path)} if named else {}))
+    assert environment.state(home, str(needs)) == state
+    if state == "broken":
+        assert f"{tmp_path}/gone/python3 has gone" in environment.trouble(home, str(needs))
+
+
+def test_windows_has_its_python_elsewhere() -> None:
+    assert environment.interpreter_in("env", "Windows") == str(Path("env", "Scripts", "python.exe"))
+    assert environment.interpreter_in("env", "Linux") == str(Path("env", "bin", "python"))
+
+
+def test_a_set_up_sees_the_users_index_and_no_other_place_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stray = ("USER", "TARGET", "PREFIX", "ROOT", "PYTHON", "DRY_RUN", "NO_DEPS", "REQUIRE_HASHES")
+    for name in (*stray, "IGNORE_INSTALLED", "INDEX_URL", "PROXY"):
+        monkeypatch.setenv(f"PIP_{name}", "1")
+    seen = {name for name in environment.clean_variables() if name.startswith("PIP_")}
+    assert seen >= {"PIP_INDEX_URL", "PIP_PROXY"}
+    assert not seen & {f"PIP_{name}" for name in (*stray, "IGNORE_INSTALLED")}
 
 
 def test_the_worker_sees_no_python_settings_and_tells_nobody(
@@ -194,6 +240,31 @@ def test_an_update_that_keeps_all_times_is_another_package(tmp_path: Path) -> No
     first = stamp()
     version.write_text('VERSION = "1.1"')
     assert stamp() != first
+
+
+CRASH = """Fatal Python error: Segmentation fault
+
+Current thread 0x01 (most recent call first):
+  File "a.py", line 1 in run
+
+Extension modules: numpy, cv2 (total: 2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "last"),
+    [
+        ("", "Fatal Python error: Segmentation fault"),
+        ("2026-01-01 10:00:00,000 INFO Left\n", "2026-01-01 10:00:00,000 INFO Left"),
+        ("Traceback (most recent call last):\nOSError: no\n", "OSError: no"),
+    ],
+)
+def test_of_a_crash_its_name_is_told_and_not_the_list_of_modules(
+    tmp_path: Path, after: str, last: str
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("2026-01-01 09:00:00,000 INFO Serving\n" + CRASH + after)
+    assert last_lines(str(log), 1) == last
 
 
 # --- Locks ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple, Tuple
 
 from stash_sense_plugin.start import address, machine, private
-from stash_sense_plugin.start.paths import Home, read_json
+from stash_sense_plugin.start.paths import PART, Home, read_json
 
 READY = "ready"
 MISSING = "missing"
@@ -33,9 +33,9 @@ def fingerprint(requirements: str) -> str:
     return hashlib.sha256("\n".join(row for row in rows if row).encode()).hexdigest()
 
 
-def interpreter_in(folder: str) -> str:
-    """Return the Python of an environment."""
-    if os.name == "nt":
+def interpreter_in(folder: str, system: str = "") -> str:
+    """Return the Python of an environment on a system (as `Windows`; empty: on this one)."""
+    if (system or platform.system()) == "Windows":
         return os.path.join(folder, "Scripts", "python.exe")
     return os.path.join(folder, "bin", "python")
 
@@ -158,12 +158,28 @@ def _gone(folder: str, made: "dict[str, object]") -> str:
         return "its Python {} has gone, as after an update of the image or the system".format(
             made.get("python") or os.path.realpath(python)
         )
+    base = _base(folder, made)
+    if base and not os.path.exists(base):
+        return "its Python {} has gone, as after an update of the system".format(base)
     version, now = made.get("version"), _version_now(python)
     if isinstance(version, str) and now and now != version:
         return "its Python was {} and is {} now, after an update of the image or the system".format(
             version, now
         )
     return _no_longer_brought(made.get("leans_on"))
+
+
+def _base(folder: str, made: "dict[str, object]") -> str:
+    """Return the Python that an environment's own needs without being a link to it.
+
+    On Windows it is a launcher, which stays when that has gone. Empty where a link shows it, and
+    where an older card names the environment's own.
+    """
+    base = made.get("python")
+    if not isinstance(base, str) or os.path.islink(interpreter_in(folder)):
+        return ""
+    own = folder + os.sep, folder + PART
+    return "" if base.startswith(own) or not os.path.isabs(base) else base
 
 
 def _version_now(python: str) -> str:
@@ -182,7 +198,13 @@ def _no_longer_brought(paths: object) -> str:
     )
 
 
-NOT_HANDED_ON = ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "STASH_API_KEY", "STASH_URL")
+NOT_HANDED_ON = (
+    *("VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "STASH_API_KEY", "STASH_URL"),
+    # Where pip would install, with which Python, or that it would not install at all. What
+    # names an index or a proxy stays.
+    *("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_DRY_RUN"),
+    *("PIP_NO_DEPS", "PIP_REQUIRE_HASHES", "PIP_IGNORE_INSTALLED"),
+)
 """Variables of one command or one Python: the worker outlives both, and needs no key of theirs."""
 
 

@@ -3,9 +3,10 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 import time
-from typing import Optional
+from typing import List, Optional
 
 from stash_sense_plugin.start import address
 from stash_sense_plugin.start.fault import StartError
@@ -183,8 +184,21 @@ def last_lines(path: str, count: int = 3) -> str:
     """Return the last lines of a log that say something, joined for one line of Stash's."""
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 8192))
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    return " | ".join([row.strip() for row in text.splitlines() if row.strip()][-count:])
+    return " | ".join(_telling([row.strip() for row in text.splitlines() if row.strip()])[-count:])
+
+
+FATAL = ("Fatal Python error:", "Windows fatal exception:")
+NEXT = re.compile(r"Traceback |\d{4}-\d\d-\d\d ")
+"""How what comes after a crash begins: an entry of our log, or a Python that fails."""
+
+
+def _telling(rows: "List[str]") -> "List[str]":
+    """Leave out what follows the name of a native crash: stacks, and a list of all modules."""
+    crashes = [number for number, row in enumerate(rows) if row.startswith(FATAL)]
+    if crashes and not any(NEXT.match(row) for row in rows[crashes[-1] :]):
+        return rows[: crashes[-1] + 1]
+    return rows

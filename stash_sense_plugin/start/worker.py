@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import platform
+import re
 import socket
 import subprocess
 import time
 from typing import Callable, List, Optional, Tuple
 
-from stash_sense_plugin.start import address, bytecode, environment, wire
+from stash_sense_plugin.start import address, bytecode, environment, machine, wire
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.lines import Say
 from stash_sense_plugin.start.lock import Lock, held, hold_if_it_can_be
@@ -31,12 +33,18 @@ sys.exit(main(sys.argv[3:]))
 LOG_BYTES = 1_000_000
 """A log that is longer begins anew."""
 
+UNABLE = 1
+"""The worker's exit status when it cannot run; its log says why."""
 LIVES = 75
-"""The worker's exit status when another one serves this library."""
+"""Its exit status when another one serves this library."""
 BROKEN = 70
 """Its exit status when what it needs does not import."""
 CHANGED = 76
 """Its exit status when its package was replaced while it was loading."""
+NO_PYTHON = 103
+"""The exit status of an environment's launcher on Windows whose Python has gone."""
+OF_OURS = re.compile(r"\d{4}-\d\d-\d\d \S+ ERROR ")
+"""An error that the worker understood, such as a damaged store: no package is to blame."""
 
 STARTS_S = 180.0
 """A new worker first waits for the batch that an older one finishes."""
@@ -71,17 +79,20 @@ def ask(
             answer = _try(home, sent, relay, starter.close) if starter.whole() else None
             if answer is not None and answer.status == wire.OK:
                 return answer
-            if answer is not None and answer.status == wire.OTHER_VERSION:
-                say(
-                    "info",
-                    "Another version of Stash Sense is running: it ends what is in hand first",
-                )
-                hand_over(home, package)
-            elif answer is not None and answer.status not in (wire.NO_ANSWER, wire.LEAVING):
-                raise _refused(answer)
+            if answer is not None:
+                _mind(answer, home, package, say)
             starter.step()
     finally:
         starter.close()
+
+
+def _mind(answer: wire.Answer, home: Home, package: str, say: Say) -> None:
+    """Do what an answer that is none asks for; StartError where nothing will change it."""
+    if answer.status == wire.OTHER_VERSION:
+        say("info", "Another version of Stash Sense is running: it ends what is in hand first")
+        hand_over(home, package)
+    elif answer.status not in (wire.NO_ANSWER, wire.LEAVING):
+        raise _refused(answer)
 
 
 def _refused(answer: wire.Answer) -> StartError:
@@ -230,9 +241,8 @@ class Starter:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=self._home.folder,
-                start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 env=environment.clean_variables(),
+                **machine.apart(platform.system()),
             )
         except OSError as error:
             raise EnvironmentBroken(
@@ -246,9 +256,15 @@ class Starter:
             time.sleep(0.2)
             return
         said = last_lines(self._home.worker_log, 1) or "it could not write its log"
-        if status == BROKEN:
+        if status == NO_PYTHON:
+            raise EnvironmentBroken("The environment's Python has gone", "run the task Set up")
+        understood = status == UNABLE and OF_OURS.match(said)
+        if status == BROKEN or not (understood or self._sound()):
             raise EnvironmentBroken(
-                "The environment lacks something ({})".format(said), "run the task Set up"
+                "The environment lacks something, or does not fit this system any more ({})".format(
+                    said
+                ),
+                "run the task Set up",
             )
         raise StartError(
             "The background process of Stash Sense did not start (status {}: {})".format(
@@ -256,6 +272,16 @@ class Starter:
             ),
             "see {}".format(self._home.worker_log),
         )
+
+    def _sound(self) -> bool:
+        """Tell whether the environment is not to blame: what it has may no longer fit the system.
+
+        That takes seconds, and is asked after a failure only.
+        """
+        from stash_sense_plugin.start import install
+
+        own = self._python == environment.python_of(self._home)
+        return not own or install.sound(self._home)
 
 
 def _try(
