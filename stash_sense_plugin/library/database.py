@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.migrations import migrate
-from stash_sense_plugin.library.opening import NotHeld, opened
+from stash_sense_plugin.library.opening import ALONE, SHARED, NotHeld, opened
+from stash_sense_plugin.start import disks
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
@@ -127,17 +128,26 @@ class Database:
         clock: Clock = time.time,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         vfs: str = "",
+        mounts: str = disks.MOUNTS,
     ) -> None:
-        """Open the file, or make it; `vfs` is SQLite's way to files, where not the usual one."""
+        """Open the file, or make it; `vfs` is SQLite's way to files, where not the usual one.
+
+        `mounts` is the system's table of what is mounted.
+        """
         self.path = path
         self.clock = clock
         self._vfs = vfs
         self._lock = threading.RLock()
         self._connection: _Connection | None = None
+        self._busy_timeout_s = busy_timeout_s
         _prepare(path)
+        mount = disks.mount_of(str(path.parent), mounts)
+        # Memory that programs share through a file of another machine is gone when that machine
+        # is, and ends whoever touches it then.
+        ways = ALONE if mount is not None and mount.network else (SHARED, *ALONE)
         with self._errors():
             self._connection, self.way = opened(
-                path.parent, self._connect, self._bring_up, busy_timeout_s
+                path.parent, self._connect, self._bring_up, busy_timeout_s, ways
             )
 
     @property
@@ -187,6 +197,20 @@ class Database:
     def read(self) -> Iterator[sqlite3.Connection]:
         """Hold one state of the store; SQLite's errors leave as StoreError."""
         with self._lock, self._errors(), _transaction(self._open(), "BEGIN") as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def read_beside(self) -> Iterator[sqlite3.Connection]:
+        """Read for long, and keep nobody waiting; SQLite's errors leave as StoreError.
+
+        Where the file is ours alone there is one connection to it, and all wait for it.
+        """
+        if self.way != SHARED:
+            with self.read() as connection:
+                yield connection
+            return
+        with self._errors(), contextlib.closing(self._connect(self._busy_timeout_s)) as connection:
+            connection.execute("PRAGMA query_only = ON")
             yield connection
 
     @contextlib.contextmanager

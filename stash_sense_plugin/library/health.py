@@ -15,11 +15,11 @@ _STEPS = 10_000
 def check(store: Database, limit_s: float | None) -> tuple[Health, str]:
     """Read the file with SQLite's own check, as long as the time allows; also what was found.
 
-    Others wait for the store meanwhile. None reads all of it, however long that takes. Raises
-    StoreError where the damage lets nobody read on.
+    Others use the store meanwhile, where its disk lets two connections share it. None reads all of
+    it, however long that takes. Raises StoreError where the damage lets nobody read on.
     """
     deadline = None if limit_s is None else time.monotonic() + limit_s
-    with store.read() as db:
+    with store.read_beside() as db:
         db.set_progress_handler(
             lambda: deadline is not None and time.monotonic() > deadline, _STEPS
         )

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -87,12 +87,16 @@ def opened(
 
 
 def _check_locks(folder: Path) -> None:
-    """Raise NotHeld where no file can be locked."""
+    """Raise NotHeld where surely no file can be locked."""
     if sys.platform == "win32":
         return
     import fcntl
 
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+        except OSError:
+            return  # A full disk, or a folder where we may not write, tells nothing of locks.
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
