@@ -28,7 +28,7 @@ FOURTEEN = Interpreter("/usr/bin/python3.14", (3, 14), makes_environments=True)
 NEW = Interpreter("/usr/bin/python3.15", (3, 15), makes_environments=True)
 
 DEBIAN = Machine(
-    "Linux", "x86_64", "glibc 2.36", (ELEVEN,), 8 * 10**9, 10**11, 4,
+    "Linux", "x86_64", "glibc 2.36", (ELEVEN,), 10**11,
     release=Distribution("Debian GNU/Linux 12", ("debian",), (12,)),
 )  # fmt: skip
 APK = Apk(
@@ -39,12 +39,12 @@ APK = Apk(
     ),
 )
 ALPINE = Machine(
-    "Linux", "x86_64", "musl", (TWELVE,), 8 * 10**9, 10**11, 4,
+    "Linux", "x86_64", "musl", (TWELVE,), 10**11,
     release=Distribution("Alpine Linux 3.23.0", ("alpine",), (3, 23, 0)),
     root=True, apk=APK, system_python=TWELVE,
 )  # fmt: skip
-MAC = Machine("Darwin", "arm64", "", (ELEVEN,), 8 * 10**9, 10**11, 8)
-WINDOWS = Machine("Windows", "AMD64", "", (ELEVEN,), 8 * 10**9, 10**11, 8)
+MAC = Machine("Darwin", "arm64", "", (ELEVEN,), 10**11)
+WINDOWS = Machine("Windows", "AMD64", "", (ELEVEN,), 10**11)
 NVIDIA = Gpu("NVIDIA", "550.54.14", (12, 4))
 
 
@@ -86,6 +86,7 @@ def test_a_plan_makes_installs_and_checks(machine: Machine) -> None:
         pytest.param([OLD, ELEVEN], ELEVEN, id="the first that is new enough"),
         pytest.param([NEW, ELEVEN], ELEVEN, id="the first that is not too new"),
         pytest.param([BARE, ELEVEN], ELEVEN, id="the first that makes environments"),
+        pytest.param([TWELVE._replace(fault="32 bits"), ELEVEN], ELEVEN, id="the first of use"),
     ],
 )
 def test_the_first_python_that_fits_is_chosen(
@@ -596,6 +597,11 @@ def test_every_extra_is_checked() -> None:
         pytest.param(MAC._replace(architecture="x86_64"), "Intel processor", id="an Intel Mac"),
         pytest.param(DEBIAN._replace(disk_free_bytes=9 * 10**9), "needs 10.4 GB", id="short disk"),
         pytest.param(DEBIAN._replace(interpreters=(OLD,)), "found here: 3.8", id="no Python"),
+        pytest.param(
+            DEBIAN._replace(interpreters=(TWELVE._replace(fault="PyPy"),)),
+            "found here: 3.12 (PyPy)",
+            id="another Python",
+        ),
         pytest.param(DEBIAN._replace(system="Plan9", libc=""), "Plan9: torch", id="unknown"),
     ],
 )

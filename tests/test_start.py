@@ -19,6 +19,7 @@ from stash_sense_plugin.start import (
     environment,
     machine,
     packages,
+    pythons,
     steps,
     wire,
 )
@@ -70,9 +71,53 @@ def test_what_is_checked_is_what_requirements_bring() -> None:
 def test_this_machine_is_seen() -> None:
     seen = machine.look(str(Path.home()))
     assert sys.version_info[:2] in [one.version for one in seen.interpreters]
-    assert seen.memory_bytes > 10**8
+    assert machine.memory_bytes() > 10**8
     assert seen.disk_free_bytes > 0
     assert len({one.path for one in seen.interpreters}) == len(seen.interpreters)
+
+
+FITS = "3 12 1 cpython 1 0 1 1 C:\\Users\\Zoë Q\\python.exe"
+
+
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        pytest.param(FITS, "", id="fits"),
+        pytest.param(FITS.replace("cpython", "pypy"), "PyPy", id="PyPy"),
+        pytest.param(FITS.replace("cpython 1", "cpython 0"), "32 bits", id="32 bits"),
+        pytest.param(FITS.replace("1 0 1 1", "1 1 1 1"), "free-threaded", id="3.14t"),
+        pytest.param(
+            FITS.replace("1 0 1 1", "1 0 0 0"),
+            "without its module ssl and sqlite3",
+            id="built bare",
+        ),
+    ],
+)
+def test_a_python_that_has_no_packages_says_why(told: str, fault: str) -> None:
+    seen = pythons.read_probe(told + "\r\n")
+    assert seen is not None
+    assert (seen.path, seen.version) == ("C:\\Users\\Zoë Q\\python.exe", (3, 12))
+    assert (seen.fault, seen.fits) == (fault, not fault)
+    assert seen.told == (f"3.12 ({fault})" if fault else "3.12")
+
+
+@pytest.mark.parametrize("told", ["", "3 12", "Python was not found; run without arguments to"])
+def test_what_is_no_python_is_none(told: str) -> None:
+    assert pythons.read_probe(told) is None
+
+
+def test_this_python_fits_and_is_listed_under_one_path(tmp_path: Path) -> None:
+    seen = pythons.probe(sys.executable)
+    assert seen is not None
+    assert (seen.version, seen.fits) == (sys.version_info[:2], True)
+    (tmp_path / "python3").symlink_to(seen.path)
+    assert pythons.each_once([seen, seen._replace(path=str(tmp_path / "python3"))]) == [seen]
+
+
+def test_what_windows_launcher_lists_is_read_in_either_encoding() -> None:
+    path = "C:\\Users\\Zoë\\python.exe"
+    assert pythons.text_of(path.encode(), "cp1252") == path
+    assert pythons.text_of(path.encode("cp1252"), "cp1252") == path
 
 
 def test_a_disk_is_seen_where_the_folder_is_still_to_be_made(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What this machine is, as far as it decides how we are set up and run."""
 
-import ctypes
 import os
 import platform
 import re
@@ -35,9 +34,7 @@ class Machine(NamedTuple):
     libc: str
     """`glibc 2.36`, `musl`, or empty where there is neither."""
     interpreters: Tuple[Interpreter, ...]
-    memory_bytes: int
     disk_free_bytes: int
-    processors: int
     release: Distribution = Distribution()
     root: bool = False
     apk: Optional[Apk] = None
@@ -48,11 +45,6 @@ class Machine(NamedTuple):
     container: str = ""
     """What Docker calls this container; empty outside one, or where that cannot be known."""
     gpu: Gpu = Gpu()
-
-    @property
-    def glibc(self) -> bool:
-        """Whether this is Linux with the GNU C library."""
-        return self.kind == GLIBC
 
     @property
     def kind(self) -> str:
@@ -79,9 +71,7 @@ def look(folder: str) -> Machine:
         architecture=platform.machine(),
         libc=c_library(),
         interpreters=tuple(pythons.interpreters()),
-        memory_bytes=memory_bytes(),
         disk_free_bytes=disk_free_bytes(folder),
-        processors=os.cpu_count() or 1,
         release=distribution.look(),
         root=hasattr(os, "geteuid") and os.geteuid() == 0,
     )
@@ -127,11 +117,6 @@ def c_library() -> str:
     return found if found and found.startswith("glibc") else "musl"
 
 
-def interpreters() -> "Tuple[Interpreter, ...]":
-    """Return the Pythons found here, in the order in which they are preferred."""
-    return tuple(pythons.interpreters())
-
-
 def memory_bytes() -> int:
     """Return the memory of this machine, or of this container where that is less."""
     if sys.platform == "win32":
@@ -149,28 +134,20 @@ def memory_bytes() -> int:
     return total
 
 
-class MemoryStatus(ctypes.Structure):
-    """Windows' MEMORYSTATUSEX."""
-
-    _fields_ = [
-        ("length", ctypes.c_uint32),
-        ("load_percent", ctypes.c_uint32),
-        ("total_bytes", ctypes.c_uint64),
-        ("free_bytes", ctypes.c_uint64),
-        ("page_total_bytes", ctypes.c_uint64),
-        ("page_free_bytes", ctypes.c_uint64),
-        ("virtual_total_bytes", ctypes.c_uint64),
-        ("virtual_free_bytes", ctypes.c_uint64),
-        ("extended_free_bytes", ctypes.c_uint64),
-    ]
-
-
 def _windows_memory_bytes() -> int:
-    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
-    library: Any = getattr(ctypes, "windll", None)
-    if library is None or not library.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+    """Ask Windows, by its GlobalMemoryStatusEx."""
+    try:
+        # A Python may come without it, and nothing else here needs it.
+        import ctypes
+    except ImportError:
         return 0
-    return int(status.total_bytes)
+    library: Any = getattr(ctypes, "windll", None)
+    if library is None:
+        return 0
+    # MEMORYSTATUSEX: its length and another number in the first 64 bits, then seven of 64.
+    status = (ctypes.c_uint64 * 8)()
+    status[0] = ctypes.sizeof(status)
+    return int(status[1]) if library.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else 0
 
 
 def disk_free_bytes(folder: str) -> int:

@@ -83,7 +83,7 @@ def choose(machine: Machine) -> Interpreter:
     """Return the first Python that fits and can make environments; StartError without one."""
     intel_mac = machine.kind == MACOS and machine.architecture == "x86_64"
     newest = NEWEST_ON_INTEL_MACS if intel_mac else NEWEST
-    fitting = [one for one in machine.interpreters if OLDEST <= one.version <= newest]
+    fitting = [one for one in machine.interpreters if one.fits and one.version <= newest]
     for one in fitting:
         if one.makes_environments:
             return one
@@ -94,7 +94,7 @@ def choose(machine: Machine) -> Interpreter:
             "Python {} ({}) lacks its module venv or ensurepip".format(name, fitting[0].path),
             "{}, then press Set up".format(how),
         )
-    names = ", ".join(one.name for one in machine.interpreters) or "none"
+    names = ", ".join(one.told for one in machine.interpreters) or "none"
     raise StartError(
         "Stash Sense needs Python {}.{} to {}.{}, and found here: {}".format(
             *OLDEST, *newest, names

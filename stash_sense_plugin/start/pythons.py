@@ -1,6 +1,7 @@
 """The Pythons of a machine: where to look for them, and what each of them is."""
 
 import glob
+import locale
 import ntpath
 import os
 import re
@@ -14,11 +15,16 @@ NEWEST = (3, 14)
 BEST = ("3.12", "3.13", "3.11", "3.14")
 """The first have had wheels for longest."""
 
-PROBE = (
-    "import sys, importlib.util as u;"
-    "print(*sys.version_info[:2], int(u.find_spec('ensurepip') is not None and"
-    " u.find_spec('venv') is not None), getattr(sys, '_base_executable', '') or sys.executable)"
+PROBE = """
+import sys, sysconfig, importlib.util as u
+def has(name):
+    return int(u.find_spec(name) is not None)
+print(
+    *sys.version_info[:2], has("ensurepip") and has("venv"), sys.implementation.name,
+    int(sys.maxsize > 2 ** 32), int(bool(sysconfig.get_config_var("Py_GIL_DISABLED"))),
+    has("_ssl"), has("_sqlite3"), getattr(sys, "_base_executable", "") or sys.executable,
 )
+"""
 
 
 class Interpreter(NamedTuple):
@@ -28,26 +34,38 @@ class Interpreter(NamedTuple):
     version: Tuple[int, int]
     makes_environments: bool
     """False where the distribution keeps `venv` and `ensurepip` in a package of their own."""
+    fault: str = ""
+    """Why no packages are built for this kind of Python, or it cannot do our work; mostly empty."""
 
     @property
     def fits(self) -> bool:
         """Whether our packages run on it."""
-        return OLDEST <= self.version <= NEWEST
+        return OLDEST <= self.version <= NEWEST and not self.fault
 
     @property
     def name(self) -> str:
         """Its name for people: `3.11`; empty while its version is not known."""
         return "{}.{}".format(*self.version) if self.version > (0, 0) else ""
 
+    @property
+    def told(self) -> str:
+        """Its name and what keeps it from being of use: `3.11 (PyPy)`."""
+        return "{} ({})".format(self.name, self.fault) if self.fault else self.name
+
 
 def interpreters() -> "List[Interpreter]":
     """Return the Pythons found here, in the order in which they are preferred."""
-    found: List[Interpreter] = []
-    for path in [sys.executable, *candidates(sys.platform, os.environ, _launcher())]:
-        known = probe(path) if path and os.access(path, os.X_OK) else None
-        if known is not None and known.path not in [one.path for one in found]:
-            found.append(known)
-    return found
+    here = [sys.executable, *candidates(sys.platform, os.environ, _launcher())]
+    known = (probe(path) for path in here if path and os.access(path, os.X_OK))
+    return each_once(one for one in known if one is not None)
+
+
+def each_once(found: "Iterable[Interpreter]") -> "List[Interpreter]":
+    """Leave out what is one installation under a second path."""
+    once: Dict[str, Interpreter] = {}
+    for one in found:
+        once.setdefault(os.path.normcase(os.path.realpath(one.path)), one)
+    return list(once.values())
 
 
 def candidates(
@@ -88,7 +106,7 @@ BREWS = ("/opt/homebrew", "/usr/local")
 
 
 def _of_user(home: str) -> "List[str]":
-    """Return where the user's own tools keep Pythons: pipx and uv, pyenv, and conda's kin."""
+    """Return where the user's own tools keep Pythons: pipx and uv, and pyenv."""
     if not home:
         return []
     start = glob.escape(home)
@@ -133,11 +151,33 @@ def _launcher() -> str:
 
 def probe(path: str) -> "Optional[Interpreter]":
     """Ask a Python what it is; None for a name that runs nothing, such as an empty shim."""
+    # Windows' pipes speak an old code page, which has not the letters of every user's name.
+    return read_probe(_told((path, "-I", "-S", "-X", "utf8", "-c", PROBE)))
+
+
+def read_probe(text: str) -> "Optional[Interpreter]":
+    """Read what PROBE prints; None for anything else."""
+    words = text.strip().split(" ", 8)
     try:
-        major, minor, makes, real = _told((path, "-I", "-S", "-c", PROBE)).strip().split(" ", 3)
-        return Interpreter(real, (int(major), int(minor)), makes == "1")
-    except ValueError:
+        version = int(words[0]), int(words[1])
+        return Interpreter(words[8], version, words[2] == "1", _fault(*words[3:8]))
+    except (ValueError, IndexError):
         return None
+
+
+def _fault(kind: str, wide: str, without_lock: str, ssl: str, sqlite: str) -> str:
+    """Say why a Python is of no use to us, the most telling reason first."""
+    if kind != "cpython":
+        return KINDS.get(kind, kind)
+    if wide != "1":
+        return "32 bits"
+    if without_lock == "1":
+        return "free-threaded"
+    missing = [name for name, has in (("ssl", ssl), ("sqlite3", sqlite)) if has != "1"]
+    return "without its module {}".format(" and ".join(missing)) if missing else ""
+
+
+KINDS = {"pypy": "PyPy", "graalpy": "GraalPy"}
 
 
 def has_modules(path: str, names: "Iterable[str]") -> "Tuple[str, ...]":
@@ -149,13 +189,22 @@ def has_modules(path: str, names: "Iterable[str]") -> "Tuple[str, ...]":
 def _told(argv: "Tuple[str, ...]") -> str:
     """Return what a program prints; empty where it is not there, fails or hangs."""
     try:
-        return subprocess.run(
+        told = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=20,
             check=True,
-        ).stdout.decode("utf-8", "surrogateescape")
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
+    return text_of(told, locale.getpreferredencoding(False))
+
+
+def text_of(raw: bytes, encoding: str) -> str:
+    """Return what a program wrote, in UTF-8 or else in the system's own encoding."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode(encoding, "surrogateescape")
