@@ -16,7 +16,8 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.records import Action, Fingerprint, Outcome, Scene
 from stash_sense_plugin.stash import operations
-from stash_sense_plugin.stash.writer import Ending, MarkerWanted, Writer
+from stash_sense_plugin.stash.wishes import Ending, MarkerWanted
+from stash_sense_plugin.stash.writer import Writer
 from tests.stash_kit import Killed, Kit, open_kit
 
 KILLS = ["before the write", "after the write"]

@@ -14,7 +14,7 @@ from demo.stash import Fault, StandIn
 from stash_sense_plugin.errors import StashUnreachable
 from stash_sense_plugin.records import Action, Scene
 from stash_sense_plugin.stash import operations
-from stash_sense_plugin.stash.writer import MarkerWanted
+from stash_sense_plugin.stash.wishes import MarkerWanted
 from tests.stash_kit import Killed, Kit, open_kit
 
 TAGS = ("Beach", "Dog", "TagMe", "Tagged", "Errored")

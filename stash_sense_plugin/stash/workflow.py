@@ -12,7 +12,8 @@ from stash_sense_plugin.errors import SettingsError
 from stash_sense_plugin.records import Scene
 from stash_sense_plugin.stash import operations
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.writer import Ending, Writer
+from stash_sense_plugin.stash.wishes import Ending
+from stash_sense_plugin.stash.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,95 +10,27 @@
 (The fifth, about workflow tags, is in workflow.py.)
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final, TypeGuard
+from typing import Final
 
 from stash_sense_plugin.errors import (
     StashError,
     StashRefused,
     StashUncertain,
     TagGone,
-    TagUnusable,
 )
 from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene
-from stash_sense_plugin.stash import operations
+from stash_sense_plugin.stash import judging, operations
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import Mode, SceneState, StashMarker, StashTag
+from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 
 NO_REFUSAL_SCENES: Final = 10
 """Ours missing from more scenes than this in one run is no refusal but a question."""
 NO_REFUSAL_SHARE: Final = 0.2
 """So is ours missing from more than this share of the scenes seen, one scene aside."""
-SAME_TIME: Final = 0.5
-"""Two markers of one tag that share this part of their time show the same thing."""
-SAME_WRITE: Final = timedelta(seconds=60)
-"""A scene that changed so soon after we meant to write, and not since, was changed by us."""
-CLOCK_GRAIN: Final = timedelta(seconds=2)
-"""Stash tells its clock and its scenes' times in whole seconds."""
-_GONE: Final = ("FOREIGN KEY", "no rows in result set", "not found")
-"""Stash's words for an id that it does not have."""
-_NO_LONGER: Final = "it or the scene is no longer in Stash"
-_TAKEN: Final = ("already exists", "is used as alias")
-"""Stash's words for a name that another tag has."""
-
-
-class Ending(StrEnum):
-    """How a wish ended."""
-
-    WRITTEN = "written"
-    THERE = "there"
-    """Somebody's already; left as it is."""
-    REFUSED = "refused"
-    """The user took it away once, so it is not written."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What became of one wish for one scene."""
-
-    scene_id: str
-    action: Action
-    name: str
-    ending: Ending
-    target_id: str = ""
-    """The tag's or studio's id; of a marker its own, when it was written or was there."""
-    reason: str = ""
-    later: bool = False
-    """Stash did not take it now, for a reason of its own: it is to be tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class MarkerWanted:
-    """A marker to create, with the tag that it is for."""
-
-    tag_id: str
-    tag_name: str
-    start_s: float
-    end_s: float
-    title: str = ""
-
-    @property
-    def exact(self) -> tuple[str, float, float | None, str]:
-        """What makes two markers the same: tag, start and end to the millisecond, title."""
-        return (self.tag_id, round(self.start_s, 3), round(self.end_s, 3), self.title)
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What we wrote is gone in a way that is no refusal: nothing was touched; ask the user."""
-
-    message: str
-    remedy: str
-    names: tuple[str, ...]
-    scene_ids: tuple[str, ...]
-    tag_gone: bool
-    """A tag that we wrote is gone from Stash, and not only from scenes."""
 
 
 @dataclass(slots=True)
@@ -179,7 +111,7 @@ class Writer:
         for scene in scenes:
             refused = self._ledger.refused(scene)
             for tag_id, name in dict(wanted[scene.id]).items():
-                ending, reason = _before_adding(scene, tag_id, name, states, lost, refused)
+                ending, reason = judging.before_adding(scene, tag_id, name, states, lost, refused)
                 if ending is None:
                     detail = {"asked_at": self._asked_at()}
                     entries.append(self._row(Action.ADD_TAG, scene, tag_id, name, detail))
@@ -227,7 +159,7 @@ class Writer:
             for tag_id, pairs in by_tag.items():
                 came = self._bulk(tag_id, mode, [entry.scene_id for _, entry in pairs])
                 for row, entry in pairs:
-                    done = _judged(entry, mode, came.get(entry.scene_id))
+                    done = judging.judged(entry, mode, came.get(entry.scene_id))
                     outcome = Outcome.OURS if done.ending is Ending.WRITTEN else Outcome.FAILED
                     outcomes[row] = (outcome, tag_id)
                     written.append(done)
@@ -242,7 +174,7 @@ class Writer:
         came: dict[str, frozenset[str] | StashRefused] = {}
         for group in operations.in_groups(scene_ids):
             changed = self._bisected(tag_id, mode, group)
-            refused = [each for each in changed.values() if _is_for_now(each)]
+            refused = [each for each in changed.values() if judging.is_for_now(each)]
             if len(refused) == len(group) > 1:
                 # Not a matter of one scene or the other.
                 raise refused[0]
@@ -259,7 +191,7 @@ class Writer:
             if any("locked" in message for message in error.messages):
                 # The client has waited long enough, and it is the same for each scene.
                 raise
-            unknown = _about_a_missing_id(error)
+            unknown = judging.about_a_missing_id(error)
             lost = unknown and not (tag_known or self._has_tag(tag_id))
             if len(scene_ids) == 1 or lost:
                 return dict.fromkeys(scene_ids, error)
@@ -322,7 +254,7 @@ class Writer:
             if isinstance(error, StashRefused):
                 self._settle({row: (outcome, "")})
                 self._tags.pop(self._parent.casefold(), None)
-                _check_taken(entry.target_name, error)
+                judging.check_taken(entry.target_name, error)
             raise error
         self._settle({row: (outcome, tag_id)})
         return tag_id
@@ -332,7 +264,9 @@ class Writer:
         tag = operations.find_tag(self.client, entry.target_name)
         if tag is None:
             return Outcome.FAILED, ""
-        ours = _tuple_of(tag) == _tuple_in(entry) and int(tag.id) > _number(entry, "newest")
+        ours = judging.tuple_of(tag) == judging.tuple_in(entry) and int(tag.id) > judging.number(
+            entry, "newest"
+        )
         return (Outcome.OURS if ours else Outcome.WAS_THERE), tag.id
 
     def _refuse_gone(self, name: str) -> None:
@@ -371,7 +305,7 @@ class Writer:
             return ended(Ending.FAILED, lost[scene.id])
         if there is not None:
             return ended(Ending.THERE, "" if there == studio_id else "it has another studio")
-        if _is_refused("studio", studio_id, studio_name, refused):
+        if judging.is_refused("studio", studio_id, studio_name, refused):
             return ended(Ending.REFUSED)
         detail = {"asked_at": self._asked_at()}
         entry = self._row(Action.SET_STUDIO, scene, studio_id, studio_name, detail)
@@ -380,12 +314,12 @@ class Writer:
             came = operations.set_studio(self.client, scene.id, studio_id)
         except StashRefused as error:
             self._settle({row: (Outcome.FAILED, studio_id)})
-            if not _about_a_missing_id(error):
+            if not judging.about_a_missing_id(error):
                 raise
-            return ended(Ending.FAILED, _NO_LONGER)
+            return ended(Ending.FAILED, judging.NO_LONGER)
         except StashUncertain:
             states = operations.scene_states(self.client, [scene.id])
-            if _recovered(entry, states.get(scene.id))[0] is not Outcome.OURS:
+            if judging.recovered(entry, states.get(scene.id))[0] is not Outcome.OURS:
                 raise
             came = studio_id
         outcome = Outcome.OURS if came == studio_id else Outcome.FAILED
@@ -412,13 +346,13 @@ class Writer:
         written: list[Written] = []
         wishes: list[MarkerWanted] = []
         for wish in {each.exact: each for each in wanted}.values():
-            ending, reason, marker_id = _before_marking(
+            ending, reason, marker_id = judging.before_marking(
                 scene, wish, there, refused, lost.get(scene.id)
             )
             if ending is None:
                 wishes.append(wish)
             else:
-                written.append(_marked(scene.id, wish, ending, marker_id, reason))
+                written.append(judging.marked(scene.id, wish, ending, marker_id, reason))
         return written + self._create_markers(scene, wishes, there)
 
     def _create_markers(
@@ -452,16 +386,16 @@ class Writer:
         try:
             made = operations.create_marker(self.client, scene.id, *wish.exact)
         except StashRefused as error:
-            if not _about_a_missing_id(error):
+            if not judging.about_a_missing_id(error):
                 raise
-            return _marked(scene.id, wish, Ending.FAILED, "", _NO_LONGER)
+            return judging.marked(scene.id, wish, Ending.FAILED, "", judging.NO_LONGER)
         except StashUncertain:
             states = operations.scene_states(self.client, [scene.id])
-            outcome, marker_id = _recovered(entry, states.get(scene.id))
+            outcome, marker_id = judging.recovered(entry, states.get(scene.id))
             if outcome is not Outcome.OURS:
                 raise
-            return _marked(scene.id, wish, Ending.WRITTEN, marker_id)
-        return _marked(scene.id, wish, Ending.WRITTEN, made.id)
+            return judging.marked(scene.id, wish, Ending.WRITTEN, marker_id)
+        return judging.marked(scene.id, wish, Ending.WRITTEN, made.id)
 
     # --- What the user took away
 
@@ -485,10 +419,10 @@ class Writer:
             self._ledger.refuse([*taken, *lost])
             return None
         if taken and self._visit.too_many():
-            return _too_many_are_gone(taken, self._visit.missing, self._visit.seen)
+            return judging.too_many_are_gone(taken, self._visit.missing, self._visit.seen)
         if taken:
             self._ledger.refuse(taken)
-        return _tags_are_gone(lost) if lost else None
+        return judging.tags_are_gone(lost) if lost else None
 
     def survey(
         self,
@@ -525,10 +459,13 @@ class Writer:
         gone = [
             entry
             for entry in entries
-            if _same_file(entry, states) and not _still_there(entry, states[entry.scene_id])
+            if judging.same_file(entry, states)
+            and not judging.still_there(entry, states[entry.scene_id])
         ]
         older = {
-            entry.scene_id for entry in gone if restored or _is_older(entry, states[entry.scene_id])
+            entry.scene_id
+            for entry in gone
+            if restored or judging.is_older(entry, states[entry.scene_id])
         }
         undone = [entry for entry in gone if entry.scene_id in older]
         if undone:
@@ -548,14 +485,16 @@ class Writer:
         self, entries: Sequence[LedgerEntry], states: Mapping[str, SceneState], visit: _Visit
     ) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
         """Which rows' things the scenes have no longer, and which of Stash's tags are gone."""
-        entries = [entry for entry in entries if _same_file(entry, states)]
-        gone = [entry for entry in entries if not _still_there(entry, states[entry.scene_id])]
+        entries = [entry for entry in entries if judging.same_file(entry, states)]
+        gone = [
+            entry for entry in entries if not judging.still_there(entry, states[entry.scene_id])
+        ]
         tag_ids = {entry.target_id for entry in gone if entry.action is Action.ADD_TAG}
         tags = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tag_ids}
         taken = [entry for entry in gone if self._is_refusable(entry, tags)]
         visit.seen += len({entry.scene_id for entry in entries} - visit.surveyed)
         visit.missing += len({entry.scene_id for entry in taken} - visit.surveyed)
-        return taken, [entry for entry in gone if _is_of_a_lost_tag(entry, tags)]
+        return taken, [entry for entry in gone if judging.is_of_a_lost_tag(entry, tags)]
 
     def _is_refusable(self, entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
         """Whether the thing itself is still what the row says, so that only the scene lost it."""
@@ -588,7 +527,7 @@ class Writer:
             if entry.action is Action.CREATE_TAG:
                 outcome, target = self._found_tag(entry)
             else:
-                outcome, target = _recovered(entry, states.get(entry.scene_id), taken)
+                outcome, target = judging.recovered(entry, states.get(entry.scene_id), taken)
             if entry.action is Action.CREATE_MARKER:
                 taken.add(target)
             if entry.row is not None:
@@ -622,229 +561,3 @@ class Writer:
     def _asked_at(self) -> str:
         time = self.client.server_time
         return time.isoformat() if time else ""
-
-
-# --- Judging, before a write --------------------------------------------------------------------
-
-
-def _before_adding(
-    scene: Scene,
-    tag_id: str,
-    name: str,
-    states: Mapping[str, SceneState],
-    lost: Mapping[str, str],
-    refused: frozenset[tuple[str, str]],
-) -> tuple[Ending | None, str]:
-    """Why a tag is not to be added; (None, "") when it is."""
-    if scene.id in lost:
-        return Ending.FAILED, lost[scene.id]
-    if tag_id in states[scene.id].tag_ids:
-        return Ending.THERE, ""
-    if _is_refused("tag", tag_id, name, refused):
-        return Ending.REFUSED, ""
-    return None, ""
-
-
-def _before_marking(
-    scene: Scene,
-    wish: MarkerWanted,
-    there: Iterable[StashMarker],
-    refused: frozenset[tuple[str, str]],
-    lost: str | None,
-) -> tuple[Ending | None, str, str]:
-    """Why a marker is not to be created, and the id of the one there; (None, "", "") when it is."""
-    if lost:
-        return Ending.FAILED, lost, ""
-    if not (math.isfinite(wish.end_s) and 0 <= wish.start_s <= wish.end_s):
-        return Ending.FAILED, f"it cannot run from {wish.start_s} s to {wish.end_s} s", ""
-    same = next((marker for marker in there if _shows_already(marker, wish)), None)
-    if same is not None:
-        return Ending.THERE, "", same.id
-    words = (wish.tag_id, wish.tag_name)
-    if _is_refused("marker", *words, refused) or _is_refused("tag", *words, refused):
-        return Ending.REFUSED, "", ""
-    return None, "", ""
-
-
-def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[str, str]]) -> bool:
-    return (kind, target_id) in refused or (kind, name.strip().casefold()) in refused
-
-
-# --- Judging, after a write ---------------------------------------------------------------------
-
-
-def _judged(entry: LedgerEntry, mode: Mode, came: frozenset[str] | StashRefused | None) -> Written:
-    """What Stash's answer for one scene means."""
-    if isinstance(came, StashRefused):
-        ending = Ending.FAILED
-        reason = came.message if _is_for_now(came) else _NO_LONGER
-    elif came is not None and (entry.target_id in came) is (mode == "ADD"):
-        ending, reason = Ending.WRITTEN, ""
-    else:
-        ending, reason = Ending.FAILED, "Stash's answer does not show the change"
-    args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
-    return Written(*args, later=_is_for_now(came))
-
-
-def _is_for_now(came: frozenset[str] | StashRefused | None) -> TypeGuard[StashRefused]:
-    """Whether Stash refused what it may take another time: nothing that was named is missing."""
-    return isinstance(came, StashRefused) and not _about_a_missing_id(came)
-
-
-def _marked(
-    scene_id: str, wish: MarkerWanted, ending: Ending, marker_id: str, reason: str = ""
-) -> Written:
-    return Written(scene_id, Action.CREATE_MARKER, wish.tag_name, ending, marker_id, reason)
-
-
-def _check_taken(name: str, error: StashRefused) -> None:
-    """Raise TagUnusable where Stash calls a name taken that no tag has.
-
-    It compares names by LIKE, so that `Be_ch` cannot be made beside `Beach`.
-    """
-    if any(word in message for message in error.messages for word in _TAKEN):
-        raise TagUnusable(
-            f"Stash does not take the tag name {name!r}: {error.message}",
-            "use another name: _ and % stand for other characters there",
-        ) from error
-
-
-def _about_a_missing_id(error: StashRefused) -> bool:
-    return any(word in message for message in error.messages for word in _GONE)
-
-
-def _shows_already(marker: StashMarker, wish: MarkerWanted) -> bool:
-    """Whether a marker is the wanted one, or shows its tag over nearly the same time.
-
-    Another sampling or model moves a range by a second or two: that is no second marker beside
-    ours, nor beside one that was set by hand.
-    """
-    if _exact(marker) == wish.exact:
-        return True
-    if marker.primary_tag_id != wish.tag_id or marker.end_s is None:
-        return False
-    shared_s = min(marker.end_s, wish.end_s) - max(marker.start_s, wish.start_s)
-    whole_s = max(marker.end_s, wish.end_s) - min(marker.start_s, wish.start_s)
-    return shared_s >= SAME_TIME * whole_s > 0
-
-
-def _exact(marker: StashMarker) -> tuple[str, float, float | None, str]:
-    end_s = None if marker.end_s is None else round(marker.end_s, 3)
-    return (marker.primary_tag_id, round(marker.start_s, 3), end_s, marker.title)
-
-
-def _tuple_of(tag: StashTag) -> tuple[str, list[str], bool]:
-    return (tag.name, sorted(tag.parent_ids), tag.ignore_auto_tag)
-
-
-def _tuple_in(entry: LedgerEntry) -> tuple[str, list[str], bool]:
-    return (entry.target_name, sorted(_texts(entry, "parent_ids")), True)
-
-
-# --- Judging, after a kill ----------------------------------------------------------------------
-
-
-def _recovered(
-    entry: LedgerEntry, state: SceneState | None, taken: Iterable[str] = ()
-) -> tuple[Outcome, str]:
-    """How a write to a scene that nobody saw the end of has ended, by what is there now."""
-    if state is None or state.fingerprint != entry.fingerprint:
-        return Outcome.FAILED, entry.target_id
-    if entry.action is Action.CREATE_MARKER:
-        return _recovered_marker(entry, state, frozenset(taken))
-    if entry.action is Action.MOVE_WORKFLOW:
-        moved = (entry.target_id in state.tag_ids) is (entry.detail.get("mode") == "ADD")
-        return (Outcome.OURS if moved else Outcome.FAILED), entry.target_id
-    if not _still_there(entry, state):
-        return Outcome.FAILED, entry.target_id
-    # It was absent before; but while we were away the user may have set it as well as we.
-    ours = _changed_with(entry, state)
-    return (Outcome.OURS if ours else Outcome.WAS_THERE), entry.target_id
-
-
-def _recovered_marker(
-    entry: LedgerEntry, state: SceneState, taken: frozenset[str]
-) -> tuple[Outcome, str]:
-    """Adopt the marker that equals the row's and is newer than those that were there."""
-    known = {*_texts(entry, "there"), *taken}
-    newest = max((int(marker_id) for marker_id in _texts(entry, "there")), default=0)
-    for marker in state.markers:
-        is_new = marker.id not in known and int(marker.id) > newest
-        if is_new and list(_exact(marker)) == list(_sequence(entry, "exact")):
-            return Outcome.OURS, marker.id
-    return Outcome.FAILED, ""
-
-
-def _changed_with(entry: LedgerEntry, state: SceneState) -> bool:
-    """Whether the scene's last change was at the time of our write, by Stash's clock."""
-    asked_at = str(entry.detail.get("asked_at", ""))
-    if not asked_at or state.changed_at is None:
-        return False
-    after = state.changed_at - datetime.fromisoformat(asked_at)
-    return -CLOCK_GRAIN <= after <= SAME_WRITE
-
-
-def _is_older(entry: LedgerEntry, state: SceneState) -> bool:
-    """Whether the scene changed last before our write to it, by Stash's clock."""
-    asked_at = str(entry.detail.get("asked_at", ""))
-    if not asked_at or state.changed_at is None:
-        return False
-    return state.changed_at < datetime.fromisoformat(asked_at) - SAME_WRITE
-
-
-def _still_there(entry: LedgerEntry, state: SceneState) -> bool:
-    """Whether the scene has what the row is about."""
-    if entry.action is Action.CREATE_MARKER:
-        return any(marker.id == entry.target_id for marker in state.markers)
-    if entry.action is Action.SET_STUDIO:
-        return state.studio_id == entry.target_id
-    return entry.target_id in state.tag_ids
-
-
-def _is_of_a_lost_tag(entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
-    """Whether Stash itself has the row's tag no longer."""
-    return entry.action is Action.ADD_TAG and tags[entry.target_id] is None
-
-
-def _same_file(entry: LedgerEntry, states: Mapping[str, SceneState]) -> bool:
-    state = states.get(entry.scene_id)
-    return state is not None and state.fingerprint == entry.fingerprint
-
-
-def _sequence(entry: LedgerEntry, key: str) -> Sequence[Any]:
-    found = entry.detail.get(key)
-    return found if isinstance(found, list | tuple) else ()
-
-
-def _texts(entry: LedgerEntry, key: str) -> list[str]:
-    return [str(each) for each in _sequence(entry, key)]
-
-
-def _number(entry: LedgerEntry, key: str) -> int:
-    found = entry.detail.get(key)
-    return found if isinstance(found, int) else 0
-
-
-# --- Questions to the user ----------------------------------------------------------------------
-
-
-def _tags_are_gone(lost: Sequence[LedgerEntry]) -> Missing:
-    names = tuple(sorted({entry.target_name for entry in lost}))
-    return Missing(
-        message=f"Tags that Stash Sense wrote are gone from Stash: {', '.join(names)}",
-        remedy="say whether they were deleted on purpose: until then nothing is written there",
-        names=names,
-        scene_ids=tuple(sorted({entry.scene_id for entry in lost}, key=int)),
-        tag_gone=True,
-    )
-
-
-def _too_many_are_gone(gone: Sequence[LedgerEntry], count: int, seen: int) -> Missing:
-    return Missing(
-        message=f"What Stash Sense wrote is missing from {count} of {seen} scenes",
-        remedy="say whether it was taken away on purpose or the database is another or an old one: "
-        "until then nothing is written there",
-        names=tuple(sorted({entry.target_name for entry in gone})),
-        scene_ids=tuple(sorted({entry.scene_id for entry in gone}, key=int)),
-        tag_gone=False,
-    )

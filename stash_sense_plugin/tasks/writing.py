@@ -9,8 +9,9 @@ from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, 
 from stash_sense_plugin.records import Action, Decision, Reporter, Scene, SceneResult, Suggestion
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import has_field
+from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
-from stash_sense_plugin.stash.writer import Ending, MarkerWanted, Missing, Writer, Written
+from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.suggestions import marker_ranges
 from stash_sense_plugin.tasks.engine import Engine
 

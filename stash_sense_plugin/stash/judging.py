@@ -1,0 +1,249 @@
+"""What the laws of writing say of what is there: pure judgement, which asks and writes nothing."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeGuard
+
+from stash_sense_plugin.errors import StashRefused, TagUnusable
+from stash_sense_plugin.records import Action, LedgerEntry, Outcome, Scene
+from stash_sense_plugin.stash.operations import Mode, SceneState, StashMarker, StashTag
+from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
+
+SAME_TIME: Final = 0.5
+"""Two markers of one tag that share this part of their time show the same thing."""
+SAME_WRITE: Final = timedelta(seconds=60)
+"""A scene that changed so soon after we meant to write, and not since, was changed by us."""
+CLOCK_GRAIN: Final = timedelta(seconds=2)
+"""Stash tells its clock and its scenes' times in whole seconds."""
+_GONE: Final = ("FOREIGN KEY", "no rows in result set", "not found")
+"""Stash's words for an id that it does not have."""
+NO_LONGER: Final = "it or the scene is no longer in Stash"
+_TAKEN: Final = ("already exists", "is used as alias")
+"""Stash's words for a name that another tag has."""
+
+
+# --- Judging, before a write --------------------------------------------------------------------
+
+
+def before_adding(
+    scene: Scene,
+    tag_id: str,
+    name: str,
+    states: Mapping[str, SceneState],
+    lost: Mapping[str, str],
+    refused: frozenset[tuple[str, str]],
+) -> tuple[Ending | None, str]:
+    """Why a tag is not to be added; (None, "") when it is."""
+    if scene.id in lost:
+        return Ending.FAILED, lost[scene.id]
+    if tag_id in states[scene.id].tag_ids:
+        return Ending.THERE, ""
+    if is_refused("tag", tag_id, name, refused):
+        return Ending.REFUSED, ""
+    return None, ""
+
+
+def before_marking(
+    scene: Scene,
+    wish: MarkerWanted,
+    there: Iterable[StashMarker],
+    refused: frozenset[tuple[str, str]],
+    lost: str | None,
+) -> tuple[Ending | None, str, str]:
+    """Why a marker is not to be created, and the id of the one there; (None, "", "") when it is."""
+    if lost:
+        return Ending.FAILED, lost, ""
+    if not (math.isfinite(wish.end_s) and 0 <= wish.start_s <= wish.end_s):
+        return Ending.FAILED, f"it cannot run from {wish.start_s} s to {wish.end_s} s", ""
+    same = next((marker for marker in there if _shows_already(marker, wish)), None)
+    if same is not None:
+        return Ending.THERE, "", same.id
+    words = (wish.tag_id, wish.tag_name)
+    if is_refused("marker", *words, refused) or is_refused("tag", *words, refused):
+        return Ending.REFUSED, "", ""
+    return None, "", ""
+
+
+def is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[str, str]]) -> bool:
+    return (kind, target_id) in refused or (kind, name.strip().casefold()) in refused
+
+
+# --- Judging, after a write ---------------------------------------------------------------------
+
+
+def judged(entry: LedgerEntry, mode: Mode, came: frozenset[str] | StashRefused | None) -> Written:
+    """What Stash's answer for one scene means."""
+    if isinstance(came, StashRefused):
+        ending = Ending.FAILED
+        reason = came.message if is_for_now(came) else NO_LONGER
+    elif came is not None and (entry.target_id in came) is (mode == "ADD"):
+        ending, reason = Ending.WRITTEN, ""
+    else:
+        ending, reason = Ending.FAILED, "Stash's answer does not show the change"
+    args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
+    return Written(*args, later=is_for_now(came))
+
+
+def is_for_now(came: frozenset[str] | StashRefused | None) -> TypeGuard[StashRefused]:
+    """Whether Stash refused what it may take another time: nothing that was named is missing."""
+    return isinstance(came, StashRefused) and not about_a_missing_id(came)
+
+
+def marked(
+    scene_id: str, wish: MarkerWanted, ending: Ending, marker_id: str, reason: str = ""
+) -> Written:
+    return Written(scene_id, Action.CREATE_MARKER, wish.tag_name, ending, marker_id, reason)
+
+
+def check_taken(name: str, error: StashRefused) -> None:
+    """Raise TagUnusable where Stash calls a name taken that no tag has.
+
+    It compares names by LIKE, so that `Be_ch` cannot be made beside `Beach`.
+    """
+    if any(word in message for message in error.messages for word in _TAKEN):
+        raise TagUnusable(
+            f"Stash does not take the tag name {name!r}: {error.message}",
+            "use another name: _ and % stand for other characters there",
+        ) from error
+
+
+def about_a_missing_id(error: StashRefused) -> bool:
+    return any(word in message for message in error.messages for word in _GONE)
+
+
+def _shows_already(marker: StashMarker, wish: MarkerWanted) -> bool:
+    """Whether a marker is the wanted one, or shows its tag over nearly the same time.
+
+    Another sampling or model moves a range by a second or two: that is no second marker beside
+    ours, nor beside one that was set by hand.
+    """
+    if _exact(marker) == wish.exact:
+        return True
+    if marker.primary_tag_id != wish.tag_id or marker.end_s is None:
+        return False
+    shared_s = min(marker.end_s, wish.end_s) - max(marker.start_s, wish.start_s)
+    whole_s = max(marker.end_s, wish.end_s) - min(marker.start_s, wish.start_s)
+    return shared_s >= SAME_TIME * whole_s > 0
+
+
+def _exact(marker: StashMarker) -> tuple[str, float, float | None, str]:
+    end_s = None if marker.end_s is None else round(marker.end_s, 3)
+    return (marker.primary_tag_id, round(marker.start_s, 3), end_s, marker.title)
+
+
+def tuple_of(tag: StashTag) -> tuple[str, list[str], bool]:
+    return (tag.name, sorted(tag.parent_ids), tag.ignore_auto_tag)
+
+
+def tuple_in(entry: LedgerEntry) -> tuple[str, list[str], bool]:
+    return (entry.target_name, sorted(_texts(entry, "parent_ids")), True)
+
+
+# --- Judging, after a kill ----------------------------------------------------------------------
+
+
+def recovered(
+    entry: LedgerEntry, state: SceneState | None, taken: Iterable[str] = ()
+) -> tuple[Outcome, str]:
+    """How a write to a scene that nobody saw the end of has ended, by what is there now."""
+    if state is None or state.fingerprint != entry.fingerprint:
+        return Outcome.FAILED, entry.target_id
+    if entry.action is Action.CREATE_MARKER:
+        return _recovered_marker(entry, state, frozenset(taken))
+    if entry.action is Action.MOVE_WORKFLOW:
+        moved = (entry.target_id in state.tag_ids) is (entry.detail.get("mode") == "ADD")
+        return (Outcome.OURS if moved else Outcome.FAILED), entry.target_id
+    if not still_there(entry, state):
+        return Outcome.FAILED, entry.target_id
+    # It was absent before; but while we were away the user may have set it as well as we.
+    ours = _changed_with(entry, state)
+    return (Outcome.OURS if ours else Outcome.WAS_THERE), entry.target_id
+
+
+def _recovered_marker(
+    entry: LedgerEntry, state: SceneState, taken: frozenset[str]
+) -> tuple[Outcome, str]:
+    """Adopt the marker that equals the row's and is newer than those that were there."""
+    known = {*_texts(entry, "there"), *taken}
+    newest = max((int(marker_id) for marker_id in _texts(entry, "there")), default=0)
+    for marker in state.markers:
+        is_new = marker.id not in known and int(marker.id) > newest
+        if is_new and list(_exact(marker)) == list(_sequence(entry, "exact")):
+            return Outcome.OURS, marker.id
+    return Outcome.FAILED, ""
+
+
+def _changed_with(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether the scene's last change was at the time of our write, by Stash's clock."""
+    asked_at = str(entry.detail.get("asked_at", ""))
+    if not asked_at or state.changed_at is None:
+        return False
+    after = state.changed_at - datetime.fromisoformat(asked_at)
+    return -CLOCK_GRAIN <= after <= SAME_WRITE
+
+
+def is_older(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether the scene changed last before our write to it, by Stash's clock."""
+    asked_at = str(entry.detail.get("asked_at", ""))
+    if not asked_at or state.changed_at is None:
+        return False
+    return state.changed_at < datetime.fromisoformat(asked_at) - SAME_WRITE
+
+
+def still_there(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether the scene has what the row is about."""
+    if entry.action is Action.CREATE_MARKER:
+        return any(marker.id == entry.target_id for marker in state.markers)
+    if entry.action is Action.SET_STUDIO:
+        return state.studio_id == entry.target_id
+    return entry.target_id in state.tag_ids
+
+
+def is_of_a_lost_tag(entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
+    """Whether Stash itself has the row's tag no longer."""
+    return entry.action is Action.ADD_TAG and tags[entry.target_id] is None
+
+
+def same_file(entry: LedgerEntry, states: Mapping[str, SceneState]) -> bool:
+    state = states.get(entry.scene_id)
+    return state is not None and state.fingerprint == entry.fingerprint
+
+
+def _sequence(entry: LedgerEntry, key: str) -> Sequence[Any]:
+    found = entry.detail.get(key)
+    return found if isinstance(found, list | tuple) else ()
+
+
+def _texts(entry: LedgerEntry, key: str) -> list[str]:
+    return [str(each) for each in _sequence(entry, key)]
+
+
+def number(entry: LedgerEntry, key: str) -> int:
+    found = entry.detail.get(key)
+    return found if isinstance(found, int) else 0
+
+
+# --- Questions to the user ----------------------------------------------------------------------
+
+
+def tags_are_gone(lost: Sequence[LedgerEntry]) -> Missing:
+    names = tuple(sorted({entry.target_name for entry in lost}))
+    return Missing(
+        message=f"Tags that Stash Sense wrote are gone from Stash: {', '.join(names)}",
+        remedy="say whether they were deleted on purpose: until then nothing is written there",
+        names=names,
+        scene_ids=tuple(sorted({entry.scene_id for entry in lost}, key=int)),
+        tag_gone=True,
+    )
+
+
+def too_many_are_gone(gone: Sequence[LedgerEntry], count: int, seen: int) -> Missing:
+    return Missing(
+        message=f"What Stash Sense wrote is missing from {count} of {seen} scenes",
+        remedy="say whether it was taken away on purpose or the database is another or an old one: "
+        "until then nothing is written there",
+        names=tuple(sorted({entry.target_name for entry in gone})),
+        scene_ids=tuple(sorted({entry.scene_id for entry in gone}, key=int)),
+        tag_gone=False,
+    )
