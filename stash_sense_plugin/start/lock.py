@@ -22,6 +22,14 @@ class Lock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def lies_at(self, path: str) -> bool:
+        """Tell whether this is the lock at a path, and not one made anew after a cleaner."""
+        try:
+            there = os.lstat(path)
+            return self._descriptor < 0 or os.path.samestat(os.fstat(self._descriptor), there)
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Give the lock back."""
         if self._descriptor >= 0:

@@ -60,13 +60,16 @@ class Doorstep:
     def mend(self) -> socket.socket | None:
         """Put back what a cleaner of temporary files took away: a new socket, the card.
 
-        Returns the socket where there is a new one. Raises Lost when the home was removed.
+        Returns the socket where there is a new one. Raises Lost when the home was removed, or
+        another worker answers where we did.
         """
         with self._changing:
             if self._closed:
                 return None
             if _absent(self._home.worker_lock):
                 raise Lost(f"{self._home.worker_lock} was removed, with all that lies beside it")
+            if self._is_anothers():
+                raise Lost(f"another worker answers at {self._path}")
             listening = self._again() if self._path and _absent(self._path) else None
             if listening is not None or _absent(self._home.worker_card):
                 self._write_card()
@@ -113,12 +116,17 @@ class Doorstep:
         self._path = path
         return listening
 
+    def _is_anothers(self) -> bool:
+        """Tell whether somebody made our lock and our socket anew, where the home has no locks."""
+        if self._made is None or _absent(self._path) or _is(self._path, self._made):
+            return False
+        return not self._locks[0].lies_at(self._path + ".lock")
+
     def _again(self) -> socket.socket | None:
         """Open a socket where doors look now, once the lock beside it is ours too."""
         make_socket_folder(self._home.folder)
         path = socket_path(self._home.folder)
-        lock = self._locks[0] if not _absent(path + ".lock") and path == self._path else None
-        if lock is None:
+        if path != self._path or not self._locks[0].lies_at(path + ".lock"):
             lock = hold_if_it_can_be(path + ".lock")
             if lock is None:
                 return None  # A new worker is looking whether we are there: at the next look.
