@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from stash_sense_plugin.start.worker import LOG_BYTES
+from stash_sense_plugin.start.paths import Home
+from stash_sense_plugin.start.worker import LOG_BYTES, alive
 from tests.life_kit import (
     FIRST_PROCESS,
     FLOCK,
@@ -213,6 +214,16 @@ def test_a_folder_that_is_half_there_is_said(plugin: PluginFolder) -> None:
     assert "is being updated, or its folder" in reply["error"]
 
 
+def test_a_list_of_packages_that_is_away_for_a_moment_is_said(plugin: PluginFolder) -> None:
+    del plugin.variables["STASH_SENSE_PYTHON"]
+    (plugin.home / "env" / "bin").mkdir(parents=True)
+    (plugin.home / "env" / "bin" / "python").symlink_to(sys.executable)
+    (plugin.home / "env" / "ready.json").write_text("{}")
+    (plugin.package.parent / "requirements.txt").unlink()
+    reply, _ = plugin.call("echo")
+    assert "is being updated, or its folder" in reply["error"]
+
+
 def test_the_worker_loads_all_its_own_code_at_once() -> None:
     """What it imported late, from a folder that is replaced by then, would be another version's."""
     late: set[str] = set()
@@ -281,14 +292,17 @@ def test_what_a_dead_worker_left_stops_nobody(plugin: PluginFolder, left: str) -
 
 
 def test_a_worker_that_hangs_is_named_and_goes_on_when_it_wakes(plugin: PluginFolder) -> None:
-    plugin.edit("start/wire.py", "HEAD_S = 15.0", "HEAD_S = 0.3")
+    given = 'HEAD_S = float(__import__("os").environ.get("HEAD_S", "15"))'
+    plugin.edit("start/wire.py", "HEAD_S = 15.0", given)
     assert plugin.output("echo")
     pid = plugin.pid()
     with asleep(pid):
+        plugin.variables["HEAD_S"] = "0.3"
         reply, _ = plugin.call("echo")
         assert f"(process {pid}) does not answer" in reply["error"]
         assert "end that process" in reply["error"]
         assert plugin.serving() == [pid]
+        del plugin.variables["HEAD_S"]
     assert plugin.output("echo")
     assert plugin.pid() == pid
 
@@ -649,6 +663,31 @@ def test_nothing_is_left_in_temporary_folders(plugin: PluginFolder) -> None:
     assert list(temporary.iterdir()) == []
     assert [path.name for path in plugin.home.glob(".part-*")] == [".part-new"]
     assert {path.suffix for path in plugin.runtime.rglob("*") if path.is_file()} == {".lock"}
+
+
+# --- A Stash that went away, and a store that others hold ------------------------------------
+
+
+def test_owned_work_goes_on_when_the_stash_that_went_away_calls_again(
+    plugin: PluginFolder,
+) -> None:
+    job_id = plugin.output("needs_stash")["job_id"]
+    wait_until(lambda: "waits until Stash is there again" in plugin.log(), "it does not wait")
+    (plugin.home / "stash_is_back").touch()
+    wait_until(lambda: plugin.output("job", job_id=job_id)["status"] == "done", "it does not go on")
+    assert plugin.trace() == ["needs_stash finds none"]
+
+
+def test_who_waits_for_the_store_keeps_no_other_door_waiting(plugin: PluginFolder) -> None:
+    plugin.open(plugin.document("hold_store"))
+    plugin.wait_for("deaf begins")
+    waiting = plugin.open(plugin.document("own_steps", steps=1))
+    here = Home(str(plugin.home))
+    for _ in range(50):
+        assert alive(here, str(plugin.package))
+    assert waiting.poll() is None
+    (plugin.home / "enough").touch()
+    assert "job_id" in plugin.end(waiting)[0]["output"]
 
 
 # --- A batch that does not end --------------------------------------------------------------

@@ -3,14 +3,15 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.errors import StashUnreachable, StoreError
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.store import Store
-from stash_sense_plugin.worker.jobs import Job, Jobs, Telling, Work
+from stash_sense_plugin.worker.jobs import PUT_OFF_TIMES, Job, Jobs, Telling, Work
 
 PATIENCE_S = 20.0
 
@@ -234,6 +235,59 @@ def test_leaving_tells_attached_doors_and_keeps_owned_work(table: JobTable) -> N
     assert table.status(owned.id) == "done"
     again.leave()
     assert again.join(PATIENCE_S)
+
+
+def unreachable(_telling: Telling) -> Mapping[str, object]:
+    raise StashUnreachable("Stash does not answer", "start it")
+
+
+def go_by(jobs: Jobs) -> None:
+    """Wait until all that was asked for is over: jobs are done one at a time."""
+    door = Door()
+    jobs.attach(work("behind", lambda _telling: {}), door)
+    door.reply()
+
+
+def test_owned_work_waits_for_a_stash_that_went_away_and_not_for_ever(
+    jobs: Jobs, table: JobTable
+) -> None:
+    lost = work("look", unreachable)
+    owned = jobs.own(lost)
+    for _ in range(PUT_OFF_TIMES):
+        go_by(jobs)
+        assert table.status(owned.id) == "queued"
+        assert jobs.put_off
+        assert not jobs.busy
+        assert jobs.describe(owned.id)["log"] == [
+            {"level": "warning", "text": "look waits until Stash is there again"}
+        ]
+        jobs.resume(lambda _row: lost)
+        assert not jobs.put_off
+    go_by(jobs)
+    told = jobs.describe(owned.id)
+    assert (told["status"], told["log"]) == ("failed", [])
+    assert "Stash does not answer" in str(told["error"])
+
+
+def test_what_waits_for_stash_goes_on_or_is_cancelled(jobs: Jobs, table: JobTable) -> None:
+    kept, dropped = jobs.own(work("kept", unreachable)), jobs.own(work("dropped", unreachable))
+    go_by(jobs)
+    assert jobs.cancel(dropped.id)
+    jobs.resume(lambda _row: work("kept", lambda _telling: {"went": "on"}))
+    go_by(jobs)
+    assert jobs.describe(kept.id)["output"] == {"went": "on"}
+    assert table.status(dropped.id) == "cancelled"
+
+
+def test_work_that_needs_no_calling_stash_fails_at_once(jobs: Jobs, table: JobTable) -> None:
+    """A task's door goes with Stash, and nobody calls again for a command line."""
+    door = Door()
+    attached = jobs.attach(work("look", unreachable), door)
+    assert "Stash does not answer" in str(door.reply()["error"])
+    typed = jobs.own(replace(work("typed", unreachable), from_stash=False))
+    go_by(jobs)
+    assert table.status(attached.id) == table.status(typed.id) == "failed"
+    assert not jobs.put_off
 
 
 def test_a_mode_that_is_no_more_fails_what_waits_for_it(jobs: Jobs, table: JobTable) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stash_sense_plugin.errors import Cancelled, StashSenseError
+from stash_sense_plugin.errors import Cancelled, StashSenseError, StashUnreachable
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.records import Reporter
@@ -117,6 +117,20 @@ def deaf(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     return {"heard": False}
 
 
+def needs_stash(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Find Stash gone, until the file `stash_is_back` is there."""
+    if not (engine.home / "stash_is_back").exists():
+        engine.note("needs_stash finds none")
+        raise StashUnreachable("Stash does not answer", "start it")
+    return {"went": "on"}
+
+
+def hold_store(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Keep all others waiting for the store, until the file `enough` is there."""
+    with engine._store.read():
+        return deaf(engine, call, reporter)
+
+
 def crash(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Die as native code dies."""
     os.abort()
@@ -161,6 +175,8 @@ MODES: Mapping[str, Mode] = {
     "die": Mode(die, "task"),
     "die_operation": Mode(die, "operation"),
     "deaf": Mode(deaf, "task"),
+    "needs_stash": Mode(needs_stash, "job"),
+    "hold_store": Mode(hold_store, "operation"),
     "crash": Mode(crash, "operation"),
     "ours": Mode(ours, "task"),
     "other": Mode(other, "task"),

@@ -9,14 +9,14 @@ import json
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from stash_sense_plugin.errors import Cancelled, MemoryShort, StashSenseError
+from stash_sense_plugin.errors import Cancelled, MemoryShort, StashSenseError, StashUnreachable
 from stash_sense_plugin.records import Failure, Level, Reporter
 from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.wire import frame
@@ -32,6 +32,8 @@ TAIL_LINES = 200
 ENDED_KEPT = 50
 """How many ended jobs keep their lines."""
 OPERATIONS_AT_ONCE = 8
+PUT_OFF_TIMES = 3
+"""How often an owned job waits for a Stash that went away under it, before it fails."""
 
 SHOWN_EVERY_S = 0.1
 """Stash drops progress that comes faster."""
@@ -213,6 +215,9 @@ class Jobs:
         self._untold: deque[tuple[Job, Ending]] = deque()
         """Jobs whose end the table has not taken, on a full disk for example."""
         self._operations: set[Job] = set()
+        self._put_off: set[str] = set()
+        """What waits in the table until Stash calls again."""
+        self._times_put_off: Counter[str] = Counter()
         self._leaving = False
         self._active_at = time.monotonic()
         self._pool = ThreadPoolExecutor(OPERATIONS_AT_ONCE, "operation")
@@ -270,7 +275,7 @@ class Jobs:
         if row is None:
             raise StashSenseError(f"There is no job {job_id}", "list them with the mode 'jobs'")
         with self._lock:
-            known = [*self._live.values(), *self._ended]
+            known = [*self._live.values(), *reversed(self._ended)]
             job = next((one for one in known if one.id == job_id), None)
         tail = list(job.tail) if job is not None else []
         live = job is not None and job_id in self._live
@@ -281,13 +286,22 @@ class Jobs:
         """Return the last jobs, the newest first, without their lines."""
         return [_describe(row) for row in self._table.jobs(limit)]
 
+    @property
+    def put_off(self) -> bool:
+        """Whether jobs wait for Stash to call again: it went away under them."""
+        return bool(self._put_off)
+
     def resume(self, work_of: Callable[[Row], Work | None]) -> None:
-        """Take the owned jobs up again that wait in the table since before this worker.
+        """Take the owned jobs up again that wait in the table alone: a dead worker's, or put off.
 
         What `work_of` does not know any more fails with that reason.
         """
         with self._lock:
-            for row in self._table.open_jobs():
+            if self._leaving:
+                return
+            rows = self._table.open_jobs()
+            self._put_off.clear()
+            for row in rows:
                 if row.id not in self._live:
                     self._take_up(row, work_of(row))
 
@@ -431,6 +445,8 @@ class Jobs:
         ending = self._attempt(job, telling)
         with self._lock:
             self._running.remove(job)
+            if self._waits_for_stash(job, ending):
+                job.say("warning", f"{job.work.mode} waits until Stash is there again")
             self._end(job, ending)
 
     def _operate(self, job: Job) -> None:
@@ -469,6 +485,13 @@ class Jobs:
             logger.exception("%s failed", job.work.mode)
             what = f"{job.work.mode} failed ({type(error).__name__}: {error})"
             return _failed(Failure("error", what, f"see {self._log_path}"))
+
+    def _waits_for_stash(self, job: Job, ending: Ending) -> bool:
+        """Tell whether an owned job is to go on when Stash, which went away, calls again."""
+        if ending.failure is None or ending.failure.kind != StashUnreachable.kind:
+            return False
+        wanted = job.owned and job.work.from_stash and job.stop is not Stop.CANCELLED
+        return wanted and self._times_put_off[job.id] < PUT_OFF_TIMES
 
     def _stopped(self, job: Job) -> Ending:
         why = job.stop or Stop.CANCELLED
@@ -509,6 +532,10 @@ class Jobs:
     def _record(self, job: Job, ending: Ending) -> None:
         if ending.output is not None:
             self._table.finish(job.id, ending.output)
+        elif self._waits_for_stash(job, ending):
+            if self._table.requeue(job.id):
+                self._times_put_off[job.id] += 1
+                self._put_off.add(job.id)
         elif ending.failure is not None and ending.failure.kind != "cancelled":
             self._table.fail(job.id, ending.failure)
         elif job.owned and job.stop is Stop.LEAVING:

@@ -202,7 +202,7 @@ class Worker:
         refused = self._refuse(request)
         if refused is not None:
             return refused
-        if not self._serves(request):
+        if not await self._serves(request):
             return Response(self._stamp, wire.OTHER_VERSION)
         if self._leaving.is_set():
             return Response(b"leaving", wire.LEAVING)
@@ -210,15 +210,16 @@ class Worker:
         if body is None:
             return _reply({"error": f"The input is larger than {LARGEST_BODY} bytes"})
         try:
-            return self._answer(body)
+            return await self._answer(body)
         except StashSenseError as error:
             return _reply({"error": str(error)})
 
-    def _serves(self, request: Request) -> bool:
+    async def _serves(self, request: Request) -> bool:
         """Tell whether a call is for this version, or only reads while something is under way."""
         if request.headers.get("x-stash-sense") == self._stamp:
             return True
-        return request.headers.get("x-stash-sense-protocol") == wire.PROTOCOL and self.jobs.busy
+        reads = request.headers.get("x-stash-sense-protocol") == wire.PROTOCOL
+        return reads and await asyncio.to_thread(lambda: self.jobs.busy)
 
     def _refuse(self, request: Request) -> Response | None:
         """Return the refusal of a door that does not show the token."""
@@ -228,19 +229,24 @@ class Worker:
             return None
         return Response(b"wrong token", wire.UNKNOWN_TOKEN)
 
-    def _answer(self, body: bytes) -> Response:
+    async def _answer(self, body: bytes) -> Response:
+        """Answer a call; whatever may wait for the store waits on a thread, and no other door."""
         self.jobs.touch()
         args, server = read_call(body)
-        self._note(server)
+        if server is not None:
+            self._watch.saw(server)
+            await asyncio.to_thread(self._take_up, server)
         name = str(args["mode"])
         if name in BUILT_IN:
-            return _reply({"output": self._built_in(name, args)}, "operation")
+            told = await asyncio.to_thread(self._built_in, name, args)
+            return _reply({"output": told}, "operation")
         if name not in self._parts.modes:
             known = ", ".join(sorted((*self._parts.modes, *BUILT_IN)))
             raise StashSenseError(f"There is no mode {name!r}", f"choose one of {known}")
         mode, work = self._parts.modes[name], self._work(name, args, server)
         if mode.kind == "job":
-            return _reply({"output": {"job_id": self.jobs.own(work).id}}, "job")
+            job = await asyncio.to_thread(self.jobs.own, work)
+            return _reply({"output": {"job_id": job.id}}, "job")
         begin = self.jobs.attach if mode.kind == "task" else self.jobs.operate
         return FrameStream(partial(begin, work), self.jobs.detach, mode.kind)
 
@@ -265,14 +271,11 @@ class Worker:
 
         return Work(name, args, carry_out, from_stash=server is not None)
 
-    def _note(self, server: Mapping[str, object] | None) -> None:
-        """Look after the Stash that calls; the first one's session lets old jobs go on."""
-        if server is None:
-            return
-        self._watch.saw(server)
-        if not self._resumed:
-            self._resumed = True
+    def _take_up(self, server: Mapping[str, object]) -> None:
+        """Let old jobs go on with the session of the Stash that calls, and those it left."""
+        if not self._resumed or self.jobs.put_off:
             self.jobs.resume(partial(self._work_again, server))
+            self._resumed = True
 
     def _work_again(self, server: Mapping[str, object], row: Row) -> Work | None:
         if row.kind not in self._parts.modes:
@@ -286,11 +289,14 @@ class Worker:
             await asyncio.to_thread(self.jobs.remind)
             limit_s = self._engine.idle_minutes * 60
             await asyncio.to_thread(self._unload, limit_s)
-            reason = self._watch.reason_to_leave(
-                idle_s=self.jobs.idle_s, limit_s=limit_s, needed=self.jobs.serves_command_line
-            )
+            reason = await asyncio.to_thread(self._reason_to_leave, limit_s)
             if reason is not None:
                 self.leave(reason)
+
+    def _reason_to_leave(self, limit_s: float) -> str | None:
+        return self._watch.reason_to_leave(
+            idle_s=self.jobs.idle_s, limit_s=limit_s, needed=self.jobs.serves_command_line
+        )
 
     async def _keep_door(self) -> None:
         """See to it that doors find us, whatever cleans temporary folders."""
