@@ -522,10 +522,10 @@ def test_a_door_that_was_killed_in_its_workers_sleep_ends_the_job(plugin: Plugin
 def test_it_looks_for_stash_again_after_a_sleep(plugin: PluginFolder) -> None:
     with small_stash() as port:
         plugin.stash_port = port
-        worker = plugin.worker("--watch-every-s", "0.05", "--gone-after-s", "0.4")
+        worker = plugin.worker("--watch-every-s", "0.05", "--gone-after-s", "2")
         plugin.output("echo")
         with asleep(worker.pid):
-            time.sleep(1.0)  # What is silent here is the machine, for longer than Stash may be.
+            time.sleep(2.5)  # What is silent here is the machine, for longer than Stash may be.
         for _ in range(3):
             assert plugin.output("echo")
         assert plugin.pid() == worker.pid

@@ -210,9 +210,12 @@ def test_a_folder_that_does_not_answer_is_given_up_and_asked_no_second_time(
     mounts.tell("network", drive, drive)
     inside = mounts.inside(drive)
     checks: list[int] = []
-    roots = Roots([str(inside), str(tmp_path)], lambda: checks.append(1), silent_s=0.3)
-    scene = Scene("1", "", str(inside / "clip.mp4"), None, None)
-    assert roots.away(scene) is None
+    folders, scene = (
+        [str(inside), str(tmp_path)],
+        Scene("1", "", str(inside / "clip.mp4"), None, None),
+    )
+    assert Roots(folders, lambda: None).away(scene) is None
+    roots = Roots(folders, lambda: checks.append(1), silent_s=1.0)
     mounts.tell("hang")
     assert roots.away(scene) == Away(str(inside), "does not answer")
     assert checks
