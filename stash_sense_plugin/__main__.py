@@ -56,7 +56,9 @@ def _torn(error: BaseException) -> bool:
     """Tell whether a file of ours is missing or cut: an update takes all away and unpacks anew."""
     if isinstance(error, ImportError):
         return (error.name or "").startswith("stash_sense_plugin")
-    return str(getattr(error, "filename", None)).startswith(PACKAGE)
+    missing = str(getattr(error, "filename", None))
+    # The lists of what is needed lie beside the package.
+    return missing.startswith(PACKAGE) or os.path.dirname(missing) == os.path.dirname(PACKAGE)
 
 
 def _incomplete(error: BaseException) -> str:

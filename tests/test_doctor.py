@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,10 +22,12 @@ from stash_sense_plugin.errors import SettingsError, StoreError
 from stash_sense_plugin.inference import runtime
 from stash_sense_plugin.library import health
 from stash_sense_plugin.library.store import Store
-from stash_sense_plugin.start import checkup, disks, report
+from stash_sense_plugin.start import checkup, disks, environment, report
 from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lock import hold
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.start.report import NOTE, OK, PROBLEM, Fact
+from stash_sense_plugin.tasks.doctor import mount
 from tests.mounts_kit import own_mounts
 from tests.stash_kit import empty
 from tests.sweep_kit import ROOT, Room, open_engine
@@ -204,6 +207,22 @@ def test_the_deepest_and_latest_mount_holds_a_path(
     assert mount.of_the_host == (kind == "9p")
 
 
+@pytest.mark.parametrize(
+    ("path", "point"),
+    [
+        ("C:\\Users\\me", "C:\\"),
+        ("c:\\users\\me", "C:\\"),
+        ("C:\\mounted\\x", "C:\\Mounted"),
+        ("D:\\x", None),
+        ("/Volumes/films/x", "/Volumes/films"),
+    ],
+)
+def test_mounts_of_other_systems_hold_paths_too(path: str, point: str | None) -> None:
+    known = [disks.Mount(each, "ntfs", "") for each in ("C:\\", "C:\\Mounted", "/Volumes/films")]
+    found = disks.holding(path, known)
+    assert (found and found.point) == point
+
+
 def test_systems_that_tell_no_mounts_have_none(tmp_path: Path) -> None:
     assert disks.mount_of("/", str(tmp_path / "none")) is None
 
@@ -245,14 +264,14 @@ def test_a_folder_that_is_closed_to_us_is_denied(tmp_path: Path) -> None:
 
 
 HANGS = disks.LOOK.replace("def look(path):", "def look(path):\n    hang(path)").replace(
-    "waiting =", "def hang(path):\n    'dead' in path and threading.Event().wait()\nwaiting ="
+    "paths =", "def hang(path):\n    'dead' in path and threading.Event().wait()\npaths ="
 )
 
 
 def test_a_mount_that_never_answers_costs_its_time_alone(tmp_path: Path) -> None:
-    dead = [f"/dead/{number}" for number in range(3)]
+    dead = [f"/dead/{number}" for number in range(20)]
     found = disks.look_at([*dead, str(tmp_path)], limit_s=3.0, program=HANGS)
-    assert found == [disks.SILENT] * 3 + [disks.EMPTY]
+    assert found == [disks.SILENT] * 20 + [disks.EMPTY]
 
 
 LOOKS_AND_ENDS = """
@@ -308,7 +327,7 @@ def test_files_of_another_user_are_named_with_the_command_that_mends_it(tmp_path
         (home / f"file{number}").write_text("x")
         os.chown(home / f"file{number}", 12345, 12345)
     owners = machine_facts(home)["Owners"]
-    assert "(uid 12345)" in owners.found
+    assert "(user 12345)" in owners.found
     assert "and 2 more belong to another user" in owners.found
     assert owners.level == NOTE  # root writes them all the same
     assert owners.remedy.endswith(f"chown -R 0 '{tmp_path}/it'\\''s home'")
@@ -359,6 +378,27 @@ def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_what_a_set_up_left_is_named(tmp_path: Path) -> None:
     (tmp_path / "env.part-12").mkdir()
     assert "env.part-12" in machine_facts(tmp_path)["Left over"].found
+
+
+@pytest.mark.parametrize(("name", "task"), [("extras", "Set up extras"), ("env", "Set up")])
+def test_a_set_up_at_work_is_not_called_left_over(tmp_path: Path, name: str, task: str) -> None:
+    (tmp_path / f"{name}.part-12").mkdir()
+    home = Home(str(tmp_path))
+    places = (environment.core(home, PACKAGE), environment.extras(home, PACKAGE))
+    (place,) = (one for one in places if one.task == task)
+    lock = hold(place.lock)
+    assert lock is not None
+    facts = machine_facts(tmp_path)
+    assert facts[task].found == "is at work now"
+    assert "Left over" not in facts
+    lock.release()
+
+
+def test_what_happened_to_the_extras_is_told(tmp_path: Path) -> None:
+    (tmp_path / "extras").mkdir()
+    extras = machine_facts(tmp_path)["Extras"]
+    assert "its set-up was not finished" in extras.found
+    assert extras.remedy == "run the task Set up extras"
 
 
 @pytest.mark.parametrize(
@@ -575,6 +615,23 @@ def test_open_networks_tell_their_device(room: Room) -> None:
     ((told, level),) = named(room.run("doctor"), "Open now")
     assert told.startswith("nudenet-320n@3.4.2 (network) on c")
     assert level == OK
+
+
+def test_versions_of_what_reads_scenes_are_told_in_one_line(room: Room) -> None:
+    ((told, level),) = named(room.run("doctor"), "Versions")
+    assert re.fullmatch(r"numpy [\d.]+, OpenCV [\d.]+, PyAV [\d.]+, RapidOCR [\d.]+", told)
+    assert level == OK
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "network"),
+    [("apfs", "rw,local", False), ("SMBFS", "rw", True), ("NTFS", "rw,remote", True)],
+)
+def test_other_systems_mounts_are_those_that_psutil_tells(
+    kind: str, options: str, network: bool
+) -> None:
+    told = mount(SimpleNamespace(device="x", mountpoint="/a", fstype=kind, opts=options))
+    assert (told.point, told.network) == ("/a", network)
 
 
 def test_jobs_in_hand_are_told(room: Room) -> None:

@@ -10,8 +10,9 @@ import pytest
 from stash_sense_plugin.errors import ModelBroken, ModelMissing
 from stash_sense_plugin.inference.catalogue import Catalogue, LocalFile, ModelCard
 from stash_sense_plugin.inference.download import Models
-from stash_sense_plugin.inference.session import cpu_quota, open_network, usable_cpus
+from stash_sense_plugin.inference.session import open_network, usable_cpus
 from stash_sense_plugin.inference.shelf import Shelf
+from stash_sense_plugin.start import machine
 from tests.small_networks import doubling
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,7 +128,7 @@ def test_a_groups_quota_of_processors_is_read(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert cpu_quota(tmp_path) == told
+    assert machine.processor_quota(str(tmp_path)) == told
 
 
 def test_a_network_is_opened_once_and_by_one_thread(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def without_apks_packages(plugin: PluginFolder) -> None:
         ),
         pytest.param(
             lambda plugin: other_card(plugin, kind="musl"),
-            "it was made on musl, and this is glibc",
+            "it was made on Linux as Alpine is (musl), and this is Linux (glibc)",
             id="another C library",
         ),
         pytest.param(

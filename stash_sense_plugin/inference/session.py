@@ -3,10 +3,9 @@
 import logging
 import math
 import mmap
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from stash_sense_plugin.errors import MemoryShort, ModelBroken
-from stash_sense_plugin.start import private
+from stash_sense_plugin.start import machine, private
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +126,7 @@ def open_network(path: Path, threads: int | None = None, device: Device = "auto"
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
     try:
-        # Where CUDA fails, onnxruntime prints so and takes the CPU by itself.
-        with _silent_standard_streams() if len(providers) > 1 else nullcontext():
-            session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
+        session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as error:
         MemoryShort.check(error, f"while {path.name} was opened")
         raise ModelBroken(
@@ -166,18 +163,8 @@ def _preload_cuda() -> None:
     """Load CUDA's libraries from Python packages, where the loader does not look by itself."""
     runtime = _runtime()
     if hasattr(runtime, "preload_dlls"):
-        with _silent_standard_streams():
-            runtime.preload_dlls()
-
-
-@contextmanager
-def _silent_standard_streams() -> Iterator[None]:
-    """Keep what a library prints about missing files out of a task's reply."""
-    import contextlib
-    import io
-
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
+        # It prints what it does not find; the worker's own streams lead nowhere.
+        runtime.preload_dlls()
 
 
 def _tell_fallback(network: Network, providers: Sequence[str], device: Device) -> None:
@@ -197,25 +184,8 @@ def _say_that_the_cpu_works() -> None:
 
 def usable_cpus() -> int:
     """Return how many processors this process may use: its affinity, and its group's quota."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    quota = cpu_quota(Path("/sys/fs/cgroup"))
+    count, quota = machine.processors(), machine.processor_quota()
     return max(1, min(count, math.ceil(quota) if quota else count))
-
-
-def cpu_quota(group: Path) -> float | None:
-    """Return the processors that a control group grants, or None where it sets no limit."""
-    try:
-        if (group / "cpu.max").is_file():
-            limit, period = (group / "cpu.max").read_text().split()
-        else:
-            limit = (group / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (group / "cpu/cpu.cfs_period_us").read_text().strip()
-        return float(limit) / float(period) if limit not in {"max", "-1"} else None
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
 
 
 def _port(node: Any, path: Path) -> Port:

@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 import tempfile
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from stash_sense_plugin.start import (
     address,
@@ -21,16 +21,17 @@ from stash_sense_plugin.start import (
 )
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.lock import held
-from stash_sense_plugin.start.paths import Home, read_json
+from stash_sense_plugin.start.paths import Home, read_json, read_text, user_name
 from stash_sense_plugin.start.report import NOTE, PROBLEM, Fact
 from stash_sense_plugin.start.version import VERSION
 
 Probe = Tuple[str, str, Callable[[], Iterable[Fact]]]
 """A group, a name for what is looked at, and who looks."""
 
+Mounts = Callable[[], Sequence[disks.Mount]]
+
 SET_UP = "run the task Set up"
 
-CGROUP = "/sys/fs/cgroup"
 LITTLE_DISK_BYTES = 1_000_000_000
 LITTLE_TEMP_BYTES = 200_000_000
 LITTLE_MEMORY_BYTES = 700_000_000
@@ -85,10 +86,13 @@ def _failed(group: str, what: str, error: Exception) -> Fact:
     return Fact(group, what, "could not be found out ({})".format(said), NOTE)
 
 
-def machine_probes(home: Home, package: str, warm: bool = False) -> List[Probe]:
+def machine_probes(
+    home: Home, package: str, warm: bool = False, mounts: "Mounts" = tuple
+) -> List[Probe]:
     """Return who looks at this machine, the environment and the home.
 
-    `warm` says that what runs us has the packages.
+    `warm` says that what runs us has the packages; `mounts` returns the file systems of a
+    machine that tells them in no file.
     """
     return [
         ("Stash Sense", "Version", lambda: [Fact("Stash Sense", "Version", VERSION)]),
@@ -101,8 +105,8 @@ def machine_probes(home: Home, package: str, warm: bool = False) -> List[Probe]:
         ("Environment", "Packages", lambda: _environment(home, package, warm)),
         ("Environment", "GPU", lambda: _gpu(home)),
         ("Environment", "Extras", lambda: _extras(home, package)),
-        ("Environment", "Left over", lambda: _left_over(home)),
-        ("Data folder", "Folder", lambda: _folder(home)),
+        ("Environment", "Left over", lambda: _left_over(home, package)),
+        ("Data folder", "Folder", lambda: _folder(home, mounts)),
         ("Data folder", "Temporary folder", _temporary),
         ("Data folder", "Files", lambda: _files(home)),
     ]
@@ -129,13 +133,12 @@ def _system() -> Iterator[Fact]:
 
 def container() -> str:
     """Say which kind of container this is; empty where none is known."""
-    if os.path.exists("/run/.containerenv"):
-        return "in a Podman container"
-    if os.path.exists("/.dockerenv"):
-        return "in a Docker container"
+    maker = machine.container_maker()
+    if maker:
+        return "in a {} container".format(maker)
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         return "in a Kubernetes pod"
-    groups = _read("/proc/1/cgroup")
+    groups = read_text("/proc/1/cgroup")
     named = re.search(r"docker|kubepods|containerd|libpod|lxc", groups)
     return "in a container ({})".format(named.group()) if named else ""
 
@@ -143,29 +146,18 @@ def container() -> str:
 def _user() -> Iterator[Fact]:
     if not hasattr(os, "getuid"):
         return
-    user, group = os.getuid(), os.getgid()
-    root = ", root" if user == 0 else ""
-    yield Fact("Machine", "User", "uid {}, gid {}{}".format(user, group, root))
+    told = "{}, group {}".format(user_name(os.getuid()), os.getgid())
+    yield Fact("Machine", "User", told)
 
 
 def _processors() -> Iterator[Fact]:
     count = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    usable = machine.processors()
     told = str(count) if usable == count else "{} of {} may be used".format(usable, count)
-    quota = _quota()
+    quota = machine.processor_quota()
     if quota and quota < usable:
         told += ", limited to {:.3g} by a quota".format(quota)
     yield Fact("Machine", "Processors", told)
-
-
-def _quota() -> "Optional[float]":
-    """Return how many processors the control group grants; None where it sets no limit."""
-    limit, _, period = _read(CGROUP + "/cpu.max").strip().partition(" ")
-    if not limit:
-        limit = _read(CGROUP + "/cpu/cpu.cfs_quota_us").strip()
-        period = _read(CGROUP + "/cpu/cpu.cfs_period_us").strip()
-    known = limit.isdigit() and period.isdigit() and int(period)
-    return int(limit) / int(period) if known else None
 
 
 def _memory() -> Iterator[Fact]:
@@ -183,12 +175,17 @@ def _memory() -> Iterator[Fact]:
 
 def memory_free_bytes() -> "Optional[int]":
     """Return what may still be taken, here or in this container; None where nobody tells."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", read_text("/proc/meminfo"), re.MULTILINE)
     free = int(found.group(1)) * 1024 if found else None
-    limit, used = _read(CGROUP + "/memory.max").strip(), _read(CGROUP + "/memory.current").strip()
+    limit, used = (
+        read_text(machine.CGROUP + "/memory.max").strip(),
+        read_text(machine.CGROUP + "/memory.current").strip(),
+    )
     if limit.isdigit() and used.isdigit():
         # What files left in the cache is given back when memory is asked for.
-        cached = re.search(r"^inactive_file (\d+)$", _read(CGROUP + "/memory.stat"), re.MULTILINE)
+        cached = re.search(
+            r"^inactive_file (\d+)$", read_text(machine.CGROUP + "/memory.stat"), re.MULTILINE
+        )
         left = int(limit) - int(used) + (int(cached.group(1)) if cached else 0)
         free = max(0, left if free is None else min(free, left))
     return free
@@ -204,14 +201,6 @@ def _proxies() -> Iterator[Fact]:
 
 def _variable(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.lower()) or ""
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def gigabytes(count: float) -> str:
@@ -248,8 +237,9 @@ def _installed(card: "Dict[str, object]") -> str:
     python = "for Python {}".format(card["version"]) if card.get("version") else ""
     named = [card.get(name) for name in ("runtime", "runtime_version")]
     runtime = " ".join(str(each) for each in named if each)
-    kind = "on {}".format(card["kind"]) if card.get("kind") else ""
-    return ", ".join(each for each in ("installed", python, runtime, kind) if each)
+    kind = machine.KINDS.get(str(card.get("kind")), "")
+    made_on = "on {}".format(kind) if kind else ""
+    return ", ".join(each for each in ("installed", python, runtime, made_on) if each)
 
 
 def _gpu(home: Home) -> Iterator[Fact]:
@@ -276,34 +266,37 @@ def _extras(home: Home, package: str) -> Iterator[Fact]:
     elif state == environment.READY:
         yield Fact("Environment", "Extras", "ready")
     else:
-        yield Fact("Environment", "Extras", STATES[state], NOTE, "run the task Set up extras")
+        happened = environment.trouble_of(environment.extras(home, package))
+        told = STATES[state] + (" ({})".format(happened) if happened else "")
+        yield Fact("Environment", "Extras", told, NOTE, "run the task Set up extras")
 
 
-def _left_over(home: Home) -> Iterator[Fact]:
-    if held(home.setup_lock):
-        yield Fact("Environment", "Set up", "is at work now")
-        return
-    start = glob.escape(home.folder)
-    for name in ("env.part-*", "env.old-*", "extras.part-*", "extras.old-*"):
-        for path in glob.glob(os.path.join(start, name)):
-            told = "{} of a set-up that was cut short".format(path)
-            yield Fact("Environment", "Left over", told, NOTE, "Set up removes it, or you may")
+def _left_over(home: Home, package: str) -> Iterator[Fact]:
+    for place in (environment.core(home, package), environment.extras(home, package)):
+        if held(place.lock):
+            yield Fact("Environment", place.task, "is at work now")
+            continue
+        for end in (".part-*", ".old-*"):
+            for path in glob.glob(glob.escape(place.folder) + end):
+                told = "{} of a set-up that was cut short".format(path)
+                remedy = "{} removes it, or you may".format(place.task)
+                yield Fact("Environment", "Left over", told, NOTE, remedy)
 
 
 # --- The home ---------------------------------------------------------------------------------
 
 
-def _folder(home: Home) -> Iterator[Fact]:
+def _folder(home: Home, mounts: Mounts) -> Iterator[Fact]:
     folder = home.folder
     named = ", named by STASH_SENSE_HOME" if os.environ.get("STASH_SENSE_HOME") else ""
     if not os.access(folder, os.W_OK):
-        remedy = "let uid {} write there, or name another folder in STASH_SENSE_HOME"
+        remedy = "let user {} write there, or name another folder in STASH_SENSE_HOME"
         told = "{}{} cannot be written".format(folder, named)
         yield Fact("Data folder", "Folder", told, PROBLEM, remedy.format(address.user()))
     else:
         yield Fact("Data folder", "Folder", folder + named)
     yield from _room("Disk", folder, LITTLE_DISK_BYTES, "make room on this disk")
-    yield _file_system(folder)
+    yield _file_system(folder, mounts)
 
 
 def _room(what: str, folder: str, little_bytes: int, remedy: str) -> Iterator[Fact]:
@@ -315,8 +308,8 @@ def _room(what: str, folder: str, little_bytes: int, remedy: str) -> Iterator[Fa
         yield Fact("Data folder", what, "{} free".format(gigabytes(free)))
 
 
-def _file_system(folder: str) -> Fact:
-    mount = disks.mount_of(folder)
+def _file_system(folder: str, mounts: Mounts) -> Fact:
+    mount = disks.mount_of(folder) or disks.holding(os.path.realpath(folder), mounts())
     if mount is None:
         return Fact("Data folder", "File system", "not told by this system")
     told = "{} at {}".format(mount.kind, mount.point)
@@ -351,7 +344,7 @@ def _files(home: Home) -> Iterator[Fact]:
 def _owners(home: Home, found: disks.Survey) -> Fact:
     if not found.foreign_count:
         return Fact("Data folder", "Owners", "all ours")
-    names = ", ".join("{} (uid {})".format(path, uid) for path, uid in found.foreign)
+    names = ", ".join("{} (user {})".format(path, user) for path, user in found.foreign)
     more = found.foreign_count - len(found.foreign)
     besides = " and {} more".format(more) if more else ""
     verb = "belongs" if found.foreign_count == 1 else "belong"

@@ -18,6 +18,7 @@ MOUNTS = "/proc/self/mountinfo"
 NETWORK = (
     *("afs", "beegfs", "ceph", "cifs", "davfs", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs"),
     *("nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "sshfs", "rclone", "s3fs"),
+    *("afpfs", "webdav"),
 )
 """File systems on other machines; of `fuse.sshfs` the second word counts."""
 
@@ -77,11 +78,15 @@ def mount_of(path: str, table: str = MOUNTS) -> "Optional[Mount]":
             known = [mount for row in file for mount in _mounts_in(row)]
     except OSError:
         return None
-    real = os.path.realpath(path)
-    holding = [mount for mount in known if _holds(mount.point, real)]
+    return holding(os.path.realpath(path), known)
+
+
+def holding(path: str, known: "Sequence[Mount]") -> "Optional[Mount]":
+    """Return the mount of those known that holds a path; None where none does."""
+    found = [mount for mount in known if _holds(mount.point, path)]
     # Of two on one point, the later hides the earlier.
-    holding.sort(key=lambda mount: len(mount.point))
-    return holding[-1] if holding else None
+    found.sort(key=lambda mount: len(mount.point))
+    return found[-1] if found else None
 
 
 def _mounts_in(row: str) -> "Iterator[Mount]":
@@ -98,6 +103,9 @@ def _unescaped(field: str) -> str:
 
 
 def _holds(point: str, path: str) -> bool:
+    """Tell whether a path lies on a mount; Windows' have a drive's letter and backslashes."""
+    if point[1:2] == ":":
+        point, path = (each.lower().replace("\\", "/") for each in (point, path))
     return path == point or path.startswith(point if point.endswith("/") else point + "/")
 
 
@@ -114,7 +122,7 @@ SILENT = "silent"
 LOOK_S = 8.0
 
 LOOK = """
-import json, os, queue, stat, sys, threading
+import json, os, stat, sys, threading
 def look(path):
     try:
         mode = os.stat(path).st_mode
@@ -132,17 +140,11 @@ def look(path):
         return "denied"
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", "") or str(error)
-waiting = queue.Queue()
-for each in enumerate(json.load(sys.stdin)):
-    waiting.put(each)
-def work():
-    while True:
-        try:
-            number, path = waiting.get_nowait()
-        except queue.Empty:
-            return
-        os.write(1, (json.dumps([number, look(path)]) + "\\n").encode())
-threads = [threading.Thread(target=work, daemon=True) for _ in range(16)]
+paths = list(enumerate(json.load(sys.stdin)))
+def tell(number, path):
+    os.write(1, (json.dumps([number, look(path)]) + "\\n").encode())
+# Each has its own: a path that never answers holds up no other.
+threads = [threading.Thread(target=tell, args=each, daemon=True) for each in paths]
 for thread in threads:
     thread.start()
 for thread in threads:

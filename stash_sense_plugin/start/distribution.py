@@ -7,6 +7,8 @@ import shlex
 from typing import Iterable, List, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
+from stash_sense_plugin.start.paths import read_text
+
 
 class Distribution(NamedTuple):
     """What /etc/os-release says; all empty where there is none."""
@@ -74,7 +76,7 @@ def read_repositories(rows: "Iterable[str]") -> "Tuple[str, ...]":
 def look(root: str = "/") -> Distribution:
     """Return the distribution whose files lie under `root`."""
     for name in ("etc/os-release", "usr/lib/os-release"):
-        text = _read(os.path.join(root, name))
+        text = read_text(os.path.join(root, name))
         if text:
             return read_release(text)
     return Distribution()
@@ -87,15 +89,9 @@ def look_for_apk(path: "str | None", root: str = "/") -> "Apk | None":
     folder = os.path.join(root, "etc/apk")
     files = [os.path.join(folder, "repositories")]
     files += sorted(glob.glob(os.path.join(glob.escape(folder), "repositories.d", "*.list")))
-    return Apk(path, read_repositories(row for file in files for row in _read(file).splitlines()))
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+    return Apk(
+        path, read_repositories(row for file in files for row in read_text(file).splitlines())
+    )
 
 
 # --- What to install --------------------------------------------------------------------------

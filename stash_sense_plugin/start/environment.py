@@ -149,7 +149,8 @@ def _gone(folder: str, made: "dict[str, object]") -> str:
     """Say what an update of the image or the system took from an environment; mostly nothing."""
     kind = made.get("kind")
     if isinstance(kind, str) and kind != machine.kind():
-        return "it was made on {}, and this is {}".format(kind, machine.kind())
+        made_on, here = (machine.KINDS.get(each, each) for each in (kind, machine.kind()))
+        return "it was made on {}, and this is {}".format(made_on, here)
     architecture = made.get("architecture")
     if isinstance(architecture, str) and architecture != platform.machine():
         return "it was made for {}, and this is {}".format(architecture, platform.machine())

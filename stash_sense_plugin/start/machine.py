@@ -11,6 +11,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from stash_sense_plugin.start import distribution, gpu, pythons
 from stash_sense_plugin.start.distribution import Apk, Distribution
 from stash_sense_plugin.start.gpu import Gpu
+from stash_sense_plugin.start.paths import read_text
 from stash_sense_plugin.start.pythons import Interpreter
 
 GLIBC = "glibc"
@@ -18,6 +19,14 @@ MUSL = "musl"
 MACOS = "macos"
 WINDOWS = "windows"
 OTHER = "other"
+
+KINDS = {
+    GLIBC: "Linux (glibc)",
+    MUSL: "Linux as Alpine is (musl)",
+    MACOS: "macOS",
+    WINDOWS: "Windows",
+}
+"""Their names for people."""
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The distribution's own: it alone sees what the package manager installs."""
@@ -99,11 +108,16 @@ def _at(path: str) -> "Optional[str]":
     return path if os.access(path, os.X_OK) else None
 
 
+def container_maker(root: str = "/") -> str:
+    """Return who made the container that this is, `Docker` or `Podman`; empty where neither did."""
+    marks = (("run/.containerenv", "Podman"), (".dockerenv", "Docker"))
+    return next((who for mark, who in marks if os.path.exists(os.path.join(root, mark))), "")
+
+
 def container_id(root: str = "/") -> str:
     """Return the id by which Docker or Podman knows this container, when nobody renamed it."""
-    inside = any(os.path.exists(os.path.join(root, n)) for n in (".dockerenv", "run/.containerenv"))
     name = socket.gethostname()
-    return name if inside and re.fullmatch(r"[0-9a-f]{12}", name) else ""
+    return name if container_maker(root) and re.fullmatch(r"[0-9a-f]{12}", name) else ""
 
 
 def c_library() -> str:
@@ -117,6 +131,27 @@ def c_library() -> str:
     return found if found and found.startswith("glibc") else "musl"
 
 
+CGROUP = "/sys/fs/cgroup"
+"""Where the limits of this process' control group are told."""
+
+
+def processors() -> int:
+    """Return how many processors this process may run on, whatever quota it has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor_quota(group: str = CGROUP) -> "Optional[float]":
+    """Return how many processors the control group grants; None where it sets no limit."""
+    limit, _, period = read_text(os.path.join(group, "cpu.max")).strip().partition(" ")
+    if not limit:
+        limit = read_text(os.path.join(group, "cpu/cpu.cfs_quota_us")).strip()
+        period = read_text(os.path.join(group, "cpu/cpu.cfs_period_us")).strip()
+    known = limit.isdigit() and period.isdigit() and int(period)
+    return int(limit) / int(period) if known else None
+
+
 def memory_bytes() -> int:
     """Return the memory of this machine, or of this container where that is less."""
     if sys.platform == "win32":
@@ -125,13 +160,8 @@ def memory_bytes() -> int:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return 0
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(path, encoding="ascii") as file:
-                total = min(total, int(file.read()))
-        except (OSError, ValueError):
-            continue
-    return total
+    limits = (read_text(CGROUP + name) for name in ("/memory.max", "/memory/memory.limit_in_bytes"))
+    return min([total, *(int(limit) for limit in limits if limit.strip().isdigit())])
 
 
 def _windows_memory_bytes() -> int:

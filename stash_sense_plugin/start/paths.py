@@ -174,6 +174,15 @@ def read_json(path: str) -> "dict[str, object] | None":
     return value if isinstance(value, dict) else None
 
 
+def read_text(path: str) -> str:
+    """Return what a small file says, such as one of the kernel's; empty where it is not there."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def remove(path: str) -> None:
     """Remove a file that may be gone already."""
     with contextlib.suppress(FileNotFoundError):

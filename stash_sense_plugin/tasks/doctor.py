@@ -5,6 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from stash_sense_plugin.errors import (
     CatalogueError,
@@ -94,7 +99,7 @@ class _Probes:
         return [
             # Asked first: the user's settings, which name the models, are there.
             ("Stash", "Stash", self._stash),
-            *checkup.machine_probes(self._home, package, warm=True),
+            *checkup.machine_probes(self._home, package, warm=True, mounts=_mounts),
             ("Environment", "Runtime", self._runtime),
             ("Models", "Models", lambda: _models(self._engine)),
             ("Models", "Open now", self._open),
@@ -130,6 +135,7 @@ class _Probes:
             yield Fact("Environment", "Runtime", told, NOTE, remedy)
         else:
             yield Fact("Environment", "Runtime", told)
+        yield Fact("Environment", "Versions", ", ".join(_versions()))
 
     def _open(self) -> Iterator[Fact]:
         held = self._real.open_networks()
@@ -152,15 +158,15 @@ class _Probes:
             f" {stats.failed_scenes} failed, {stats.bytes_on_disk / MEGABYTE:.1f} MB",
         )
         if store.locking == "exclusive":
-            told = f"{store.journal_mode}, open to this worker alone: its disk shares no memory"
+            told = "by this worker alone: its disk lets no two programs share it"
             remedy = "name a folder on a disk of this machine in STASH_SENSE_HOME to change that"
-            yield Fact("Store", "Journal", told, NOTE, remedy)
+            yield Fact("Store", "Opened", f"{told} ({store.journal_mode}, exclusive)", NOTE, remedy)
         elif store.journal_mode != "wal":
-            told = f"{store.journal_mode}: its disk allows no write-ahead log"
+            told = "so that readers and writers wait for each other: its disk allows no more"
             remedy = "name a folder on a disk of this machine in STASH_SENSE_HOME: it is faster"
-            yield Fact("Store", "Journal", told, NOTE, remedy)
+            yield Fact("Store", "Opened", f"{told} ({store.journal_mode})", NOTE, remedy)
         else:
-            yield Fact("Store", "Journal", store.journal_mode)
+            yield Fact("Store", "Opened", f"so that readers never wait ({store.journal_mode})")
 
     def _check(self) -> Iterator[Fact]:
         whole = self._call.args.get("thorough") in (True, "true")
@@ -188,6 +194,45 @@ class _Probes:
         for job in self._engine.jobs.open_jobs():
             if job.kind != "doctor":
                 yield Fact("Worker", "At work", _job(job))
+
+
+def _versions() -> Iterator[str]:
+    """Yield the versions of what reads scenes."""
+    import cv2
+
+    yield f"numpy {np.__version__}"
+    # It comes under many names, and from some systems under none.
+    yield f"OpenCV {cv2.__version__}"
+    for title, name in (("PyAV", "av"), ("RapidOCR", "rapidocr")):
+        yield f"{title} {metadata.version(name)}"
+
+
+class Partition(Protocol):
+    """A mount as psutil tells it."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def mountpoint(self) -> str: ...
+    @property
+    def fstype(self) -> str: ...
+    @property
+    def opts(self) -> str: ...
+
+
+def _mounts() -> tuple[disks.Mount, ...]:
+    """Return the mounts of a machine without Linux' own table of them."""
+    if Path(disks.MOUNTS).exists():
+        return ()
+    import psutil
+
+    return tuple(mount(each) for each in psutil.disk_partitions(all=True))
+
+
+def mount(told: Partition) -> disks.Mount:
+    """Return a mount as psutil tells it: on Windows, only its options say that it is far away."""
+    remote = "remote" in told.opts.split(",")
+    return disks.Mount(told.mountpoint, "smbfs" if remote else told.fstype.lower(), told.device)
 
 
 def _job(job: Job) -> str:
@@ -346,7 +391,7 @@ def _folder(folder: str, there: str) -> Fact:
 
 def _unreadable(there: str) -> tuple[str, str]:
     if there == disks.DENIED:
-        return "may not be read here", f"let uid {user()} read it"
+        return "may not be read here", f"let user {user()} read it"
     if there == disks.SILENT:
         told = f"does not answer (for {disks.LOOK_S:.0f} s)"
         return told, "look at the drive, or at the machine that lends it"
