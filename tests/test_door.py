@@ -119,8 +119,11 @@ def test_doctor_without_an_environment_says_what_is_here(bare: PluginFolder, pyt
 
 def test_a_named_python_that_is_not_there_is_said(plugin: PluginFolder) -> None:
     plugin.variables["STASH_SENSE_PYTHON"] = str(plugin.folder / "none")
-    reply, _ = plugin.call("echo")
-    assert "cannot be used" in reply["error"]
+    for mode in ("echo", "tag_scenes", "set_up"):
+        reply, log = plugin.call(mode)
+        assert "cannot be used" in reply["error"]
+        assert "take that variable away" in reply["error"]
+        assert log == []
 
 
 # --- With a worker --------------------------------------------------------------------------

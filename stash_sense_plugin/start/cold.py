@@ -98,6 +98,9 @@ def _prepare(visit: Visit) -> None:
     """See to it that there is an environment, as far as this request may."""
     visit.home.refuse_strangers()
     state = visit.state
+    if state != environment.READY and os.environ.get(environment.GIVEN):
+        remedy = "name one that is there, or take that variable away"
+        raise StartError(visit.need(state), remedy)
     if state != environment.READY and not visit.task:
         raise StartError(visit.need(state), "run the task Set up")
     if visit.request.mode == "set_up" and state == environment.READY:
@@ -118,10 +121,11 @@ def _outgrown(visit: Visit) -> str:
 
 
 def _set_up(visit: Visit, why: str) -> None:
-    say("info", "{}: setting it up now".format(why))
-    worker.hand_over(visit.home, visit.request.package)
-    if visit.state == environment.READY and not os.environ.get(environment.GIVEN):
-        install.distrust(environment.core(visit.home, visit.request.package))
+    if not os.environ.get(environment.GIVEN):
+        say("info", "{}: setting it up now".format(why))
+        worker.hand_over(visit.home, visit.request.package)
+        if visit.state == environment.READY:
+            install.distrust(environment.core(visit.home, visit.request.package))
     install.ensure(visit.home, visit.request.package, install.Watcher(say, move))
     move(0.0)
 

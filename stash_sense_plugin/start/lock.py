@@ -78,7 +78,11 @@ def hold_if_it_can_be(path: str) -> "Lock | None":
 
 
 def held(path: str) -> bool:
-    """Tell whether someone holds the lock at `path`; lookers do not disturb each other."""
+    """Tell whether someone holds the lock at `path`.
+
+    Lookers do not disturb each other; but on Windows one that looks holds it for that moment, and
+    who would take it, or looks too, finds it held.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
     except OSError:
