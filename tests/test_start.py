@@ -22,6 +22,7 @@ from stash_sense_plugin.start import (
     pythons,
     steps,
     wire,
+    worker,
 )
 from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.lock import held, hold
@@ -269,6 +270,8 @@ def test_compiled_code_of_another_package_goes_and_that_of_others_stays(tmp_path
 def test_where_nothing_can_be_removed_compiled_code_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert not bytecode.renew(str(tmp_path / "file"), "/plugins/package", "one")
+    argv = worker.command("python", Home(str(tmp_path)), "/plugins/package", compiled=False)
+    assert argv[:3] == ["python", "-I", "-B"]
 
 
 def test_an_update_that_keeps_all_times_is_another_package(tmp_path: Path) -> None:

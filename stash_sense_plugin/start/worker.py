@@ -104,11 +104,12 @@ def _refused(answer: wire.Answer) -> StartError:
     )
 
 
-def command(python: str, home: Home, package: str) -> "List[str]":
-    """Return how the worker of a home is run."""
+def command(python: str, home: Home, package: str, compiled: bool = True) -> "List[str]":
+    """Return how the worker of a home is run; `compiled` lets it use the home's compiled code."""
+    kept = ("-X", "pycache_prefix=" + home.bytecode) if compiled else ("-B",)
     boot = BOOT.format(broken=BROKEN, log_bytes=LOG_BYTES)
     return [
-        *(python, "-I", "-X", "pycache_prefix=" + home.bytecode, "-c", boot),
+        *(python, "-I", *kept, "-c", boot),
         *(os.path.dirname(package), home.worker_log),
         *("--home", home.folder, "--package", package),
     ]
@@ -231,8 +232,8 @@ class Starter:
         return self._turn is not None
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        argv = command(self._python, self._home, self._package)
-        bytecode.renew(self._home.bytecode, self._package, self._stamp)
+        compiled = bytecode.renew(self._home.bytecode, self._package, self._stamp)
+        argv = command(self._python, self._home, self._package, compiled)
         try:
             return subprocess.Popen(
                 [*argv, "--stamp", self._stamp],
