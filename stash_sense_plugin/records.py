@@ -411,8 +411,15 @@ class Ledger(Protocol):
         """Write before-rows and return their numbers, in order."""
         ...
 
-    def settle(self, outcomes: Mapping[int, tuple[Outcome, str]]) -> None:
-        """Write after-rows: row number -> how it ended and the target's id."""
+    def settle(
+        self,
+        outcomes: Mapping[int, tuple[Outcome, str]],
+        learnt: Mapping[int, Mapping[str, object]] | None = None,
+    ) -> None:
+        """Write after-rows: row number -> how it ended and the target's id; `learnt` is added.
+
+        That is what the answer told besides: row number -> more of its detail.
+        """
         ...
 
     def unsettled(self) -> list[LedgerEntry]:
@@ -421,6 +428,10 @@ class Ledger(Protocol):
 
     def ours(self, scene_ids: Iterable[str]) -> list[LedgerEntry]:
         """What we wrote to these scenes and have not taken back or found taken away."""
+        ...
+
+    def moves(self, scene_ids: Iterable[str]) -> list[LedgerEntry]:
+        """Our moves of these scenes' workflow tags, in their order."""
         ...
 
     def refuse(self, entries: Sequence[LedgerEntry]) -> None:

@@ -32,16 +32,23 @@ class MortalLedger:
             raise Killed
         return rows
 
-    def settle(self, outcomes: Mapping[int, tuple[Outcome, str]]) -> None:
+    def settle(
+        self,
+        outcomes: Mapping[int, tuple[Outcome, str]],
+        learnt: Mapping[int, Mapping[str, object]] | None = None,
+    ) -> None:
         if self.dies == "after the write":
             raise Killed
-        self.ledger.settle(outcomes)
+        self.ledger.settle(outcomes, learnt)
 
     def unsettled(self) -> list[LedgerEntry]:
         return self.ledger.unsettled()
 
     def ours(self, scene_ids: Iterable[str]) -> list[LedgerEntry]:
         return self.ledger.ours(scene_ids)
+
+    def moves(self, scene_ids: Iterable[str]) -> list[LedgerEntry]:
+        return self.ledger.moves(scene_ids)
 
     def refuse(self, entries: Sequence[LedgerEntry]) -> None:
         self.ledger.refuse(entries)
@@ -68,6 +75,10 @@ class Kit:
         if attempts is not None:
             client = StashClient(client.connection, limits=Limits(attempts=attempts))
         return Writer(client, MortalLedger(self.ledger, dies), "run")
+
+    def finish(self, *scenes: Scene) -> None:
+        """Move the workflow tags, as each run does last of all at a scene."""
+        assert self.workflow().finish(scenes) == {}
 
     def workflow(self, dies: str = "", attempts: int | None = None) -> Workflow:
         writer = self.writer(dies, attempts)
@@ -116,6 +127,7 @@ def open_kit(stash: StandIn, folder: Path) -> Iterator[Kit]:
 def empty(stash: StandIn) -> None:
     """Take all scenes, tags, studios and settings away; ids go on growing, as Stash's do."""
     stash.clear_faults()
+    stash.set_clock(0)
     stash.settings.plugin_settings.clear()
     for table in ("scene_markers", "scenes", "files", "tags", "studios", "performers"):
         stash.database.run(f"DELETE FROM {table}")

@@ -148,7 +148,8 @@ def test_an_error_that_is_not_about_an_id_is_raised(stash: StandIn, client: Stas
 def test_a_locked_database_is_waited_for(stash: StandIn, client: StashClient) -> None:
     tag, scene = str(stash.add_tag("Beach")), str(stash.add_scene("a"))
     stash.fault("bulkSceneUpdate", Fault(error=LOCKED, times=2))
-    assert operations.change_tags(client, [scene], tag, "ADD") == {scene: frozenset({tag})}
+    changed = operations.change_tags(client, [scene], tag, "ADD")[scene]
+    assert changed.tag_ids == frozenset({tag})
     assert stash.calls["bulkSceneUpdate"] == 3
 
 
@@ -166,7 +167,9 @@ def test_only_the_studio_is_changed(stash: StandIn, client: StashClient) -> None
     tag = stash.add_tag("Beach")
     scene = str(stash.add_scene("Kept", tags=[tag], organized=True))
     studio = str(stash.add_studio("Northlight"))
-    assert operations.set_studio(client, scene, studio) == studio
+    changed = operations.set_studio(client, scene, studio)
+    assert changed is not None
+    assert changed.studio_id == studio
     [now] = operations.scenes_by_ids(client, [scene])
     assert (now.title, now.tag_ids, now.studio_id) == ("Kept", frozenset({str(tag)}), studio)
 

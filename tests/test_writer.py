@@ -331,17 +331,19 @@ def test_law_3_an_outage_on_the_way_settles_what_is_known(kit: Kit) -> None:
 def test_law_4_what_the_user_took_away_is_not_put_back(kit: Kit) -> None:
     scene, beach, dog = kit.scene(), kit.tag("Beach"), kit.tag("Dog")
     add(kit.writer(), scene, beach, dog)
+    kit.finish(scene)
     kit.stash.untag_scene(int(scene.id), int(beach[0]))
     writer = kit.writer()
     assert writer.notice_removed([scene]) is None
     assert add(writer, scene, beach, dog) == [Ending.REFUSED, Ending.THERE]
-    assert kit.tags_of(scene) == {"Dog"}
+    assert kit.tags_of(scene) == {"Dog", "Tagged"}
     assert kit.ours(scene) == [("add-tag", "Dog")]
 
 
 def test_law_4_a_refused_tag_made_anew_stays_refused(kit: Kit) -> None:
     scene, beach = kit.scene(), kit.tag("Beach")
     add(kit.writer(), scene, beach)
+    kit.finish(scene)
     kit.stash.untag_scene(int(scene.id), int(beach[0]))
     kit.writer().notice_removed([scene])
     kit.stash.remove_tag(int(beach[0]))
@@ -353,8 +355,10 @@ def test_law_4_a_refused_studio_and_marker_are_not_put_back(kit: Kit) -> None:
     studio = str(kit.stash.add_studio("Ours"))
     writer.set_studio(scene, studio, "Ours")
     writer.create_markers(scene, [wish])
+    kit.finish(scene)
     kit.stash.set_studio(int(scene.id), None)
-    kit.stash.database.run("DELETE FROM scene_markers WHERE scene_id = ?", int(scene.id))
+    for marker in kit.stash.scene_markers(int(scene.id)):
+        kit.stash.remove_marker(marker["id"])
     later = kit.writer()
     assert later.notice_removed([scene]) is None
     assert later.set_studio(scene, studio, "Ours").ending is Ending.REFUSED
@@ -379,6 +383,7 @@ def test_law_4_a_tag_gone_from_stash_is_asked_about(kit: Kit) -> None:
 def test_law_4_a_gone_tag_does_not_hide_a_refusal(kit: Kit) -> None:
     scene, beach, dog = kit.scene(), kit.tag("Beach"), kit.tag("Dog")
     add(kit.writer(), scene, beach, dog)
+    kit.finish(scene)
     kit.stash.remove_tag(int(beach[0]))
     kit.stash.untag_scene(int(scene.id), int(dog[0]))
     missing = kit.writer().notice_removed([scene])
@@ -392,6 +397,7 @@ def test_law_4_a_tag_used_by_its_alias_can_be_refused(kit: Kit) -> None:
     kit.stash.add_tag("Shore", aliases=["Beach"])
     tag = (kit.writer().ensure_tag("beach"), "beach")
     add(kit.writer(), scene, tag)
+    kit.finish(scene)
     kit.stash.untag_scene(int(scene.id), int(tag[0]))
     assert kit.writer().notice_removed([scene]) is None
     assert add(kit.writer(), scene, tag) == [Ending.REFUSED]
@@ -437,6 +443,7 @@ def test_law_4_too_many_at_once_are_no_refusal(
     numbers, beach = kit.stash.add_scenes(seen), kit.tag("Beach")
     scenes = operations.scenes_by_ids(kit.client, [str(number) for number in numbers])
     kit.writer().add_tags(scenes, {scene.id: [beach] for scene in scenes})
+    kit.finish(*scenes)
     for scene in scenes[:missing]:
         kit.stash.untag_scene(int(scene.id), int(beach[0]))
     found = kit.writer().notice_removed(scenes)
@@ -448,6 +455,7 @@ def test_law_4_too_many_at_once_are_no_refusal(
 def test_law_4_scenes_that_come_one_by_one_are_counted_together(kit: Kit) -> None:
     scenes, beach = [kit.scene() for _ in range(5)], kit.tag("Beach")
     kit.writer().add_tags(scenes, {scene.id: [beach] for scene in scenes})
+    kit.finish(*scenes)
     for scene in scenes:
         kit.stash.untag_scene(int(scene.id), int(beach[0]))
     writer = kit.writer()
@@ -465,6 +473,7 @@ def test_law_4_an_old_backup_is_noticed_at_a_single_scene(
     numbers, beach = kit.stash.add_scenes(10), kit.tag("Beach")
     scenes = operations.scenes_by_ids(kit.client, [str(number) for number in numbers])
     kit.writer().add_tags(scenes, {scene.id: [beach] for scene in scenes})
+    kit.finish(*scenes)
     for scene in scenes[:missing]:
         kit.stash.untag_scene(int(scene.id), int(beach[0]))
     for scene in scenes[:missing]:
@@ -482,6 +491,7 @@ def test_law_4_an_old_backup_is_noticed_at_a_single_scene(
 def test_law_4_what_a_survey_finds_in_order_is_not_counted_again(kit: Kit) -> None:
     scenes, beach = [kit.scene() for _ in range(10)], kit.tag("Beach")
     kit.writer().add_tags(scenes, {scene.id: [beach] for scene in scenes})
+    kit.finish(*scenes)
     for scene in scenes[:2]:
         kit.stash.untag_scene(int(scene.id), int(beach[0]))
     writer = kit.writer()

@@ -196,6 +196,18 @@ class Database:
         with self._lock:
             self._connection.executemany(sql, values)
 
+    def copied(self) -> sqlite3.Connection:
+        """A copy of everything, in memory."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        with self._lock:
+            self._connection.backup(copy)
+        return copy
+
+    def replace(self, copy: sqlite3.Connection) -> None:
+        """Hold what a copy holds, and nothing else."""
+        with self._lock:
+            copy.backup(self._connection)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; one inside another is part of the outer one."""

@@ -1,13 +1,14 @@
 """Reading and filling the library directly, without a request."""
 
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from demo.stash.database import Database, Record, RefusedError
 from demo.stash.names import check_names
-from demo.stash.values import now
-from demo.stash.writing import insert
+from demo.stash.values import CLOCK, now
+from demo.stash.writing import insert, remove, update
 
 
 class Library(ABC):
@@ -102,18 +103,37 @@ class Library(ABC):
 
     def tag_scene(self, scene: int, *tags: int) -> None:
         """Give a scene tags, as a user does."""
-        for tag in tags:
-            self.database.run("INSERT OR IGNORE INTO scenes_tags VALUES (?, ?)", scene, tag)
+        self._change_tags(scene, tags, "ADD")
 
     def untag_scene(self, scene: int, *tags: int) -> None:
         """Take tags from a scene, as a user does."""
-        for tag in tags:
-            sql = "DELETE FROM scenes_tags WHERE scene_id = ? AND tag_id = ?"
-            self.database.run(sql, scene, tag)
+        self._change_tags(scene, tags, "REMOVE")
+
+    def _change_tags(self, scene: int, tags: Iterable[int], mode: str) -> None:
+        change = {"ids": list(tags), "mode": mode}
+        with self.database.transaction():
+            update(self.database, "scene", scene, {"tag_ids": change})
 
     def set_studio(self, scene: int, studio: int | None) -> None:
-        """Give a scene its studio, or take it away."""
-        self.database.run("UPDATE scenes SET studio_id = ? WHERE id = ?", studio, scene)
+        """Give a scene its studio, or take it away, as a user does."""
+        with self.database.transaction():
+            update(self.database, "scene", scene, {"studio_id": studio})
+
+    def remove_marker(self, marker: int) -> None:
+        """Take a marker away, as a user does: no time of its scene tells of it."""
+        remove(self.database, "scene marker", [marker])
+
+    def back_up(self) -> sqlite3.Connection:
+        """A copy of all that is in the library now."""
+        return self.database.copied()
+
+    def put_back(self, backup: sqlite3.Connection) -> None:
+        """Make the library what it was then; ids that were given since are given again."""
+        self.database.replace(backup)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Let the clock that rows are written by be so far ahead of this machine's."""
+        CLOCK.ahead_s = ahead_s
 
     def tag_id(self, name: str) -> int | None:
         """The id of the tag of that name, in any ASCII case."""

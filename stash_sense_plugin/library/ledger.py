@@ -41,18 +41,24 @@ class StoreLedger:
         with self._store.write(durable=True) as db:
             return [_insert(db, entry, now) for entry in entries]
 
-    def settle(self, outcomes: Mapping[int, tuple[Outcome, str]]) -> None:
+    def settle(
+        self,
+        outcomes: Mapping[int, tuple[Outcome, str]],
+        learnt: Mapping[int, Mapping[str, object]] | None = None,
+    ) -> None:
         """Write after-rows, all or none: row number -> how it ended and the target's id.
 
-        An empty id keeps the one that was intended. Saying the same again does nothing; another
-        outcome for a settled row, or an unknown row, raises StoreError and settles none.
+        `learnt` adds to their details. An empty id keeps the one that was intended. Saying the
+        same again does nothing; another outcome for a settled row, or an unknown row, raises
+        StoreError and settles none.
         """
         if not outcomes:
             return
-        now = self._store.clock()
+        now, learnt = self._store.clock(), learnt or {}
         with self._store.write(durable=True) as db:
             for row, (outcome, target_id) in outcomes.items():
-                _settle(db, row, outcome, target_id, now)
+                if _settle(db, row, outcome, target_id, now) and row in learnt:
+                    _learn(db, row, learnt[row])
 
     def unsettled(self) -> list[LedgerEntry]:
         """Return before-rows without an after-row, in their order: what a kill interrupted."""
@@ -66,6 +72,11 @@ class StoreLedger:
         """
         with self._store.read() as db:
             return [entry for some in _chunks(scene_ids) for entry in _ours(db, some)]
+
+    def moves(self, scene_ids: Iterable[str]) -> list[LedgerEntry]:
+        """Return our moves of these scenes' workflow tags, in their order within a scene."""
+        with self._store.read() as db:
+            return [entry for some in _chunks(scene_ids) for entry in _ours(db, some, moves=True)]
 
     def newest_ours(self, scenes: int) -> list[LedgerEntry]:
         """Return what is ours of the scenes that we wrote to last, as `ours`."""
@@ -190,7 +201,8 @@ def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
     return row
 
 
-def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, now: float) -> None:
+def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, now: float) -> bool:
+    """Settle a row; whether it was not settled yet."""
     if outcome is Outcome.INTENDED:
         raise StoreError(f"Row {row} of the ledger cannot be settled as merely intended")
     changed = db.execute(
@@ -201,6 +213,13 @@ def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, 
     ).rowcount
     if not changed:
         _settled_alike(db, row, outcome, target_id)
+    return changed > 0
+
+
+def _learn(db: sqlite3.Connection, row: int, more: Mapping[str, object]) -> None:
+    """Add to a row's detail."""
+    there = from_json(db.execute("SELECT detail FROM ledger WHERE row = ?", (row,)).fetchone()[0])
+    db.execute("UPDATE ledger SET detail = ? WHERE row = ?", (to_json({**there, **more}), row))
 
 
 def _settled_alike(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str) -> None:
@@ -215,12 +234,16 @@ def _settled_alike(db: sqlite3.Connection, row: int, outcome: Outcome, target_id
         )
 
 
-def _ours(db: sqlite3.Connection, scene_ids: Sequence[str]) -> list[LedgerEntry]:
+def _ours(
+    db: sqlite3.Connection, scene_ids: Sequence[str], moves: bool = False
+) -> list[LedgerEntry]:
+    """What is ours of these scenes: moves of workflow tags, or all besides."""
     marks = ", ".join("?" * len(scene_ids))
+    which = "=" if moves else "!="
     return _entries(
         db.execute(
             f"{_SELECT} WHERE outcome = 'ours' AND withdrawn IS NULL AND scene_id IN ({marks})"
-            " AND action != ? ORDER BY row",
+            f" AND action {which} ? ORDER BY row",
             (*scene_ids, Action.MOVE_WORKFLOW.value),
         )
     )

@@ -1,13 +1,15 @@
 """What the laws of writing say of what is there: pure judgement, which asks and writes nothing."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any, Final, TypeGuard
 
 from stash_sense_plugin.errors import StashRefused, TagUnusable
 from stash_sense_plugin.records import Action, LedgerEntry, Outcome, Scene
-from stash_sense_plugin.stash.operations import Mode, SceneState, StashMarker, StashTag
+from stash_sense_plugin.stash.operations import Changed, Mode, SceneState, StashMarker, StashTag
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 
 SAME_TIME: Final = 0.5
@@ -39,7 +41,7 @@ def before_adding(
         return Ending.FAILED, lost[scene.id]
     if tag_id in states[scene.id].tag_ids:
         return Ending.THERE, ""
-    if is_refused("tag", tag_id, name, refused):
+    if _is_refused("tag", tag_id, name, refused):
         return Ending.REFUSED, ""
     return None, ""
 
@@ -60,24 +62,47 @@ def before_marking(
     if same is not None:
         return Ending.THERE, "", same.id
     words = (wish.tag_id, wish.tag_name)
-    if is_refused("marker", *words, refused) or is_refused("tag", *words, refused):
+    if _is_refused("marker", *words, refused) or _is_refused("tag", *words, refused):
         return Ending.REFUSED, "", ""
     return None, "", ""
 
 
-def is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[str, str]]) -> bool:
+def before_studio(
+    entry: LedgerEntry,
+    states: Mapping[str, SceneState],
+    lost: Mapping[str, str],
+    refused: frozenset[tuple[str, str]],
+) -> Written | None:
+    """How it ends that a studio is not to be written; None when it is."""
+    if entry.scene_id in lost:
+        return studio_ended(entry, Ending.FAILED, lost[entry.scene_id])
+    there = states[entry.scene_id].studio_id
+    if there is not None:
+        other = "" if there == entry.target_id else "it has another studio"
+        return studio_ended(entry, Ending.THERE, other)
+    if _is_refused("studio", entry.target_id, entry.target_name, refused):
+        return studio_ended(entry, Ending.REFUSED)
+    return None
+
+
+def studio_ended(entry: LedgerEntry, ending: Ending, reason: str = "") -> Written:
+    args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
+    return Written(*args)
+
+
+def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[str, str]]) -> bool:
     return (kind, target_id) in refused or (kind, name.strip().casefold()) in refused
 
 
 # --- Judging, after a write ---------------------------------------------------------------------
 
 
-def judged(entry: LedgerEntry, mode: Mode, came: frozenset[str] | StashRefused | None) -> Written:
+def judged(entry: LedgerEntry, mode: Mode, came: Changed | StashRefused | None) -> Written:
     """What Stash's answer for one scene means."""
     if isinstance(came, StashRefused):
         ending = Ending.FAILED
         reason = came.message if is_for_now(came) else NO_LONGER
-    elif came is not None and (entry.target_id in came) is (mode == "ADD"):
+    elif came is not None and (entry.target_id in came.tag_ids) is (mode == "ADD"):
         ending, reason = Ending.WRITTEN, ""
     else:
         ending, reason = Ending.FAILED, "Stash's answer does not show the change"
@@ -85,7 +110,7 @@ def judged(entry: LedgerEntry, mode: Mode, came: frozenset[str] | StashRefused |
     return Written(*args, later=is_for_now(came))
 
 
-def is_for_now(came: frozenset[str] | StashRefused | None) -> TypeGuard[StashRefused]:
+def is_for_now(came: Changed | StashRefused | None) -> TypeGuard[StashRefused]:
     """Whether Stash refused what it may take another time: nothing that was named is missing."""
     return isinstance(came, StashRefused) and not about_a_missing_id(came)
 
@@ -176,19 +201,11 @@ def _recovered_marker(
 
 def _changed_with(entry: LedgerEntry, state: SceneState) -> bool:
     """Whether the scene's last change was at the time of our write, by Stash's clock."""
-    asked_at = str(entry.detail.get("asked_at", ""))
-    if not asked_at or state.changed_at is None:
+    asked_at = _moment(entry, "asked_at")
+    if asked_at is None or state.changed_at is None:
         return False
-    after = state.changed_at - datetime.fromisoformat(asked_at)
+    after = state.changed_at - asked_at
     return -CLOCK_GRAIN <= after <= SAME_WRITE
-
-
-def is_older(entry: LedgerEntry, state: SceneState) -> bool:
-    """Whether the scene changed last before our write to it, by Stash's clock."""
-    asked_at = str(entry.detail.get("asked_at", ""))
-    if not asked_at or state.changed_at is None:
-        return False
-    return state.changed_at < datetime.fromisoformat(asked_at) - SAME_WRITE
 
 
 def still_there(entry: LedgerEntry, state: SceneState) -> bool:
@@ -224,16 +241,140 @@ def number(entry: LedgerEntry, key: str) -> int:
     return found if isinstance(found, int) else 0
 
 
+# --- Judging what is gone -----------------------------------------------------------------------
+
+
+class Fate(Enum):
+    """Why a scene does not have what we wrote to it."""
+
+    TAKEN = auto()
+    """Something that we wrote no earlier is there: the user took this away."""
+    RESTORED = auto()
+    """The scene is as it was before our write: a backup was put back."""
+    UNCLEAR = auto()
+
+
+def fate(
+    entry: LedgerEntry, state: SceneState, others: Iterable[LedgerEntry], restored: bool
+) -> Fate:
+    """Judge why what a row is about is gone from its scene.
+
+    `others` are our rows of that scene, moves of workflow tags among them; `restored` says that
+    the database is known to be a backup. Only Stash's own times of the scene are compared, and
+    with each other: before our write, after it, and now. An earlier time alone is no proof of a
+    backup, for Stash's clock may have stepped back.
+    """
+    before = _moment(entry, "changed_at")
+    if before is None or state.changed_at is None:
+        return Fate.UNCLEAR
+    later = [other for other in others if _is_later(other, entry)]
+    left = {_moment(each, "left_at") for each in (entry, *later)} - {None}
+    as_before = state.changed_at == before and bool(left - {before})
+    earlier = state.changed_at < before and state.changed_at not in left
+    if any(_stands(other, state) for other in later):
+        return Fate.UNCLEAR if as_before or earlier else Fate.TAKEN
+    return Fate.RESTORED if as_before or (earlier and restored) else Fate.UNCLEAR
+
+
+def _is_later(other: LedgerEntry, entry: LedgerEntry) -> bool:
+    """Whether a row was written in another's run, or after it; a move only after it."""
+    if other.row is None or entry.row is None or other.row == entry.row:
+        return False
+    same_run = other.run_id == entry.run_id and other.action is not Action.MOVE_WORKFLOW
+    return same_run or other.row > entry.row
+
+
+def _stands(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether what we put there is there, and is what we put; ids are used again in a backup."""
+    if entry.action is Action.CREATE_MARKER:
+        wanted = list(_sequence(entry, "exact"))
+        return any(
+            marker.id == entry.target_id and list(_exact(marker)) == wanted
+            for marker in state.markers
+        )
+    added = entry.action is not Action.MOVE_WORKFLOW or entry.detail.get("mode") == "ADD"
+    return added and still_there(entry, state)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What scenes have no longer of ours, by what is to be done about it."""
+
+    taken: list[LedgerEntry]
+    unclear: list[LedgerEntry]
+    """Taken away by the user, or lost with a backup that was put back."""
+    lost: list[LedgerEntry]
+    """Of tags that Stash itself has no longer."""
+
+    @property
+    def doubtful(self) -> list[LedgerEntry]:
+        """All that may be a refusal."""
+        return [*self.taken, *self.unclear]
+
+    @property
+    def all(self) -> list[LedgerEntry]:
+        """All that is gone."""
+        return [*self.doubtful, *self.lost]
+
+
+def sorted_gone(refusable: Iterable[tuple[LedgerEntry, Fate]], lost: list[LedgerEntry]) -> Gone:
+    """Sort what is gone; what the user took away from a scene once is no longer unclear there."""
+    taken: list[LedgerEntry] = []
+    unclear: list[LedgerEntry] = []
+    for entry, why in refusable:
+        (taken if why is Fate.TAKEN else unclear).append(entry)
+    known = {(entry.scene_id, entry.action, entry.target_id) for entry in taken}
+    unclear = [e for e in unclear if (e.scene_id, e.action, e.target_id) not in known]
+    return Gone(taken, unclear, lost)
+
+
+def tags_of(entries: Iterable[LedgerEntry]) -> set[str]:
+    """The ids of the tags that rows of scenes are about."""
+    ids: set[str] = set()
+    for entry in entries:
+        if entry.action is Action.ADD_TAG:
+            ids.add(entry.target_id)
+        elif entry.action is Action.CREATE_MARKER:
+            ids.update(_texts(entry, "exact")[:1])
+    return ids
+
+
+def with_parents(made: Sequence[LedgerEntry], tag_ids: Collection[str]) -> list[LedgerEntry]:
+    """Of the rows of created tags those of these ids, and those that they were created below."""
+    wanted = [entry for entry in made if entry.target_id in tag_ids]
+    above = {parent for entry in wanted for parent in _texts(entry, "parent_ids")}
+    above -= set(tag_ids)
+    return wanted + [entry for entry in made if entry.target_id in above]
+
+
+def seen_at(state: SceneState) -> dict[str, object]:
+    """When the scene had changed before a write, for its row."""
+    return {"changed_at": state.changed_at.isoformat()} if state.changed_at else {}
+
+
+def left(came: Changed | StashRefused | None) -> dict[str, object]:
+    """When the scene had changed after a write, for its row."""
+    known = came.changed_at if isinstance(came, Changed) else None
+    return {"left_at": known.isoformat()} if known else {}
+
+
+def _moment(entry: LedgerEntry, key: str) -> datetime | None:
+    found = entry.detail.get(key)
+    return datetime.fromisoformat(found) if isinstance(found, str) and found else None
+
+
 # --- Questions to the user ----------------------------------------------------------------------
+
+_UNTIL_THEN = "until you say why, nothing is written there"
 
 
 def tags_are_gone(lost: Sequence[LedgerEntry]) -> Missing:
     names = tuple(sorted({entry.target_name for entry in lost}))
     return Missing(
         message=f"Tags that Stash Sense wrote are gone from Stash: {', '.join(names)}",
-        remedy="say whether they were deleted on purpose: until then nothing is written there",
+        remedy="they are not made again until you say why",
         names=names,
-        scene_ids=tuple(sorted({entry.scene_id for entry in lost}, key=int)),
+        scene_ids=_scene_ids(lost),
         tag_gone=True,
     )
 
@@ -241,9 +382,26 @@ def tags_are_gone(lost: Sequence[LedgerEntry]) -> Missing:
 def too_many_are_gone(gone: Sequence[LedgerEntry], count: int, seen: int) -> Missing:
     return Missing(
         message=f"What Stash Sense wrote is missing from {count} of {seen} scenes",
-        remedy="say whether it was taken away on purpose or the database is another or an old one: "
-        "until then nothing is written there",
+        remedy=_UNTIL_THEN,
         names=tuple(sorted({entry.target_name for entry in gone})),
-        scene_ids=tuple(sorted({entry.scene_id for entry in gone}, key=int)),
+        scene_ids=_scene_ids(gone),
         tag_gone=False,
     )
+
+
+def it_is_unclear(gone: Sequence[LedgerEntry]) -> Missing:
+    scene_ids = _scene_ids(gone)
+    names = tuple(sorted({entry.target_name for entry in gone}))
+    where = f"scene {scene_ids[0]}" if len(scene_ids) == 1 else f"{len(scene_ids)} scenes"
+    return Missing(
+        message=f"What Stash Sense wrote ({', '.join(names)}) is missing from {where}, and may"
+        " have been taken away or be lost with a backup that was put back",
+        remedy=_UNTIL_THEN,
+        names=names,
+        scene_ids=scene_ids,
+        tag_gone=False,
+    )
+
+
+def _scene_ids(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
+    return tuple(sorted({entry.scene_id for entry in entries}, key=int))

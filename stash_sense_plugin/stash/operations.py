@@ -76,6 +76,16 @@ class SceneState:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A scene after a write of ours, in Stash's answer to it."""
+
+    tag_ids: frozenset[str]
+    studio_id: str | None
+    changed_at: datetime | None
+    """By Stash's clock, in whole seconds; every write to a scene moves it, none to a marker."""
+
+
+@dataclass(frozen=True, slots=True)
 class StashSystem:
     """Which Stash this is."""
 
@@ -279,15 +289,17 @@ def _time(text: str | None) -> datetime | None:
 
 # --- Writes to scenes ---------------------------------------------------------------------------
 
-CHANGE_TAGS: Final = """
-mutation ChangeTags($input: BulkSceneUpdateInput!) {
-  bulkSceneUpdate(input: $input) { id tags { id } }
-}"""
+_CHANGED: Final = "id updated_at tags { id } studio { id }"
 
-SET_STUDIO: Final = """
-mutation SetStudio($input: SceneUpdateInput!) {
-  sceneUpdate(input: $input) { id studio { id } }
-}"""
+CHANGE_TAGS: Final = f"""
+mutation ChangeTags($input: BulkSceneUpdateInput!) {{
+  bulkSceneUpdate(input: $input) {{ {_CHANGED} }}
+}}"""
+
+SET_STUDIO: Final = f"""
+mutation SetStudio($input: SceneUpdateInput!) {{
+  sceneUpdate(input: $input) {{ {_CHANGED} }}
+}}"""
 
 CREATE_MARKER: Final = """
 mutation CreateMarker($input: SceneMarkerCreateInput!) {
@@ -297,21 +309,29 @@ mutation CreateMarker($input: SceneMarkerCreateInput!) {
 
 def change_tags(
     client: StashClient, scene_ids: Sequence[str], tag_id: str, mode: Mode
-) -> dict[str, frozenset[str]]:
-    """Add one tag to scenes or take it away; the tags of each afterwards.
+) -> dict[str, Changed]:
+    """Add one tag to scenes or take it away; each scene afterwards.
 
     One unknown id fails all. May be repeated without harm, so a lost answer is asked for again.
     """
     change = {"ids": list(scene_ids), "tag_ids": {"ids": [tag_id], "mode": mode}}
     raw = client.call(CHANGE_TAGS, {"input": change}, repeatable=True)["bulkSceneUpdate"] or []
-    return {scene["id"]: frozenset(tag["id"] for tag in scene["tags"]) for scene in raw}
+    return {scene["id"]: _changed(scene) for scene in raw}
 
 
-def set_studio(client: StashClient, scene_id: str, studio_id: str) -> str | None:
-    """Write the studio of a scene; the studio that it has afterwards."""
+def set_studio(client: StashClient, scene_id: str, studio_id: str) -> Changed | None:
+    """Write the studio of a scene; the scene afterwards."""
     change = {"id": scene_id, "studio_id": studio_id}
-    raw = client.call(SET_STUDIO, {"input": change})["sceneUpdate"] or {}
-    return (raw.get("studio") or {}).get("id")
+    raw = client.call(SET_STUDIO, {"input": change})["sceneUpdate"]
+    return None if raw is None else _changed(raw)
+
+
+def _changed(values: Mapping[str, Any]) -> Changed:
+    return Changed(
+        tag_ids=frozenset(tag["id"] for tag in values["tags"]),
+        studio_id=(values["studio"] or {}).get("id"),
+        changed_at=_time(values["updated_at"]),
+    )
 
 
 def create_marker(

@@ -58,3 +58,5 @@ class Missing:
     scene_ids: tuple[str, ...]
     tag_gone: bool
     """A tag that we wrote is gone from Stash, and not only from scenes."""
+    besides: "Missing | None" = None
+    """Tags that are gone from Stash, where it is something else that is asked about."""

@@ -11,8 +11,8 @@
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from stash_sense_plugin.errors import (
@@ -24,7 +24,8 @@ from stash_sense_plugin.errors import (
 from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene
 from stash_sense_plugin.stash import judging, operations
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import Mode, SceneState, StashMarker, StashTag
+from stash_sense_plugin.stash.judging import Fate, Gone
+from stash_sense_plugin.stash.operations import Changed, Mode, SceneState, StashTag
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 
 NO_REFUSAL_SCENES: Final = 10
@@ -71,6 +72,8 @@ class Writer:
         self._visit = _Visit()
         self.restored: set[str] = set()
         """Scenes that lack what we wrote because their database is an older one."""
+        self._looked_for: set[str] = set()
+        """Tags of what those scenes lack, which are forgotten by now where they are lost too."""
 
     # --- What is there now
 
@@ -113,7 +116,7 @@ class Writer:
             for tag_id, name in dict(wanted[scene.id]).items():
                 ending, reason = judging.before_adding(scene, tag_id, name, states, lost, refused)
                 if ending is None:
-                    detail = {"asked_at": self._asked_at()}
+                    detail = self._times(states[scene.id])
                     entries.append(self._row(Action.ADD_TAG, scene, tag_id, name, detail))
                 else:
                     args = (scene.id, Action.ADD_TAG, name, ending, tag_id, reason)
@@ -155,23 +158,26 @@ class Writer:
             by_tag[entry.target_id].append((row, entry))
         written: list[Written] = []
         outcomes: dict[int, tuple[Outcome, str]] = {}
+        learnt: dict[int, Mapping[str, object]] = {}
         try:
             for tag_id, pairs in by_tag.items():
                 came = self._bulk(tag_id, mode, [entry.scene_id for _, entry in pairs])
                 for row, entry in pairs:
-                    done = judging.judged(entry, mode, came.get(entry.scene_id))
+                    answer = came.get(entry.scene_id)
+                    done = judging.judged(entry, mode, answer)
+                    learnt[row] = judging.left(answer)
                     outcome = Outcome.OURS if done.ending is Ending.WRITTEN else Outcome.FAILED
                     outcomes[row] = (outcome, tag_id)
                     written.append(done)
         finally:
-            self._settle(outcomes)
+            self._settle(outcomes, learnt)
         return written
 
     def _bulk(
         self, tag_id: str, mode: Mode, scene_ids: Sequence[str]
-    ) -> dict[str, frozenset[str] | StashRefused]:
-        """The tags of each scene afterwards, or why that scene could not be changed."""
-        came: dict[str, frozenset[str] | StashRefused] = {}
+    ) -> dict[str, Changed | StashRefused]:
+        """Each scene afterwards, or why that scene could not be changed."""
+        came: dict[str, Changed | StashRefused] = {}
         for group in operations.in_groups(scene_ids):
             changed = self._bisected(tag_id, mode, group)
             refused = [each for each in changed.values() if judging.is_for_now(each)]
@@ -183,7 +189,7 @@ class Writer:
 
     def _bisected(
         self, tag_id: str, mode: Mode, scene_ids: Sequence[str], tag_known: bool = False
-    ) -> Mapping[str, frozenset[str] | StashRefused]:
+    ) -> Mapping[str, Changed | StashRefused]:
         """Change them at once; where one fails all, in halves, so that it fails alone."""
         try:
             return operations.change_tags(self.client, scene_ids, tag_id, mode)
@@ -294,39 +300,34 @@ class Writer:
     def set_studio(self, scene: Scene, studio_id: str, studio_name: str) -> Written:
         """Write the studio where there is none."""
         states, lost = self.current([scene])
-        refused = self._ledger.refused(scene)
-        there = states[scene.id].studio_id if scene.id in states else None
-
-        def ended(ending: Ending, reason: str = "") -> Written:
-            args = (scene.id, Action.SET_STUDIO, studio_name, ending, studio_id, reason)
-            return Written(*args)
-
-        if scene.id in lost:
-            return ended(Ending.FAILED, lost[scene.id])
-        if there is not None:
-            return ended(Ending.THERE, "" if there == studio_id else "it has another studio")
-        if judging.is_refused("studio", studio_id, studio_name, refused):
-            return ended(Ending.REFUSED)
-        detail = {"asked_at": self._asked_at()}
+        detail = self._times(states[scene.id]) if scene.id in states else {}
         entry = self._row(Action.SET_STUDIO, scene, studio_id, studio_name, detail)
+        refused = self._ledger.refused(scene)
+        before = judging.before_studio(entry, states, lost, refused)
+        return self._set_studio(entry) if before is None else before
+
+    def _set_studio(self, entry: LedgerEntry) -> Written:
+        scene_id, studio_id = entry.scene_id, entry.target_id
         [row] = self._ledger.intend([entry])
         try:
-            came = operations.set_studio(self.client, scene.id, studio_id)
+            came = operations.set_studio(self.client, scene_id, studio_id)
         except StashRefused as error:
             self._settle({row: (Outcome.FAILED, studio_id)})
             if not judging.about_a_missing_id(error):
                 raise
-            return ended(Ending.FAILED, judging.NO_LONGER)
+            return judging.studio_ended(entry, Ending.FAILED, judging.NO_LONGER)
         except StashUncertain:
-            states = operations.scene_states(self.client, [scene.id])
-            if judging.recovered(entry, states.get(scene.id))[0] is not Outcome.OURS:
+            states = operations.scene_states(self.client, [scene_id])
+            if judging.recovered(entry, states.get(scene_id))[0] is not Outcome.OURS:
                 raise
-            came = studio_id
-        outcome = Outcome.OURS if came == studio_id else Outcome.FAILED
-        self._settle({row: (outcome, studio_id)})
-        if outcome is Outcome.OURS:
-            return ended(Ending.WRITTEN)
-        return ended(Ending.FAILED, "Stash did not take it")
+            self._settle({row: (Outcome.OURS, studio_id)})
+            return judging.studio_ended(entry, Ending.WRITTEN)
+        ours = came is not None and came.studio_id == studio_id
+        outcome = Outcome.OURS if ours else Outcome.FAILED
+        self._settle({row: (outcome, studio_id)}, {row: judging.left(came)})
+        if ours:
+            return judging.studio_ended(entry, Ending.WRITTEN)
+        return judging.studio_ended(entry, Ending.FAILED, "Stash did not take it")
 
     # --- Markers
 
@@ -353,23 +354,23 @@ class Writer:
                 wishes.append(wish)
             else:
                 written.append(judging.marked(scene.id, wish, ending, marker_id, reason))
-        return written + self._create_markers(scene, wishes, there)
+        return written + (self._create_markers(scene, wishes, states[scene.id]) if wishes else [])
 
     def _create_markers(
-        self, scene: Scene, wishes: Sequence[MarkerWanted], there: Sequence[StashMarker]
+        self, scene: Scene, wishes: Sequence[MarkerWanted], state: SceneState
     ) -> list[Written]:
-        known = [marker.id for marker in there]
+        known = {"there": [marker.id for marker in state.markers], **judging.seen_at(state)}
         entries = [
             self._row(
                 Action.CREATE_MARKER,
                 scene,
                 "",
                 wish.tag_name,
-                {"exact": list(wish.exact), "there": known},
+                {"exact": list(wish.exact), **known},
             )
             for wish in wishes
         ]
-        rows = self._ledger.intend(entries) if entries else []
+        rows = self._ledger.intend(entries)
         outcomes: dict[int, tuple[Outcome, str]] = {}
         written: list[Written] = []
         try:
@@ -405,7 +406,8 @@ class Writer:
         """Remember as refused what is ours by the ledger and gone from these scenes.
 
         Returns what to ask about, and remembers nothing of it, when a tag is gone from Stash
-        itself, or when ours is missing from too many scenes of this run. `on_purpose` is the
+        itself, when ours is missing from too many scenes of this run, or when it may be lost with
+        a backup that was put back as well as be taken away. `on_purpose` is the
         user's answer: all that is gone was taken away, whatever it looks like; `restored` is the
         other one: none of it was, it is to be written again.
         """
@@ -413,16 +415,19 @@ class Writer:
         if not entries:
             return None
         states, _ = self.current(scenes)
-        entries = self._without_undone(entries, states, restored)
-        taken, lost = self._gone_from(entries, states, self._visit)
+        gone = self._gone(entries, states, self._visit, restored)
         if on_purpose:
-            self._ledger.refuse([*taken, *lost])
+            self._ledger.refuse(gone.all)
             return None
-        if taken and self._visit.too_many():
-            return judging.too_many_are_gone(taken, self._visit.missing, self._visit.seen)
-        if taken:
-            self._ledger.refuse(taken)
-        return judging.tags_are_gone(lost) if lost else None
+        besides = judging.tags_are_gone(gone.lost) if gone.lost else None
+        visit = self._visit
+        if gone.doubtful and visit.too_many():
+            asked = judging.too_many_are_gone(gone.doubtful, visit.missing, visit.seen)
+            return replace(asked, besides=besides)
+        self._ledger.refuse(gone.taken)
+        if gone.unclear:
+            return replace(judging.it_is_unclear(gone.unclear), besides=besides)
+        return besides
 
     def survey(
         self,
@@ -440,61 +445,81 @@ class Writer:
         scene_ids = list(dict.fromkeys(entry.scene_id for entry in entries))
         seen = _Visit()
         states = operations.scene_states(self.client, scene_ids)
-        entries = self._without_undone(entries, states, restored)
-        taken, _ = self._gone_from(entries, states, seen)
+        gone = self._gone(entries, states, seen, restored)
         if on_purpose:
-            self._ledger.refuse(taken)
+            self._ledger.refuse(gone.all)
         elif seen.too_many():
             seen.doubted, seen.surveyed = True, frozenset(scene_ids)
             self._visit = seen
 
-    def _without_undone(
-        self, entries: Sequence[LedgerEntry], states: Mapping[str, SceneState], restored: bool
-    ) -> list[LedgerEntry]:
-        """Take for not written what a restored database does not know, and return the others.
+    def _gone(
+        self,
+        entries: Sequence[LedgerEntry],
+        states: Mapping[str, SceneState],
+        visit: _Visit,
+        restored: bool,
+    ) -> Gone:
+        """What the scenes have no longer; what a restored database does not know is not written.
 
-        A scene that changed last before we wrote to it is from a backup: our own write would have
-        changed it. With `restored`, whatever is gone is.
+        With `restored`, that is all that is gone.
         """
-        gone = [
-            entry
-            for entry in entries
-            if judging.same_file(entry, states)
-            and not judging.still_there(entry, states[entry.scene_id])
-        ]
-        older = {
-            entry.scene_id
-            for entry in gone
-            if restored or judging.is_older(entry, states[entry.scene_id])
-        }
-        undone = [entry for entry in gone if entry.scene_id in older]
-        if undone:
-            self.restored |= older
-            self._forget_tags()
-            self._ledger.withdraw(entry.row for entry in undone if entry.row is not None)
-        forgotten = {entry.row for entry in undone}
-        return [entry for entry in entries if entry.row not in forgotten]
-
-    def _forget_tags(self) -> None:
-        """Take those of our tags that Stash does not have for not made, so that they can be."""
-        made = [e for e in self._ledger.ours([""]) if e.action is Action.CREATE_TAG]
-        gone = [e for e in made if operations.tag_by_id(self.client, e.target_id) is None]
-        self._ledger.withdraw(entry.row for entry in gone if entry.row is not None)
-
-    def _gone_from(
-        self, entries: Sequence[LedgerEntry], states: Mapping[str, SceneState], visit: _Visit
-    ) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
-        """Which rows' things the scenes have no longer, and which of Stash's tags are gone."""
-        entries = [entry for entry in entries if judging.same_file(entry, states)]
-        gone = [
-            entry for entry in entries if not judging.still_there(entry, states[entry.scene_id])
-        ]
-        tag_ids = {entry.target_id for entry in gone if entry.action is Action.ADD_TAG}
+        here = [entry for entry in entries if judging.same_file(entry, states)]
+        gone = [entry for entry in here if not judging.still_there(entry, states[entry.scene_id])]
+        fates = [Fate.RESTORED] * len(gone) if restored else self._fates(gone, here, states)
+        undone = [entry for entry, fate in zip(gone, fates, strict=True) if fate is Fate.RESTORED]
+        self._undo(undone)
+        judged = [pair for pair in zip(gone, fates, strict=True) if pair[1] is not Fate.RESTORED]
+        tag_ids = {entry.target_id for entry, _ in judged if entry.action is Action.ADD_TAG}
         tags = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tag_ids}
-        taken = [entry for entry in gone if self._is_refusable(entry, tags)]
-        visit.seen += len({entry.scene_id for entry in entries} - visit.surveyed)
-        visit.missing += len({entry.scene_id for entry in taken} - visit.surveyed)
-        return taken, [entry for entry in gone if judging.is_of_a_lost_tag(entry, tags)]
+        found = judging.sorted_gone(
+            [pair for pair in judged if self._is_refusable(pair[0], tags)],
+            [entry for entry, _ in judged if judging.is_of_a_lost_tag(entry, tags)],
+        )
+        rows = {entry.row for entry in undone}
+        visit.seen += len({e.scene_id for e in here if e.row not in rows} - visit.surveyed)
+        visit.missing += len({entry.scene_id for entry in found.doubtful} - visit.surveyed)
+        return found
+
+    def _fates(
+        self,
+        gone: Sequence[LedgerEntry],
+        here: Sequence[LedgerEntry],
+        states: Mapping[str, SceneState],
+    ) -> list[Fate]:
+        """Why each is gone; one scene that surely is from a backup says so of all."""
+        if not gone:
+            return []
+        ours: dict[str, list[LedgerEntry]] = defaultdict(list)
+        for entry in (*here, *self._ledger.moves([entry.scene_id for entry in gone])):
+            ours[entry.scene_id].append(entry)
+
+        def fates() -> list[Fate]:
+            known = bool(self.restored)
+            return [
+                judging.fate(each, states[each.scene_id], ours[each.scene_id], known)
+                for each in gone
+            ]
+
+        found = fates()
+        if Fate.RESTORED in found and not self.restored:
+            self.restored |= {
+                entry.scene_id
+                for entry, fate in zip(gone, found, strict=True)
+                if fate is Fate.RESTORED
+            }
+            found = fates()
+        return found
+
+    def _undo(self, undone: Sequence[LedgerEntry]) -> None:
+        """Take for not written what is lost with a restored database, and the tags made for it."""
+        if not undone:
+            return
+        self.restored |= {entry.scene_id for entry in undone}
+        tag_ids = judging.tags_of(undone) - self._looked_for
+        self._looked_for |= tag_ids
+        if tag_ids:
+            forget_lost_tags(self.client, self._ledger, tag_ids)
+        self._ledger.withdraw(entry.row for entry in undone if entry.row is not None)
 
     def _is_refusable(self, entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
         """Whether the thing itself is still what the row says, so that only the scene lost it."""
@@ -554,10 +579,38 @@ class Writer:
             detail=detail,
         )
 
-    def _settle(self, outcomes: Mapping[int, tuple[Outcome, str]]) -> None:
+    def _settle(
+        self,
+        outcomes: Mapping[int, tuple[Outcome, str]],
+        learnt: Mapping[int, Mapping[str, object]] | None = None,
+    ) -> None:
         if outcomes:
-            self._ledger.settle(outcomes)
+            self._ledger.settle(outcomes, learnt)
 
-    def _asked_at(self) -> str:
+    def _times(self, state: SceneState) -> dict[str, object]:
+        """When we ask, and when the scene had changed by then, by Stash's clock."""
         time = self.client.server_time
-        return time.isoformat() if time else ""
+        return {"asked_at": time.isoformat() if time else "", **judging.seen_at(state)}
+
+
+def forget_lost_tags(
+    client: StashClient, ledger: Ledger, tag_ids: Collection[str] | None = None
+) -> None:
+    """Take tags of ours that this Stash does not have for not made, so that they can be.
+
+    All of them, or those of these ids and the ones that they were created below.
+    """
+    made = [entry for entry in ledger.ours([""]) if entry.action is Action.CREATE_TAG]
+    if tag_ids is not None:
+        made = judging.with_parents(made, tag_ids)
+    found = {
+        entry.target_id: operations.tag_by_id(client, entry.target_id)
+        for entry in made
+        if entry.row is not None
+    }
+    ledger.withdraw(
+        entry.row
+        for entry in made
+        if entry.row is not None
+        and not ((tag := found[entry.target_id]) and operations.is_called(tag, entry.target_name))
+    )

@@ -6,9 +6,10 @@ of the user's, and nothing there is ours to take back.
 
 from collections.abc import Iterable
 
-from stash_sense_plugin.records import Action, Reporter, Scene
+from stash_sense_plugin.records import Reporter, Scene
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import is_called, scene_states, system, tag_by_id
+from stash_sense_plugin.stash.operations import scene_states, system
+from stash_sense_plugin.stash.writer import forget_lost_tags
 from stash_sense_plugin.tasks.engine import Engine
 
 SAMPLES = 50
@@ -58,7 +59,7 @@ class Recognition:
                 " put in its place?): what is missing in it is not taken for your refusal in this"
                 " run",
             )
-            self._forget_lost_tags()
+            forget_lost_tags(self._client, self._ledger)
             return False
         return True
 
@@ -81,14 +82,3 @@ class Recognition:
         return {
             scene: state.fingerprint.oshash for scene, state in found.items() if state.fingerprint
         }
-
-    def _forget_lost_tags(self) -> None:
-        """Take tags of ours that this Stash does not have for not made, so that they can be."""
-        made = [e for e in self._ledger.ours([""]) if e.action is Action.CREATE_TAG]
-        found = {entry.target_id: tag_by_id(self._client, entry.target_id) for entry in made}
-        self._ledger.withdraw(
-            entry.row
-            for entry in made
-            if entry.row is not None
-            and not ((tag := found[entry.target_id]) and is_called(tag, entry.target_name))
-        )

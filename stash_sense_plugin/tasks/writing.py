@@ -14,6 +14,7 @@ from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.suggestions import marker_ranges
 from stash_sense_plugin.tasks.engine import Engine
+from stash_sense_plugin.tasks.slices import REMOVED, RESTORED
 
 Looked = tuple[Scene, SceneResult]
 
@@ -28,6 +29,10 @@ class Answer(StrEnum):
     """A backup was put back: it is written again."""
 
 
+HOW_TO_ANSWER = (
+    f"Run once the task {RESTORED!r} where a backup of Stash's database was put back, or the task"
+    f" {REMOVED!r} where you took it away"
+)
 TOLD_KEPT = 500
 """Warnings that are remembered, so that none is said twice."""
 SURVEYED = 50
@@ -81,19 +86,21 @@ class Writing:
     def survey(self, answer: Answer) -> None:
         """See whether what was written last is still there, so that an old backup is noticed.
 
-        With the user's answer to what is missing, it holds for all that was ever written.
+        The user's answer to what is missing holds for all that was ever written; so does a backup
+        that was noticed.
         """
         if answer is Answer.NONE:
             self._writer.survey(self._ledger.newest_ours(SURVEYED))
-        else:
-            for page in self._ledger.pages_of_ours():
-                self._reporter.check()
-                self._writer.survey(
-                    page,
-                    on_purpose=answer is Answer.REMOVED,
-                    restored=answer is Answer.RESTORED,
-                )
+        if answer is not Answer.NONE or self._writer.restored:
+            self._survey_all(answer)
         self._tell_restored()
+
+    def _survey_all(self, answer: Answer) -> None:
+        for page in self._ledger.pages_of_ours():
+            self._reporter.check()
+            self._writer.survey(
+                page, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
+            )
 
     def visit(self, scenes: Sequence[Scene], answer: Answer) -> Missing | None:
         """Notice what the user took away since; returns what must be asked about first.
@@ -104,11 +111,11 @@ class Writing:
             scenes, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
         )
         self._tell_restored()
-        if missing is None or not missing.tag_gone:
-            return missing
-        self._gone |= {name.casefold() for name in missing.names}
-        self.tell(f"{missing.message}; {missing.remedy}")
-        return None
+        for each in (missing, missing and missing.besides):
+            if each is not None and each.tag_gone:
+                self._gone |= {name.casefold() for name in each.names}
+                self.tell(f"{each.message}; {each.remedy}. {HOW_TO_ANSWER}")
+        return None if missing is not None and missing.tag_gone else missing
 
     def _tell_restored(self) -> None:
         if self._writer.restored:
