@@ -167,7 +167,7 @@ def test_a_python_without_venv_says_which_package_has_it(release: Distribution, 
     ("machine", "message", "remedy"),
     [
         pytest.param(
-            DEBIAN._replace(disk_free_bytes=10**8), "0.1 GB free", "STASH_SENSE_HOME", id="disk"
+            DEBIAN._replace(disk_free_bytes=10**8), "100 MB free", "STASH_SENSE_HOME", id="disk"
         ),
         pytest.param(
             DEBIAN._replace(architecture="armv7l"), "this is armv7l", "run Stash on", id="32 bit"
@@ -182,8 +182,9 @@ def test_where_there_is_no_way_it_says_why(machine: Machine, message: str, remed
     assert remedy in refusal(machine).remedy
 
 
-def test_a_disk_of_unknown_size_is_tried() -> None:
-    assert plan.make(DEBIAN._replace(disk_free_bytes=0), "/home/env", CORE).steps
+def test_a_disk_of_unknown_size_is_tried_and_a_full_one_is_not() -> None:
+    assert plan.make(DEBIAN._replace(disk_free_bytes=-1), "/home/env", CORE).steps
+    assert refusal(DEBIAN._replace(disk_free_bytes=0)).message.startswith("The disk has 0 MB free")
 
 
 # --- Alpine ---------------------------------------------------------------------------------
@@ -216,7 +217,8 @@ def test_alpine_takes_from_apk_what_has_no_wheels(architecture: str) -> None:
         assert step.argv[step.argv.index("--only-binary") + 1] == ":all:"
     assert "--no-deps" in loose.argv
     assert made.runtime == "py3-onnxruntime"
-    assert made.leans_on == ("onnxruntime", "cv2", "pyclipper")
+    # The image may have more of them than those three, and pip is content with what is there.
+    assert {"onnxruntime", "cv2", "pyclipper", *packages.IMPORTS} == {*made.leans_on}
     assert shares(made) == pytest.approx(1)
 
 
@@ -256,6 +258,8 @@ def test_without_root_the_commands_are_named() -> None:
     assert f"docker exec -u root 0123456789ab {add}" in error.remedy
     assert f"`FROM stashapp/stash` and, in the next line, `RUN {add}`" in error.remedy
     assert "docker exec -u root <container>" in refusal(user._replace(container="")).remedy
+    one = refusal(user._replace(brought=("cv2", "pyclipper")))
+    assert one.message == "Alpine's py3-onnxruntime is missing, and only root may install it"
 
 
 @pytest.mark.parametrize(
@@ -269,9 +273,15 @@ def test_without_root_the_commands_are_named() -> None:
         ),
         pytest.param(
             ALPINE._replace(apk=None, release=on("void")),
-            "Void is built on musl and has no apk",
+            "Void is a kind of Linux for which there is no ready-made onnxruntime",
             "STASH_SENSE_PYTHON",
             id="musl without apk",
+        ),
+        pytest.param(
+            ALPINE._replace(system_free_bytes=4 * 10**8),
+            "The disk of / has 400 MB free, and Alpine's packages need 500 MB",
+            "make room there",
+            id="the system's own disk",
         ),
         pytest.param(
             ALPINE._replace(architecture="armv7l"),
@@ -593,7 +603,7 @@ def test_every_extra_is_checked() -> None:
 @pytest.mark.parametrize(
     ("machine", "says"),
     [
-        pytest.param(ALPINE, "built on musl", id="Alpine"),
+        pytest.param(ALPINE, "Alpine Linux", id="Alpine"),
         pytest.param(MAC._replace(architecture="x86_64"), "Intel processor", id="an Intel Mac"),
         pytest.param(DEBIAN._replace(disk_free_bytes=9 * 10**9), "needs 10.4 GB", id="short disk"),
         pytest.param(DEBIAN._replace(interpreters=(OLD,)), "found here: 3.8", id="no Python"),
@@ -602,7 +612,9 @@ def test_every_extra_is_checked() -> None:
             "found here: 3.12 (PyPy)",
             id="another Python",
         ),
-        pytest.param(DEBIAN._replace(system="Plan9", libc=""), "Plan9: torch", id="unknown"),
+        pytest.param(
+            DEBIAN._replace(system="Plan9", libc=""), "Plan9: there are no ready-made", id="unknown"
+        ),
     ],
 )
 def test_where_there_are_no_extras_it_says_why(machine: Machine, says: str) -> None:
@@ -610,6 +622,48 @@ def test_where_there_are_no_extras_it_says_why(machine: Machine, says: str) -> N
         plan.make_extras(machine, "/home/extras.part-1", EXTRAS)
     assert says in caught.value.message
     assert caught.value.remedy
+
+
+# --- What pip is told, and how steps end ----------------------------------------------------
+
+
+def test_only_what_works_here_alone_is_ended_when_it_hangs() -> None:
+    made = plan.make(DEBIAN._replace(gpu=NVIDIA), "/home/env", CORE)
+    assert made.trial is not None
+    extras = plan.make_extras(DEBIAN, "/home/extras", EXTRAS)
+    every = [*made.steps, *made.trial.steps, *made.trial.otherwise, made.check, extras.check]
+    limited = {step.title for step in every if step.limit_s}
+    assert limited == {
+        *("Trying the GPU", "Removing CUDA", "Checking the packages", "Checking the extras")
+    }
+    assert not any(step.limit_s for step in every if step.reaches_out)
+
+
+@pytest.mark.parametrize("row", ["global.target='/opt'", "install.prefix='/opt'"])
+def test_a_setting_of_pip_that_leads_elsewhere_is_refused(row: str) -> None:
+    with pytest.raises(StartError, match="packages go to /opt") as caught:
+        steps.refuse_settings(f"global.index-url='https://a.example'\n{row}\n")
+    assert "pip config debug" in caught.value.remedy
+
+
+def test_pip_puts_packages_into_the_environment_whatever_its_settings_say() -> None:
+    steps.refuse_settings("install.user='true'\nglobal.index-url='https://a.example'\n")
+    assert "--no-user" in plan.make(DEBIAN, "/home/env", CORE).steps[1].argv
+    told = steps.settings_of({"PIP_INDEX_URL": "https://u:p@a.example/simple", "HOME": "/home/me"})
+    assert steps.hosts(told) == ("a.example",)
+
+
+@pytest.mark.parametrize(
+    ("status", "rows", "told"),
+    [
+        (2, ["a", "b"], "failed with status 2 (a | b)"),
+        (-11, [], "was ended by SIGSEGV"),
+        (-9, ["a"], "was ended by SIGKILL, memory may be short (a)"),
+        (-99, [], "was ended by signal 99"),
+    ],
+)
+def test_how_a_step_ended_is_said(status: int, rows: list[str], told: str) -> None:
+    assert steps.ended(status, rows) == told
 
 
 # --- Rows and hosts -------------------------------------------------------------------------

@@ -1,19 +1,21 @@
-"""The plan for Alpine, whose C library has no wheels of onnxruntime: its own packages bring it."""
+"""The plan for Alpine, for which pip has no onnxruntime: the system's own packages bring it."""
 
 from typing import Tuple
 
 from stash_sense_plugin.start import distribution, packages
 from stash_sense_plugin.start.environment import interpreter_in
 from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lines import gigabytes
 from stash_sense_plugin.start.machine import FROM_THE_SYSTEM, SYSTEM_PYTHON, Machine
 from stash_sense_plugin.start.pythons import NEWEST, OLDEST, Interpreter
 from stash_sense_plugin.start.steps import (
     BY_HAND,
-    FULL,
     NETWORK,
+    NO_ROOM,
     Plan,
     Step,
     check,
+    checking,
     install_loose,
     pip_install,
     venv,
@@ -21,7 +23,7 @@ from stash_sense_plugin.start.steps import (
 
 
 def plan(machine: Machine, folder: str, rows: "Tuple[str, ...]") -> Plan:
-    """Take from the distribution what has no wheels for musl, and see it from the environment."""
+    """Take from the distribution what pip has not for Alpine, and see it from the environment."""
     python = interpreter_in(folder)
     # Where it is not here yet, apk brings it: its version is not known before.
     own = machine.system_python or Interpreter(SYSTEM_PYTHON, (0, 0), True)
@@ -39,10 +41,11 @@ def plan(machine: Machine, folder: str, rows: "Tuple[str, ...]") -> Plan:
             pip_install("Installing the packages", python, asked, 0.5),
             *install_loose(python, loose, 0.1, *wheels),
         ),
-        Step("Checking the packages", check(python), 0.1),
+        checking("Checking the packages", check(python), 0.1),
         weight,
         runtime="py3-onnxruntime",
-        leans_on=FROM_THE_SYSTEM,
+        # The image may bring more of them, and pip is content with those.
+        leans_on=tuple(dict.fromkeys((*FROM_THE_SYSTEM, *packages.IMPORTS))),
     )
 
 
@@ -58,11 +61,12 @@ def _apk_steps(machine: Machine) -> "Tuple[Step, ...]":
         ),
         (r"(?i)permission denied|unable to lock", _as_root(machine)),
         (r"(?i)read-only file system", "make an image with them: {}".format(IMAGE)),
-        FULL,
+        (NO_ROOM, "make room on this system's own disk, at /"),
         NETWORK,
     )
     title = "Installing Alpine's packages"
-    return (Step(title, argv, 0.2, reaches_out=True, hosts=machine.apk.hosts, hints=hints),)
+    fetch = Step(title, argv, 0.2, reaches_out=True, hosts=machine.apk.hosts, hints=hints)
+    return (fetch._replace(weight_alone=packages.OF_APK),)
 
 
 def _has_all(machine: Machine) -> bool:
@@ -83,7 +87,7 @@ def _as_root(machine: Machine) -> str:
 
 
 def refuse(machine: Machine) -> None:
-    """Raise StartError, with the remedy, where musl's way is closed."""
+    """Raise StartError, with the remedy, where Alpine's way is closed."""
     own = machine.system_python
     if own is not None and not own.fits:
         raise StartError(
@@ -96,23 +100,38 @@ def refuse(machine: Machine) -> None:
         return
     if machine.apk is None:
         raise StartError(
-            "{} is built on musl and has no apk: onnxruntime has no wheels for it".format(
-                machine.release.name or "This Linux"
+            "{} is a kind of Linux for which there is no ready-made onnxruntime but that of Alpine"
+            " Linux, and it has no apk to fetch that with".format(
+                machine.release.name or "This system"
             ),
             "install onnxruntime, cv2 and pyclipper for {} and press Set up again, or {}".format(
                 SYSTEM_PYTHON, BY_HAND
             ),
         )
+    _refuse_apk(machine, machine.apk)
+
+
+def _refuse_apk(machine: Machine, apk: distribution.Apk) -> None:
+    """Raise StartError, with the remedy, where apk cannot install what is missing."""
     if not machine.root:
         missing = [packages.APK[name] for name in FROM_THE_SYSTEM if name not in machine.brought]
         raise StartError(
-            "Alpine's {} are missing, and only root may install them".format(", ".join(missing)),
+            "Alpine's {} {} missing, and only root may install {}".format(
+                ", ".join(missing), *(("is", "it") if len(missing) == 1 else ("are", "them"))
+            ),
             _as_root(machine),
         )
-    if not machine.apk.community:
+    if 0 <= machine.system_free_bytes < packages.OF_APK.disk_bytes:
+        raise StartError(
+            "The disk of / has {} free, and Alpine's packages need {}".format(
+                gigabytes(machine.system_free_bytes), gigabytes(packages.OF_APK.disk_bytes)
+            ),
+            "make room there, or make an image with them: {}".format(IMAGE),
+        )
+    if not apk.community:
         raise StartError(
             "Alpine's repository `community`, which has onnxruntime, is not enabled",
-            "add the line `{}` to /etc/apk/repositories".format(_community(machine.apk)),
+            "add the line `{}` to /etc/apk/repositories".format(_community(apk)),
         )
 
 

@@ -20,6 +20,7 @@ from stash_sense_plugin.start import (
     worker,
 )
 from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lines import gigabytes
 from stash_sense_plugin.start.lock import held
 from stash_sense_plugin.start.paths import Home, read_json, read_text, user_name
 from stash_sense_plugin.start.report import NOTE, PROBLEM, Fact
@@ -203,11 +204,6 @@ def _variable(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.lower()) or ""
 
 
-def gigabytes(count: float) -> str:
-    """Return a size for people."""
-    return "{:.1f} GB".format(count / 1e9) if count >= 1e9 else "{:.0f} MB".format(count / 1e6)
-
-
 # --- The environment --------------------------------------------------------------------------
 
 
@@ -301,7 +297,9 @@ def _folder(home: Home, mounts: Mounts) -> Iterator[Fact]:
 
 def _room(what: str, folder: str, little_bytes: int, remedy: str) -> Iterator[Fact]:
     free = machine.disk_free_bytes(folder)
-    if free < little_bytes:
+    if free < 0:
+        yield Fact("Data folder", what, "how much is free is not told by this system")
+    elif free < little_bytes:
         told = "{} free at {}".format(gigabytes(free), folder)
         yield Fact("Data folder", what, told, PROBLEM, remedy)
     else:

@@ -1,6 +1,5 @@
 """The graphics card: what its driver can do, and which onnxruntime follows from that."""
 
-import ctypes
 import glob
 import os
 import re
@@ -223,6 +222,11 @@ def _smi(tools: "Sequence[str]") -> str:
 
 def _loads(libraries: "Sequence[str]") -> bool:
     """Tell whether the driver's library loads; a container may have been given only its tools."""
+    try:
+        # A Python may come without it, and nothing else here needs it.
+        import ctypes
+    except ImportError:
+        return True  # Nobody knows: a trial tells.
     for name in libraries:
         try:
             ctypes.CDLL(name)

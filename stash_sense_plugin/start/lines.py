@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+def gigabytes(count: float) -> str:
+    """Return a size for people."""
+    return "{:.1f} GB".format(count / 1e9) if count >= 1e9 else "{:.0f} MB".format(count / 1e6)
+
+
 def line(level: str, text: str) -> bytes:
     """Return one line of Stash's log, cut to what Stash reads."""
     flat = " ".join(printable(text).split())

@@ -36,7 +36,7 @@ FROM_THE_SYSTEM = ("onnxruntime", "cv2", "pyclipper")
 
 
 class Machine(NamedTuple):
-    """What was found here; sizes in bytes, 0 where they cannot be known."""
+    """What was found here; sizes in bytes, -1 where they cannot be known."""
 
     system: str
     architecture: str
@@ -54,6 +54,8 @@ class Machine(NamedTuple):
     container: str = ""
     """What Docker calls this container; empty outside one, or where that cannot be known."""
     gpu: Gpu = Gpu()
+    system_free_bytes: int = -1
+    """What is free on the disk that the package manager writes to; musl only."""
 
     @property
     def kind(self) -> str:
@@ -101,6 +103,7 @@ def _with_system(found: Machine) -> Machine:
         system_python=python,
         brought=brought,
         container=container_id(),
+        system_free_bytes=disk_free_bytes("/"),
     )
 
 
@@ -181,13 +184,13 @@ def _windows_memory_bytes() -> int:
 
 
 def disk_free_bytes(folder: str) -> int:
-    """Return what is free where `folder` is or would be made."""
+    """Return what is free where `folder` is or would be made; -1 where nobody tells."""
     while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
     try:
         return shutil.disk_usage(folder).free
     except OSError:
-        return 0
+        return -1
 
 
 CREATE_NEW_PROCESS_GROUP = 0x00000200

@@ -30,7 +30,7 @@ EXTRA_IMPORTS = ("torch", "open_clip", "ultralytics", "timm", "paddleocr", "medi
 """What requirements-extras.txt brings."""
 
 APK = {"onnxruntime": "py3-onnxruntime", "cv2": "py3-opencv", "pyclipper": "py3-pyclipper"}
-"""Alpine's own packages for what has no wheels for musl, by what the code imports."""
+"""Alpine's own packages for what has no wheels there, by what the code imports."""
 
 BY_APK = ("onnxruntime", "opencv-python-headless", "pyclipper")
 """The same by the names that wheels have for them."""
@@ -66,7 +66,11 @@ class Weight(NamedTuple):
 # As measured with wheels for glibc; what apk brings is an estimate.
 CORE = Weight(210_000_000, 600_000_000)
 MUSL = Weight(103_000_000, 300_000_000)
-MUSL_WITH_APK = Weight(250_000_000, 800_000_000)
+OF_APK = Weight(147_000_000, 500_000_000)
+"""What apk brings, onto the system's own disk."""
+MUSL_WITH_APK = Weight(
+    MUSL.download_bytes + OF_APK.download_bytes, MUSL.disk_bytes + OF_APK.disk_bytes
+)
 EXTRAS = Weight(3_510_000_000, 6_900_000_000)
 """Measured on Linux, where torch brings CUDA's libraries along, whether there is a GPU or not."""
 EXTRAS_WITHOUT_CUDA = Weight(900_000_000, 2_300_000_000)

@@ -5,15 +5,16 @@ from typing import Optional, Tuple
 from stash_sense_plugin.start import alpine, distribution, gpu, packages
 from stash_sense_plugin.start.environment import interpreter_in
 from stash_sense_plugin.start.fault import StartError
+from stash_sense_plugin.start.lines import gigabytes
 from stash_sense_plugin.start.machine import GLIBC, MACOS, MUSL, OTHER, Machine
 from stash_sense_plugin.start.packages import Weight
 from stash_sense_plugin.start.pythons import NEWEST, OLDEST, Interpreter
 from stash_sense_plugin.start.steps import (
     BY_HAND,
     Plan,
-    Step,
     Trial,
     check,
+    checking,
     install_loose,
     pip_install,
     venv,
@@ -70,10 +71,10 @@ def needed_bytes(machine: Machine) -> int:
 
 def refuse_full_disk(machine: Machine, needed: int, task: str) -> None:
     """Raise StartError where less than `needed` bytes are free."""
-    if 0 < machine.disk_free_bytes < needed:
+    if 0 <= machine.disk_free_bytes < needed:
         raise StartError(
-            "The disk has {:.1f} GB free, and {} needs {:.1f} GB".format(
-                machine.disk_free_bytes / 1e9, task, needed / 1e9
+            "The disk has {} free, and {} needs {}".format(
+                gigabytes(machine.disk_free_bytes), task, gigabytes(needed)
             ),
             "make room, or name a folder on another disk in STASH_SENSE_HOME",
         )
@@ -116,7 +117,7 @@ def _plain(chosen: Interpreter, folder: str, requirements: str, why: str) -> Pla
             venv(chosen.path, folder),
             pip_install("Installing the packages", python, asked, 0.8),
         ),
-        Step("Checking the packages", check(python), 0.1),
+        checking("Checking the packages", check(python), 0.1),
         packages.CORE,
         runtime="onnxruntime",
         why_no_gpu=why,
@@ -131,9 +132,9 @@ def runtime_for(machine: Machine, rows: "Tuple[str, ...]") -> "Tuple[Optional[gp
     if runtime is None:
         return None, why
     needed = needed_bytes(machine) + runtime.disk_bytes + runtime.download_bytes
-    if 0 < machine.disk_free_bytes < needed:
-        return None, "CUDA's libraries need {:.1f} GB of disk, and {:.1f} GB are free".format(
-            needed / 1e9, machine.disk_free_bytes / 1e9
+    if 0 <= machine.disk_free_bytes < needed:
+        return None, "CUDA's libraries need {} of disk, and {} are free".format(
+            gigabytes(needed), gigabytes(machine.disk_free_bytes)
         )
     return runtime, ""
 
@@ -143,22 +144,8 @@ def _with_gpu(
 ) -> Plan:
     """Install one onnxruntime, never both: they own the same folder."""
     python = interpreter_in(folder)
-    plain = packages.only(rows, ("onnxruntime",))
     loose = packages.only(rows, ("nudenet",))
     rest = packages.without(rows, ("onnxruntime", "nudenet"))
-    trial = Trial(
-        "CUDA {}".format(runtime.cuda),
-        (
-            pip_install("Installing CUDA for the GPU", python, (runtime.requirement,), 0.4),
-            Step("Trying the GPU", gpu.proof(python), 0.05),
-        ),
-        (
-            Step("Removing CUDA", gpu.removal(python), 0.02),
-            pip_install("Installing onnxruntime for the CPU", python, plain, 0.02),
-        ),
-        "onnxruntime-gpu",
-        Weight(runtime.download_bytes, runtime.disk_bytes),
-    )
     return Plan(
         chosen,
         (
@@ -166,16 +153,33 @@ def _with_gpu(
             pip_install("Installing the packages", python, ("--prefer-binary", *rest), 0.38),
             *install_loose(python, loose, 0.03),
         ),
-        Step("Checking the packages", check(python), 0.05),
+        checking("Checking the packages", check(python), 0.05),
         packages.CORE,
         runtime="onnxruntime",
-        trial=trial,
+        trial=_trial(python, packages.only(rows, ("onnxruntime",)), runtime),
+    )
+
+
+def _trial(python: str, plain: "Tuple[str, ...]", runtime: gpu.Runtime) -> Trial:
+    """Install CUDA and see that it runs; `plain` are the rows that come when it does not."""
+    return Trial(
+        "CUDA {}".format(runtime.cuda),
+        (
+            pip_install("Installing CUDA for the GPU", python, (runtime.requirement,), 0.4),
+            checking("Trying the GPU", gpu.proof(python), 0.05),
+        ),
+        (
+            checking("Removing CUDA", gpu.removal(python), 0.02),
+            pip_install("Installing onnxruntime for the CPU", python, plain, 0.02),
+        ),
+        "onnxruntime-gpu",
+        Weight(runtime.download_bytes, runtime.disk_bytes),
     )
 
 
 # --- The extras -------------------------------------------------------------------------------
 
-WITHOUT_TORCH = "{}: torch, and with it the extras, has no wheels for it"
+WITHOUT_TORCH = "{}: there are no ready-made packages of torch for it, and so no extras"
 
 
 def make_extras(machine: Machine, folder: str, requirements: str) -> Plan:
@@ -194,10 +198,10 @@ def make_extras(machine: Machine, folder: str, requirements: str) -> Plan:
         (
             venv(chosen.path, folder, 0.02),
             pip_install("Installing the extras", python, asked, 0.83),
-            Step("Removing what lies over each other", removal, 0.02),
+            checking("Removing what lies over each other", removal, 0.02),
             pip_install("Installing one OpenCV for all", python, cv2, 0.03),
         ),
-        Step("Checking the extras", check_extras(python), 0.1),
+        checking("Checking the extras", check_extras(python), 0.1),
         weight,
     )
 
@@ -211,13 +215,15 @@ def refuse_extras(machine: Machine) -> Weight:
     """Return what the extras weigh here; StartError, with the remedy, where there are none."""
     what = ""
     if machine.kind == MUSL:
-        what = WITHOUT_TORCH.format("This Linux is built on musl, as Alpine and Stash's image are")
+        what = WITHOUT_TORCH.format("This kind of Linux is Alpine Linux', as in Stash's image")
     elif machine.kind == MACOS and machine.architecture == "x86_64":
         what = WITHOUT_TORCH.format("This is a Mac with an Intel processor")
     elif machine.kind == OTHER:
         what = WITHOUT_TORCH.format(machine.system)
     if what:
-        raise StartError(what, "tagging needs none of them; run Stash on glibc Linux to have them")
+        raise StartError(
+            what, "tagging needs none of them; a Stash on Debian or Ubuntu can have them"
+        )
     weight = packages.EXTRAS if machine.kind == GLIBC else packages.EXTRAS_WITHOUT_CUDA
     refuse_full_disk(machine, weight.disk_bytes + weight.download_bytes, "Set up extras")
     choose(machine)

@@ -1,9 +1,11 @@
 """What a plan is made of: commands as data, and what their failures mean."""
 
-from typing import NamedTuple, Optional, Tuple
+import signal
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from stash_sense_plugin.start import packages
+from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.packages import Weight
 from stash_sense_plugin.start.pythons import Interpreter
 
@@ -21,16 +23,22 @@ NETWORK: Hint = (
     "the hosts named above cannot be reached from here: see to the network, the proxy or the"
     " firewall of this machine or container, then press Set up again",
 )
+NO_ROOM = r"(?i)no space left|disk quota|not enough space on the disk"
 FULL: Hint = (
-    r"(?i)no space left|disk quota",
+    NO_ROOM,
     "make room on the disk, or name a folder on another disk in STASH_SENSE_HOME",
 )
 NO_WHEEL: Hint = (
     r"No matching distribution found",
-    "this kind of machine or this Python has no ready package of it: use Python 3.12 on x86_64"
-    " or aarch64, or {}".format(BY_HAND),
+    "the hosts named above have no ready-made package of it for this machine and this Python: if"
+    " one of them is of your own, see that it has it; else {}".format(BY_HAND),
 )
 PIP_HINTS = (FULL, NETWORK, NO_WHEEL)
+
+
+NOTHING = Weight(0, 0)
+LOCAL_S = 300.0
+"""What works on this machine alone ends long before, unless it hangs, as a driver may."""
 
 
 class Step(NamedTuple):
@@ -45,6 +53,10 @@ class Step(NamedTuple):
     hosts: Tuple[str, ...] = ()
     """Which ones, where that is known; pip knows its own."""
     hints: Tuple[Hint, ...] = ()
+    weight_alone: Weight = NOTHING
+    """What it brings beside the packages that pip brings."""
+    limit_s: Optional[float] = None
+    """After this time it is taken to hang, and has failed; it prints nothing of use meanwhile."""
 
 
 class Trial(NamedTuple):
@@ -72,7 +84,7 @@ class Plan(NamedTuple):
     why_no_gpu: str = ""
     """Why no graphics card is used; empty where there is none."""
     leans_on: Tuple[str, ...] = ()
-    """Modules that lie outside of it, with the distribution's own packages."""
+    """Modules that may lie outside of it, with the distribution's own packages."""
 
 
 def install_loose(
@@ -93,13 +105,60 @@ def venv(path: str, folder: str, weight: float = 0.1, *options: str) -> Step:
 def pip_install(title: str, python: str, asked: "Tuple[str, ...]", weight: float) -> Step:
     """Return the step that lets an environment's own pip install what is asked for."""
     pip = (python, "-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
-    argv = (*pip, "--progress-bar", "off", *asked)
+    # A user's pip.conf may say `user = true`, which an environment refuses.
+    argv = (*pip, "--no-user", "--progress-bar", "off", *asked)
     return Step(title, argv, weight, reaches_out=True, hints=PIP_HINTS)
 
 
 def check(python: str, modules: "Tuple[str, ...]" = packages.IMPORTS) -> "Tuple[str, ...]":
     """Return the command that imports all that the code imports, and fails if one does not."""
     return (python, "-I", "-B", "-c", "import " + ", ".join(modules))
+
+
+def checking(title: str, argv: "Tuple[str, ...]", weight: float) -> Step:
+    """Return a step that works on this machine alone, and is not waited for if it hangs."""
+    return Step(title, argv, weight, limit_s=LOCAL_S)
+
+
+def settings_of(variables: "Mapping[str, str]") -> str:
+    """Return what pip is told by variables, written as `pip config list` writes it."""
+    rows = []
+    for name, value in variables.items():
+        if name.startswith("PIP_") and value:
+            setting = name[len("PIP_") :].lower().replace("_", "-")
+            rows.append(":env:.{}={!r}".format(setting, value))
+    return "\n".join(rows)
+
+
+def refuse_settings(settings: str) -> None:
+    """Raise StartError where pip's files name a place to install to, which would beat ours."""
+    for row in settings.splitlines():
+        key, _, value = row.partition("=")
+        if key.strip().rsplit(".", 1)[-1] in ("target", "prefix", "root"):
+            raise StartError(
+                "pip's settings say that packages go to {} ({})".format(
+                    value.strip().strip("'\""), key.strip()
+                ),
+                "take that row out of pip's settings (`pip config debug` names their files), then"
+                " press Set up again",
+            )
+
+
+def ended(status: int, rows: "Sequence[str]") -> str:
+    """Say how a command failed, with what it printed last."""
+    how = "failed with status {}".format(status)
+    if status < 0:
+        how = "was ended by {}".format(_signal(-status))
+    return "{} ({})".format(how, " | ".join(rows)) if rows else how
+
+
+def _signal(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return "signal {}".format(number)
+    causes = {"SIGKILL": "memory may be short", "SIGILL": "this processor lacks what it needs"}
+    return "{}, {}".format(name, causes[name]) if name in causes else name
 
 
 def hosts(settings: str) -> "Tuple[str, ...]":

@@ -25,6 +25,7 @@ from stash_sense_plugin.library.jobs import Job
 from stash_sense_plugin.records import Detector, Level, Reporter, Scene
 from stash_sense_plugin.start import checkup, disks, machine, report
 from stash_sense_plugin.start.address import user
+from stash_sense_plugin.start.lines import gigabytes
 from stash_sense_plugin.start.paths import Home, read_json
 from stash_sense_plugin.start.report import NOTE, OK, PROBLEM, Fact
 from stash_sense_plugin.stash.client import Limits, StashClient
@@ -185,7 +186,7 @@ class _Probes:
 
         process = psutil.Process()
         since = _clock_time(process.create_time())
-        weight = checkup.gigabytes(process.memory_info().rss)
+        weight = gigabytes(process.memory_info().rss)
         told = f"process {process.pid} since {since}, {weight} of memory"
         yield Fact("Worker", "Worker", told)
         socket = (read_json(self._home.worker_card) or {}).get("socket")
@@ -295,9 +296,9 @@ def _card(engine: Engine, model: str) -> ModelCard | None:
 
 def _budget(engine: Engine) -> Iterator[Fact]:
     budget, total = engine.settings.memory_budget_mb * MEGABYTE, machine.memory_bytes()
-    told = f"{checkup.gigabytes(budget)} for open networks"
+    told = f"{gigabytes(budget)} for open networks"
     if total and budget > 0.8 * total:
-        told += f", and this machine has {checkup.gigabytes(total)}"
+        told += f", and this machine has {gigabytes(total)}"
         remedy = "lower the setting 'memory_budget_mb'"
         yield Fact("Models", "Memory budget", told, NOTE, remedy)
     else:
