@@ -19,8 +19,8 @@ def folder_of(prefix: str, package: str) -> str:
 def renew(prefix: str, package: str, stamp: str) -> bool:
     """Take away what was compiled of another package than `stamp` says.
 
-    Returns whether what lies there now can be trusted; an empty stamp trusts nothing. Only the package's own folder goes: what
-    libraries and Python itself have there changes with their times.
+    Returns whether what lies there now can be trusted; an empty stamp trusts nothing. Only the
+    package's own folder goes: what libraries and Python itself have there changes with their times.
     """
     folder = folder_of(prefix, package)
     marker = os.path.join(folder, STAMP)
