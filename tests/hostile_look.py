@@ -1,6 +1,6 @@
 """Looks at hostile inputs in a process of its own, which they may kill; tells of each in a line.
 
-python -m tests.hostile_look INPUTS    (a pickled list)
+python -m tests.hostile_look INPUTS    (a pickled list of inputs, each with what it is read for)
 """
 
 import json
@@ -8,7 +8,7 @@ import logging
 import pickle
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -75,11 +75,11 @@ def fetcher(one: Hostile) -> Callable[[str], bytes]:
     return fetch
 
 
-def read(one: Hostile, check: Counting | None = None) -> Iterator[Outcome]:
+def read(one: Hostile, purposes: Sequence[Wants]) -> Iterator[Outcome]:
     """Read an input for each purpose, from one source after another, as the flow does."""
-    check = check or Counting()
+    check = Counting()
     media = SceneMedia(scene_of(one), fetch=fetcher(one), check=check)
-    for wants in Wants:
+    for wants in purposes:
         forget_peak()
         came = Outcome(one.name, wants.value)
         try:
@@ -127,12 +127,12 @@ def peak_mb() -> int:
 
 def main() -> None:
     """Read every input; only what this process and the test's own folder hold is unpickled."""
-    inputs: list[Hostile] = pickle.loads(Path(sys.argv[1]).read_bytes())
+    inputs: list[tuple[Hostile, Sequence[Wants]]] = pickle.loads(Path(sys.argv[1]).read_bytes())
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     logging.disable(logging.CRITICAL)
-    for one in inputs:
+    for one, purposes in inputs:
         tell({"begun": one.name})
-        for outcome in read(one):
+        for outcome in read(one, purposes):
             tell(asdict(outcome))
 
 

@@ -19,6 +19,7 @@ from stash_sense_plugin.errors import MediaError
 from stash_sense_plugin.media.sprites import MAX_CUES
 from stash_sense_plugin.media.times import even_times
 from stash_sense_plugin.media.video import read_exact, read_keyframes
+from stash_sense_plugin.records import Wants
 from tests.hostile import LENGTH_S, MAKERS, Hostile, Workshop, flipped_videos, free
 from tests.hostile_look import Counting, Outcome
 from tests.sweep_kit import ROOT
@@ -116,14 +117,16 @@ def test_the_watch_sees_what_is_opened_and_who_knocks(tmp_path: Path) -> None:
 
 
 @linux
+@pytest.mark.torture
 @pytest.mark.parametrize("kinds", GROUPS, ids="+".join)
 def test_every_input_gives_frames_or_a_reason(
-    tmp_path: Path, kinds: tuple[str, ...], record_count: Count
+    tmp_path: Path, kinds: tuple[str, ...], rounds: Rounds, record_count: Count
 ) -> None:
+    """In the ordinary suite each is read for one purpose, the next for the next one."""
     with workshop(tmp_path) as (shop, canary):
         inputs = [one for kind in kinds for one in MAKERS[kind](shop)]
         canary.watch(*shop.folder.glob("playlists/secret.*"))
-        outcomes = looked_at(inputs, tmp_path)
+        outcomes = looked_at(inputs, tmp_path, rounds(1, len(Wants)))
         assert canary.touched() == []
     by_name = {one.name: one for one in inputs}
     assert len(by_name) == len(inputs)
@@ -135,10 +138,12 @@ def test_every_input_gives_frames_or_a_reason(
     record_count("readings of them that gave a reason", sum(bool(each.error) for each in outcomes))
 
 
-def looked_at(inputs: list[Hostile], folder: Path) -> list[Outcome]:
-    """Let another process read them; whatever ends it is named."""
+def looked_at(inputs: list[Hostile], folder: Path, purposes: int) -> list[Outcome]:
+    """Let another process read each for so many purposes; whatever ends it is named."""
+    turns = [tuple(Wants)[number:] + tuple(Wants)[:number] for number in range(len(Wants))]
+    wanted = [turns[number % len(turns)][:purposes] for number in range(len(inputs))]
     listed = folder / "inputs"
-    listed.write_bytes(pickle.dumps(inputs))
+    listed.write_bytes(pickle.dumps(list(zip(inputs, wanted, strict=True))))
     told = subprocess.run(
         [sys.executable, "-m", "tests.hostile_look", str(listed)],
         cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
@@ -168,11 +173,12 @@ def check(one: Hostile, each: Outcome) -> None:
 @linux
 @pytest.mark.torture
 def test_flipped_bits_by_the_thousand(tmp_path: Path, rounds: Rounds, record_count: Count) -> None:
+    count, purposes = rounds(20, 60), rounds(1, len(Wants))
     for number in range(rounds(1, 50)):
         seed = 60 + 60 * number
         with workshop(tmp_path / str(number), seed) as (shop, _):
-            inputs = list(flipped_videos(shop))
-            for each in looked_at(inputs, shop.folder):
+            inputs = list(flipped_videos(shop, min(count, 60)))
+            for each in looked_at(inputs, shop.folder, purposes):
                 check(Hostile(each.name), each)
             record_count("videos with flipped bits beside them", len(inputs))
 
