@@ -14,10 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+STARTS = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.")
+"""How Python's audit hooks name the start of a program."""
+
 HOOK = '''\
 import json, os, sys
 
-REACHES = ("socket.connect", "socket.getaddr", "socket.gethostby", "socket.getname", "socket.send")
+REACHES = ("socket.connect", "socket.getaddr", "socket.gethostby", "socket.getname", "socket.send",
+           *{starts!r})
 
 
 def watch(event, args, target={target!r}, seen=[]):
@@ -29,6 +33,8 @@ def watch(event, args, target={target!r}, seen=[]):
         told = [os.getpid(), event, [repr(each) for each in args[-1:]]]
         if event == "socket.getaddrinfo":
             told = [os.getpid(), event, [repr(args[0]), repr(args[1])]]
+        if event.startswith({starts!r}):
+            told = [os.getpid(), event, [repr(each) for each in args[:2]]]
         file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(file, json.dumps(told).encode() + b"\\n")
         os.close(file)
@@ -71,7 +77,14 @@ class Watched:
     """A folder with strace's words, a file for each process; empty where there is no strace."""
 
     def reached(self) -> list[Reached]:
-        """Return what Python did."""
+        """Return whom Python asked or connected to."""
+        return [each for each in self._noted() if not each.event.startswith(STARTS)]
+
+    def started(self) -> list[Reached]:
+        """Return the programs that Python started."""
+        return [each for each in self._noted() if each.event.startswith(STARTS)]
+
+    def _noted(self) -> list[Reached]:
         rows = self.noted.read_text("utf-8").splitlines() if self.noted.is_file() else []
         return [Reached(row[0], row[1], ", ".join(row[2])) for row in map(json.loads, rows)]
 
@@ -91,7 +104,9 @@ def watched(folder: Path, **variables: str) -> Watched:
     made.traces.mkdir(parents=True)
     venv.create(folder / "env", with_pip=False, symlinks=True)
     packages = next((folder / "env").glob("lib/python*/site-packages"))
-    (packages / "sense_watch.py").write_text(HOOK.format(target=str(made.noted)), "utf-8")
+    (packages / "sense_watch.py").write_text(
+        HOOK.format(target=str(made.noted), starts=STARTS), "utf-8"
+    )
     rows = [*site.getsitepackages(), "import sense_watch"]
     (packages / "sense_watch.pth").write_text("".join(f"{row}\n" for row in rows), "utf-8")
     (folder / "door.py").write_text(DOOR.format(folder=str(packages)), "utf-8")
