@@ -102,6 +102,14 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b"")
 
 
+def test_pixels_that_are_no_numbers_are_black_or_white(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "a.tiff", np.full((8, 8), 90, np.float32)
+    pixels[0], pixels[1], pixels[2] = np.nan, np.inf, -np.inf
+    Image.fromarray(pixels).save(path)
+    (frame,) = image_sampling(path, "k").frames()
+    assert frame.pixels[:3, 0, 0].tolist() == [0, 255, 0]
+
+
 @pytest.mark.parametrize("side", [20_000, 2_000_000])
 def test_a_bomb_is_refused_from_its_header(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"

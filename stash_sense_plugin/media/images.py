@@ -135,7 +135,7 @@ def _rgb(picture: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     if picture.mode.startswith(("I", "F")):
-        deep = np.asarray(picture, dtype=np.float64)
+        deep = np.nan_to_num(np.asarray(picture, dtype=np.float64))
         top = 65535.0 if deep.max(initial=0) > 255 else 255.0
         return Image.fromarray((deep.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
     if not picture.has_transparency_data:
