@@ -734,6 +734,26 @@ def test_a_database_that_is_older_than_our_writes_is_noticed_and_nothing_is_aske
     assert all(room.tags(scene) == {"Tagged", "Vertical"} for scene in scenes)
 
 
+def test_what_may_be_lost_with_a_backup_or_taken_away_is_asked_and_left(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.stash.add_tag("Vertical")
+    backup = room.stash.back_up()
+    room.stash.set_clock(5)
+    room.run()
+    room.stash.put_back(backup)
+    room.stash.set_clock(20)
+    room.again(scene)
+    fresh = room.add("tall.mp4")
+    report = room.run()
+    assert (report["tagged"], report["left"]) == (1, 1)
+    (asked,) = room.told.said("warning")
+    assert f"is missing from scene {scene}" in asked
+    assert repr(RESTORED) in asked
+    assert (room.tags(scene), room.tags(fresh)) == ({"TagMe"}, {"Tagged", "Vertical"})
+    room.run(missing="restored")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
 def test_an_answer_that_is_none_is_refused(room: Room) -> None:
     with pytest.raises(SettingsError, match="removed or restored"):
         room.run(missing="perhaps")
@@ -760,7 +780,10 @@ def test_a_deleted_tag_is_not_made_again(room: Room) -> None:
     assert "Vertical" not in room.stash.tags()
     assert report["tagged"] == 2
     assert room.tags(scene) == room.tags(fresh) == {"Tagged"}
-    assert any("Vertical" in line for line in room.told.said("warning"))
+    (said,) = [line for line in room.told.said("warning") if "are gone from Stash" in line]
+    assert "Vertical" in said
+    assert repr(RESTORED) in said
+    assert repr(REMOVED) in said
 
 
 def test_law_4_another_library_is_noticed_and_nothing_missing_in_it_is_a_refusal(

@@ -217,11 +217,6 @@ def still_there(entry: LedgerEntry, state: SceneState) -> bool:
     return entry.target_id in state.tag_ids
 
 
-def is_of_a_lost_tag(entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
-    """Whether Stash itself has the row's tag no longer."""
-    return entry.action is Action.ADD_TAG and tags[entry.target_id] is None
-
-
 def same_file(entry: LedgerEntry, states: Mapping[str, SceneState]) -> bool:
     state = states.get(entry.scene_id)
     return state is not None and state.fingerprint == entry.fingerprint
@@ -255,12 +250,17 @@ class Fate(Enum):
 
 
 def fate(
-    entry: LedgerEntry, state: SceneState, others: Iterable[LedgerEntry], restored: bool
+    entry: LedgerEntry,
+    state: SceneState,
+    others: Iterable[LedgerEntry],
+    standing: Collection[int | None],
+    restored: bool,
 ) -> Fate:
     """Judge why what a row is about is gone from its scene.
 
-    `others` are our rows of that scene, moves of workflow tags among them; `restored` says that
-    the database is known to be a backup. Only Stash's own times of the scene are compared, and
+    `others` are our rows of that scene, moves of workflow tags among them, and `standing` the
+    numbers of those whose things are there; `restored` says that the database is known to be a
+    backup. Only Stash's own times of the scene are compared, and
     with each other: before our write, after it, and now. An earlier time alone is no proof of a
     backup, for Stash's clock may have stepped back.
     """
@@ -271,7 +271,7 @@ def fate(
     left = {_moment(each, "left_at") for each in (entry, *later)} - {None}
     as_before = state.changed_at == before and bool(left - {before})
     earlier = state.changed_at < before and state.changed_at not in left
-    if any(_stands(other, state) for other in later):
+    if any(other.row in standing for other in later):
         return Fate.UNCLEAR if as_before or earlier else Fate.TAKEN
     return Fate.RESTORED if as_before or (earlier and restored) else Fate.UNCLEAR
 
@@ -284,8 +284,8 @@ def _is_later(other: LedgerEntry, entry: LedgerEntry) -> bool:
     return same_run or other.row > entry.row
 
 
-def _stands(entry: LedgerEntry, state: SceneState) -> bool:
-    """Whether what we put there is there, and is what we put; ids are used again in a backup."""
+def stands(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether what we put there is there; ids are used again after a backup was put back."""
     if entry.action is Action.CREATE_MARKER:
         wanted = list(_sequence(entry, "exact"))
         return any(

@@ -25,7 +25,7 @@ from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Sce
 from stash_sense_plugin.stash import judging, operations
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import Fate, Gone
-from stash_sense_plugin.stash.operations import Changed, Mode, SceneState, StashTag
+from stash_sense_plugin.stash.operations import Changed, Mode, SceneState, StashStudio, StashTag
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 
 NO_REFUSAL_SCENES: Final = 10
@@ -52,6 +52,10 @@ class _Visit:
             return count > 0
         share = count > 1 and count > NO_REFUSAL_SHARE * self.seen
         return share or count > NO_REFUSAL_SCENES
+
+
+_Things = dict[tuple[bool, str], StashTag | StashStudio | None]
+"""(whether it is a studio, id) -> what Stash has under that id."""
 
 
 class Writer:
@@ -465,15 +469,14 @@ class Writer:
         """
         here = [entry for entry in entries if judging.same_file(entry, states)]
         gone = [entry for entry in here if not judging.still_there(entry, states[entry.scene_id])]
-        fates = [Fate.RESTORED] * len(gone) if restored else self._fates(gone, here, states)
+        known: _Things = {}
+        fates = [Fate.RESTORED] * len(gone) if restored else self._fates(gone, here, states, known)
         undone = [entry for entry, fate in zip(gone, fates, strict=True) if fate is Fate.RESTORED]
         self._undo(undone)
         judged = [pair for pair in zip(gone, fates, strict=True) if pair[1] is not Fate.RESTORED]
-        tag_ids = {entry.target_id for entry, _ in judged if entry.action is Action.ADD_TAG}
-        tags = {tag_id: operations.tag_by_id(self.client, tag_id) for tag_id in tag_ids}
         found = judging.sorted_gone(
-            [pair for pair in judged if self._is_refusable(pair[0], tags)],
-            [entry for entry, _ in judged if judging.is_of_a_lost_tag(entry, tags)],
+            [pair for pair in judged if self._is_itself(pair[0], known)],
+            [e for e, _ in judged if e.action is Action.ADD_TAG and not known[False, e.target_id]],
         )
         rows = {entry.row for entry in undone}
         visit.seen += len({e.scene_id for e in here if e.row not in rows} - visit.surveyed)
@@ -485,28 +488,32 @@ class Writer:
         gone: Sequence[LedgerEntry],
         here: Sequence[LedgerEntry],
         states: Mapping[str, SceneState],
+        known: _Things,
     ) -> list[Fate]:
         """Why each is gone; one scene that surely is from a backup says so of all."""
-        if not gone:
-            return []
+        scene_ids = {entry.scene_id for entry in gone}
         ours: dict[str, list[LedgerEntry]] = defaultdict(list)
-        for entry in (*here, *self._ledger.moves([entry.scene_id for entry in gone])):
-            ours[entry.scene_id].append(entry)
+        for entry in (*here, *self._ledger.moves(scene_ids)):
+            if entry.scene_id in scene_ids:
+                ours[entry.scene_id].append(entry)
+        standing = {
+            entry.row
+            for scene_id, entries in ours.items()
+            for entry in entries
+            if judging.stands(entry, states[scene_id]) and self._is_itself(entry, known)
+        }
 
         def fates() -> list[Fate]:
-            known = bool(self.restored)
+            older = bool(self.restored)
             return [
-                judging.fate(each, states[each.scene_id], ours[each.scene_id], known)
-                for each in gone
+                judging.fate(one, states[one.scene_id], ours[one.scene_id], standing, older)
+                for one in gone
             ]
 
         found = fates()
         if Fate.RESTORED in found and not self.restored:
-            self.restored |= {
-                entry.scene_id
-                for entry, fate in zip(gone, found, strict=True)
-                if fate is Fate.RESTORED
-            }
+            pairs = zip(gone, found, strict=True)
+            self.restored |= {entry.scene_id for entry, fate in pairs if fate is Fate.RESTORED}
             found = fates()
         return found
 
@@ -521,15 +528,20 @@ class Writer:
             forget_lost_tags(self.client, self._ledger, tag_ids)
         self._ledger.withdraw(entry.row for entry in undone if entry.row is not None)
 
-    def _is_refusable(self, entry: LedgerEntry, tags: Mapping[str, StashTag | None]) -> bool:
-        """Whether the thing itself is still what the row says, so that only the scene lost it."""
-        if entry.action is Action.ADD_TAG:
-            tag = tags[entry.target_id]
-            return tag is not None and operations.is_called(tag, entry.target_name)
-        if entry.action is Action.SET_STUDIO:
-            studio = operations.studio_by_id(self.client, entry.target_id)
-            return studio is not None and operations.is_called(studio, entry.target_name)
-        return True
+    def _is_itself(self, entry: LedgerEntry, known: _Things) -> bool:
+        """Whether the tag or studio of a row is what the row calls it; `known` is asked first.
+
+        Another name was given by the user, or the id in a restored database.
+        """
+        if entry.action is Action.CREATE_MARKER:
+            return True
+        is_studio = entry.action is Action.SET_STUDIO
+        key = (is_studio, entry.target_id)
+        if key not in known:
+            find = operations.studio_by_id if is_studio else operations.tag_by_id
+            known[key] = find(self.client, entry.target_id)
+        thing = known[key]
+        return thing is not None and operations.is_called(thing, entry.target_name)
 
     # --- After a kill
 
