@@ -683,6 +683,47 @@ def test_the_scene_begun_last_is_blamed_for_a_death(tmp_path: Path) -> None:
         assert store.deaths("waits") == 0
 
 
+def test_earlier_deaths_count_on_where_a_look_was_cut_short(store: Store) -> None:
+    for scene in ("kills", "good"):
+        store.begin_look(scene)
+        store.end_look(scene, by_itself=False)
+    assert store.note_death() is None
+    store.begin_look("kills")
+    store.note_death()
+    store.begin_look("kills")
+    store.end_look("kills", by_itself=False)
+    store.note_death()
+    assert store.deaths("kills") == 1
+    store.begin_look("kills")
+    store.end_look("kills")
+    assert store.deaths("kills") == 0
+
+
+def test_no_scene_is_blamed_for_a_worker_that_ended_itself(store: Store) -> None:
+    for scene in ("kills", "good"):
+        store.begin_look(scene)
+    store.note_death()
+    store.begin_look("kills")
+    store.drop_looks()
+    assert store.note_death() is None
+    assert [store.deaths(scene) for scene in ("kills", "good")] == [0, 1]
+
+
+def test_a_scene_is_parked_until_the_worker_dies_at_it_again(store: Store) -> None:
+    store.begin_look("7")
+    store.note_death()
+    store.park("7")
+    store.park("no such scene")
+    death = store.death("7")
+    assert death is not None
+    assert death.parked
+    store.begin_look("7")
+    store.note_death()
+    death = store.death("7")
+    assert death is not None
+    assert (death.count, death.parked) == (2, False)
+
+
 def test_a_death_between_scenes_is_nobodys(store: Store) -> None:
     store.begin_look("kills")
     store.note_death()

@@ -243,9 +243,17 @@ _SECOND = (
     "ALTER TABLE runs ADD COLUMN state TEXT NOT NULL DEFAULT '{}'",
 )
 
+_THIRD = (
+    # 1 once its TagMe was taken for the deaths at it: who gives TagMe again wants one more try.
+    "ALTER TABLE looks ADD COLUMN parked INTEGER NOT NULL DEFAULT 0",
+    "UPDATE looks SET parked = 1 WHERE scene_id IN"
+    " (SELECT id FROM scenes WHERE error_kind = 'worker-died')",
+)
+
 MIGRATIONS = (
     Migration(1, "observations, results, jobs and the ledger", _FIRST),
     Migration(2, "where the worker died, and runs that go on later", _SECOND),
+    Migration(3, "scenes that are parked for that", _THIRD),
 )
 
 NEWEST = MIGRATIONS[-1].number

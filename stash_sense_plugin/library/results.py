@@ -70,6 +70,8 @@ class Death:
     """How often the worker has died at it since it was last looked at to the end."""
     stage: str
     """What was being done with it the last time; empty where that is not known."""
+    parked: bool = False
+    """Whether its TagMe was taken for that since."""
 
     def __str__(self) -> str:
         """Return where it was, in words that follow "ended"."""
@@ -296,10 +298,26 @@ class Results(Database):
         """Remember what is being done with the scene in hand; costs no more than a system call."""
         self._stages.note(scene_id, stage)
 
-    def end_look(self, scene_id: str) -> None:
-        """Remember that the scene in hand killed nobody, whatever came of it."""
+    def end_look(self, scene_id: str, *, by_itself: bool = True) -> None:
+        """Remember that the scene in hand killed nobody, whatever came of it.
+
+        Earlier deaths at it count on where the look was cut short and did not end `by_itself`.
+        """
         with self.write() as db:
-            db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
+            if by_itself:
+                db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
+            else:
+                _drop_looks(db, "scene_id = ?", scene_id)
+
+    def drop_looks(self) -> None:
+        """Blame no scene in hand: the worker ends, and none of them is the cause."""
+        with self.write() as db:
+            _drop_looks(db, "under_way = ?", 1)
+
+    def park(self, scene_id: str) -> None:
+        """Remember that a scene's TagMe was taken for the deaths at it: it may be given again."""
+        with self.write() as db:
+            db.execute("UPDATE looks SET parked = 1 WHERE scene_id = ?", (scene_id,))
 
     def note_death(self) -> Death | None:
         """Blame the scene that a dead worker had begun last; None where it had none in hand.
@@ -316,7 +334,8 @@ class Results(Database):
                 scene_id, deaths = row
                 death = Death(scene_id, deaths + 1, self._stages.stage_of(scene_id))
                 db.execute(
-                    "UPDATE looks SET deaths = ?, stage = ?, last = 1 WHERE scene_id = ?",
+                    "UPDATE looks SET deaths = ?, stage = ?, last = 1, parked = 0"
+                    " WHERE scene_id = ?",
                     (death.count, death.stage, scene_id),
                 )
             db.execute("DELETE FROM looks WHERE deaths = 0")
@@ -340,10 +359,19 @@ def last_death(db: sqlite3.Connection) -> Death | None:
     return _death(db, "last = ?", 1)
 
 
+def _drop_looks(db: sqlite3.Connection, where: str, value: str | int) -> None:
+    db.execute(f"DELETE FROM looks WHERE deaths = 0 AND {where}", (value,))
+    db.execute(f"UPDATE looks SET under_way = 0 WHERE {where}", (value,))
+
+
 def _death(db: sqlite3.Connection, where: str, value: str | int) -> Death | None:
-    row = db.execute(f"SELECT scene_id, deaths, stage FROM looks WHERE {where}", (value,))
-    found = row.fetchone()
-    return None if found is None else Death(*found)
+    found = db.execute(
+        f"SELECT scene_id, deaths, stage, parked FROM looks WHERE {where}", (value,)
+    ).fetchone()
+    if found is None:
+        return None
+    scene_id, count, stage, parked = found
+    return Death(scene_id, count, stage, bool(parked))
 
 
 def _deaths(db: sqlite3.Connection, scene_id: str) -> int:
