@@ -7,6 +7,7 @@ StashSenseError
 ├── MediaError             pictures that could not be had
 │   ├── MediaUnreadable    opened, and not what it claims to be: the scene's fault
 │   └── MediaMissing       not found or not opened: the disk, the mount, the network
+│       └── MediaSilent    no answer at all: a drive or mount that hangs
 ├── ModelError
 │   ├── ModelMissing       its files are not here
 │   └── ModelBroken        its files are here and do not run
@@ -22,6 +23,7 @@ StashSenseError
 ├── InternalFault          a fault of ours, met with one scene
 ├── WorkerDied             a scene at which the worker died, and died again
 └── Cancelled              the user stopped the job
+    └── HandedOver         another version of Stash Sense takes this one's place
 """
 
 from typing import ClassVar, Literal
@@ -95,6 +97,10 @@ class MediaMissing(MediaError):
     """The file, sprite sheet or folder is not there or may not be opened."""
 
     kind = "missing"
+
+
+class MediaSilent(MediaMissing):
+    """A drive or mount gave no answer: each further question would take as long."""
 
 
 class ModelError(StashSenseError):
@@ -204,3 +210,7 @@ class Cancelled(StashSenseError):
     """The user stopped the job."""
 
     kind = "cancelled"
+
+
+class HandedOver(Cancelled):
+    """The job was stopped for another version of Stash Sense, which takes this one's place."""

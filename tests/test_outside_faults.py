@@ -20,7 +20,7 @@ from demo.stash import Fault, StandIn
 from stash_sense_plugin.records import Scene
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.paths import Home
-from stash_sense_plugin.tasks.roots import Away, Roots
+from stash_sense_plugin.tasks.roots import SILENT_IN_A_ROW, Away, Roots
 from tests.mounts_kit import Mounts, own_mounts
 from tests.plugin_folder import wait_until
 from tests.sweep_kit import ROOT, write_clips
@@ -224,6 +224,27 @@ def test_a_folder_that_does_not_answer_is_given_up_and_asked_no_second_time(
     assert roots.away(scene) == Away(str(inside), "does not answer")
     assert not checks
     assert roots.away(Scene("2", "", str(drive / "clip.mp4"), None, None)) is None
+
+
+@pytest.mark.parametrize("are_here", [True, False], ids=["here", "a Stash elsewhere"])
+def test_a_folder_whose_files_do_not_answer_one_after_another_is_left_alone(
+    tmp_path: Path, are_here: bool
+) -> None:
+    nas, disk = tmp_path / "nas", tmp_path / "disk"
+    scenes = []
+    for folder in (nas, disk):
+        folder.mkdir()
+        (folder / "clip.mp4").touch()
+        scenes.append(Scene(folder.name, "", str(folder / "clip.mp4"), None, None))
+    roots = Roots([str(nas), str(disk)], lambda: None, are_here=are_here)
+    for _ in range(SILENT_IN_A_ROW - 1):
+        roots.note_silence(scenes[0])
+    roots.note_answer(scenes[0])
+    for _ in range(SILENT_IN_A_ROW):
+        assert roots.away(scenes[0]) is None
+        roots.note_silence(scenes[0])
+    assert roots.away(scenes[0]) == Away(str(nas), "does not answer")
+    assert roots.away(scenes[1]) is None
 
 
 def test_what_is_away_is_the_folder_where_its_drive_is_mounted(tmp_path: Path) -> None:

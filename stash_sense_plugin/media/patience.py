@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from stash_sense_plugin.errors import MediaMissing, MemoryShort
+from stash_sense_plugin.errors import MediaSilent, MemoryShort
 
 T = TypeVar("T")
 Beat = Callable[[], None]
@@ -37,7 +37,7 @@ def streamed(
 ) -> Iterator[T]:
     """Yield what is read, one ahead; what it raises is raised here, and so is what `check` does.
 
-    `read` calls what it is given for every step. Raises MediaMissing, naming `what`, where none
+    `read` calls what it is given for every step. Raises MediaSilent, naming `what`, where none
     comes in `silent_s` of waiting: what `check` takes, for a more urgent job, is no waiting.
     """
     reader = _Reader(read, clock)
@@ -46,7 +46,7 @@ def streamed(
             yield from items
             if not items:
                 if reader.silent_s > silent_s:
-                    raise MediaMissing(
+                    raise MediaSilent(
                         f"{what} has not answered for {silent_s:g} seconds",
                         "check its drive, or the network that it is mounted over",
                     )

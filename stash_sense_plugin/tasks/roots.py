@@ -1,6 +1,7 @@
 """The library's folders on this machine: which of them are away, and why."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -11,6 +12,8 @@ from stash_sense_plugin.records import Scene
 
 SILENT_S = 10.0
 """A folder that says nothing for so long is away: its drive hangs, or the machine that has it."""
+SILENT_IN_A_ROW = 3
+"""After so many files that did not answer, none of their folder is read: each costs a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +26,25 @@ class Away:
 
 
 class Roots:
-    """The library's folders; none where Stash is on another machine, whose paths differ.
+    """The library's folders, which are not looked at where Stash is on another machine.
 
     A drive may also be mounted below one of them: then what is away is the folder of its mount.
     """
 
     def __init__(
-        self, folders: Iterable[str], check: Callable[[], None], silent_s: float = SILENT_S
+        self,
+        folders: Iterable[str],
+        check: Callable[[], None],
+        silent_s: float = SILENT_S,
+        *,
+        are_here: bool = True,
     ) -> None:
         self._folders = tuple(folders)
+        self._are_here = are_here
         self._check = check
         self._silent_s = silent_s
         self._silent: dict[str, Away] = {}
+        self._silences: Counter[str] = Counter()
 
     def away(self, scene: Scene) -> Away | None:
         """Return the folder that holds the scene's file and is away; None where the file is here.
@@ -45,6 +55,8 @@ class Roots:
         if root is None:
             return None
         if root not in self._silent:
+            if not self._are_here:
+                return None
             try:
                 return answered(
                     lambda _beat: _away(root, scene.path), self._check, root, self._silent_s
@@ -53,12 +65,26 @@ class Roots:
                 self._silent[root] = Away(root, "does not answer")
         return self._silent[root]
 
+    def note_silence(self, scene: Scene) -> None:
+        """Count a file that did not answer: after some in a row, their folder is away."""
+        root = self._of(scene)
+        if root is not None:
+            self._silences[root] += 1
+            if self._silences[root] >= SILENT_IN_A_ROW:
+                self._silent[root] = Away(root, "does not answer")
+
+    def note_answer(self, scene: Scene) -> None:
+        """Take note of a file that was read."""
+        root = self._of(scene)
+        if root is not None:
+            del self._silences[root]
+
     def is_gone(self, scene: Scene) -> bool:
         """Whether the scene's folder is here and its file is not; to be asked after `away`."""
         try:
             os.lstat(scene.path)
         except FileNotFoundError:
-            return self._of(scene) is not None
+            return self._are_here and self._of(scene) is not None
         except (OSError, ValueError):
             return False
         return False
