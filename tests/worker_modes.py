@@ -51,6 +51,10 @@ class Engine:
     def unload_idle(self, older_than_s: float) -> None:
         """There is nothing to unload."""
 
+    def let_go(self) -> None:
+        """Note that the worker ends under a batch that hangs."""
+        self.note("let go")
+
     def note(self, text: str) -> None:
         """Add a line to the file by which tests see what ran."""
         with (self.home / "trace").open("a") as file:

@@ -25,6 +25,8 @@ from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import plugin_called, plugin_settings, signed_in
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
+LET_GO_S = 5.0
+"""How long the store may take when the worker ends itself under a batch that hangs."""
 ALWAYS_HERE = "nudenet-320n"
 """The object detector that comes inside a package."""
 
@@ -113,6 +115,15 @@ class Engine:
         if self._shelf is not None:
             self._shelf.close()
         self.store.close()
+
+    def let_go(self) -> None:
+        """Blame no scene for a batch that hangs: the worker ends itself under it.
+
+        It returns in any case, for what hangs may be the store.
+        """
+        dropping = threading.Thread(target=self.store.drop_looks, name="let go", daemon=True)
+        dropping.start()
+        dropping.join(LET_GO_S)
 
     def aside(self, limits: Limits | None = None) -> "Engine":
         """Return an engine for who only looks, beside a job: it has the same store and settings.

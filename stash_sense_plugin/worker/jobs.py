@@ -16,7 +16,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from stash_sense_plugin.errors import Cancelled, MemoryShort, StashSenseError, StashUnreachable
+from stash_sense_plugin.errors import (
+    Cancelled,
+    HandedOver,
+    MemoryShort,
+    StashSenseError,
+    StashUnreachable,
+)
 from stash_sense_plugin.records import Failure, Level, Reporter
 from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.wire import frame
@@ -61,6 +67,11 @@ class Stop(StrEnum):
     CANCELLED = "cancelled"
     ALONE = "nobody waits for it any more"
     LEAVING = "the background process of Stash Sense is ending"
+    HANDED_OVER = "the background process of Stash Sense is ending, for another version"
+
+
+LEAVES = (Stop.LEAVING, Stop.HANDED_OVER)
+"""When owned jobs wait for the next worker."""
 
 
 class Row(Protocol):
@@ -166,11 +177,15 @@ class Telling(Reporter):
             self._store(fraction)
 
     def check(self) -> None:
-        """Let jobs that are more urgent go first; raise Cancelled when this one should stop."""
+        """Let jobs that are more urgent go first; raise Cancelled when this one should stop.
+
+        It is HandedOver where another version does what is left.
+        """
         if self._job.stop is None:
             self._pause()
         if self._job.stop is not None:
-            raise Cancelled(f"Stopped: {self._job.stop}")
+            error = HandedOver if self._job.stop is Stop.HANDED_OVER else Cancelled
+            raise error(f"Stopped: {self._job.stop}")
 
 
 class JobTable(Protocol):
@@ -336,12 +351,15 @@ class Jobs:
         """Count a call as activity."""
         self._active_at = time.monotonic()
 
-    def leave(self) -> None:
-        """Stop after the batch in hand: attached jobs are told, owned ones wait in the table."""
+    def leave(self, *, handed_over: bool = False) -> None:
+        """Stop after the batch in hand: attached jobs are told, owned ones wait in the table.
+
+        They learn where they are `handed_over` to another version.
+        """
         with self._lock:
             self._leaving = True
             for job in (*self._live.values(), *self._operations):
-                self._stop(job, Stop.LEAVING)
+                self._stop(job, Stop.HANDED_OVER if handed_over else Stop.LEAVING)
             self._news.notify_all()
 
     def join(self, patience_s: float) -> bool:
@@ -495,7 +513,7 @@ class Jobs:
 
     def _stopped(self, job: Job) -> Ending:
         why = job.stop or Stop.CANCELLED
-        remedy = "run it again" if why is Stop.LEAVING else ""
+        remedy = "run it again" if why in LEAVES else ""
         return _failed(Failure("cancelled", f"{job.work.mode} was stopped: {why}", remedy))
 
     def _end(self, job: Job, ending: Ending) -> None:
@@ -538,7 +556,7 @@ class Jobs:
                 self._put_off.add(job.id)
         elif ending.failure is not None and ending.failure.kind != "cancelled":
             self._table.fail(job.id, ending.failure)
-        elif job.owned and job.stop is Stop.LEAVING:
+        elif job.owned and job.stop in LEAVES:
             self._table.requeue(job.id)
         elif job.stop is Stop.CANCELLED:
             self._table.cancel(job.id)

@@ -69,6 +69,7 @@ class Engine(Protocol):
     @property
     def idle_minutes(self) -> float: ...
     def unload_idle(self, older_than_s: float) -> object: ...
+    def let_go(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -167,20 +168,22 @@ class Worker:
         app.add_api_route("/v1/call", self._call, methods=["POST"])
         return app
 
-    def leave(self, reason: str) -> None:
+    def leave(self, reason: str, *, handed_over: bool = False) -> None:
         """Finish the batch in hand, tell the doors, and go; further calls change nothing."""
         if self._leaving.is_set():
             return
         self._leaving.set()
         logger.info("Leaving: %s", reason)
         self._doorstep.close()
-        threading.Thread(target=self._finish, name="leave", daemon=True).start()
+        finish = partial(self._finish, handed_over=handed_over)
+        threading.Thread(target=finish, name="leave", daemon=True).start()
 
-    def _finish(self) -> None:
-        self.jobs.leave()
+    def _finish(self, *, handed_over: bool) -> None:
+        self.jobs.leave(handed_over=handed_over)
         if not self.jobs.join(LEAVES_S):
             # Whoever waits for the lock must not wait for a batch that hangs.
             logger.warning("The batch in hand did not end in %.0f s: ending it", LEAVES_S)
+            self._engine.let_go()
             os._exit(1)
         self._closing = True
         for server in self._servers:
@@ -195,7 +198,7 @@ class Worker:
     async def _hand_over(self, request: Request) -> Response:
         refused = self._refuse(request)
         if refused is None:
-            self.leave("another version takes over")
+            self.leave("another version takes over", handed_over=True)
         return refused or _reply({"output": {"leaving": True}})
 
     async def _call(self, request: Request) -> Response:
