@@ -40,6 +40,10 @@ tasks:
     defaultArgs: {mode: tag_scenes, all: "true"}
   - name: Doctor
     defaultArgs: {mode: doctor}
+  - name: "Answer: I restored a backup"
+    defaultArgs: {mode: tag_scenes, missing: restored}
+  - name: "Answer: I removed them myself"
+    defaultArgs: {mode: tag_scenes, missing: removed}
 """
 RELAY = """\
 import socket, sys

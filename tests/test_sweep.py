@@ -293,6 +293,20 @@ def test_a_stash_elsewhere_has_other_paths_and_its_sprites_serve(
     assert room.tags(scene) >= {"Tagged", "Vertical"}
 
 
+def test_the_drives_of_a_stash_on_a_network_address_are_looked_at_where_it_started_us(
+    room: Room, roots: tuple[Path, Path]
+) -> None:
+    roots[1].mkdir()
+    scene = room.add("tall.mp4", folder=roots[1])
+    room.stash.generate([scene])
+    shutil.rmtree(roots[1])
+    room.said_besides = {"Host": "127.1"}
+    assert room.run()["left"] == 1
+    assert room.tags(scene) == {"TagMe"}
+    (said,) = room.told.said("warning")
+    assert f"Scenes in {roots[1]} keep their workflow tags" in said
+
+
 def test_a_single_missing_file_is_named_and_no_drive_is_suspected(room: Room) -> None:
     here, gone = room.add("tall.mp4"), [room.add("tall.mp4") for _ in range(12)]
     for scene in gone:
@@ -440,25 +454,50 @@ def test_law_5_a_scene_that_crashes_the_worker_twice_is_errored_and_the_others_g
     named = room.told.said("info")[0]
     assert named == (
         f"Scene {kills}: {room.paths[kills]}: Stash Sense ended twice while it looked at it,"
-        " the last time at: reading the video"
+        " the last time at: reading the video; give it TagMe again to try once more"
     )
     (row,) = room.run("errors")["errors"]
     assert (row["scene_id"], row["kind"]) == (str(kills), "worker-died")
-    assert row["remedy"].endswith(f"--stash {room.url} tag-scenes --ids {kills}")
+    assert row["remedy"] == "give it TagMe again to try once more"
     summaries = [run.summary.get("died_at") for run in room.engine.store.runs()]
     assert summaries.count(f"at scene {kills} (reading the video)") == 2
 
 
-def test_a_scene_that_crashed_the_worker_is_parked_until_it_is_named(room: Room) -> None:
-    kills = room.add("tall.mp4")
-    for _ in range(2):
-        room.engine.store.begin_look(str(kills))
+def parked(room: Room, deaths: int = 2) -> int:
+    """Add a scene at which the worker died, and run once more."""
+    scene = room.add("tall.mp4")
+    for _ in range(deaths):
+        room.engine.store.begin_look(str(scene))
         room.engine.store.note_death()
-    room.run()
-    room.again(kills)
-    assert room.run()["failed"] == room.run(all=True)["failed"] == 1
+    assert room.run()["failed"] == 1
+    assert room.tags(scene) == {"Errored"}
+    return scene
+
+
+def in_its_look(room: Room) -> Callable[[int], None]:
+    """Stop a run while it looks at its first scene: the first check is before it."""
+    checks: list[int] = []
+
+    def stop(number: int) -> None:
+        checks.extend([number] if room.told.fractions else [])
+        if len(checks) == 2:
+            stopping(number)(number)
+
+    return stop
+
+
+@pytest.mark.parametrize("how", ["it gets TagMe again", "it is named"])
+def test_a_scene_that_crashed_the_worker_is_parked_until_the_user_wants_it(
+    room: Room, how: str
+) -> None:
+    kills = parked(room)
+    assert room.run(all=True)["failed"] == 1
     assert room.tags(kills) == {"Errored"}
-    assert room.run(ids=[kills])["tagged"] == 1
+    if how == "it is named":
+        assert room.run(ids=[kills])["tagged"] == 1
+    else:
+        room.again(kills)
+        assert room.run()["tagged"] == 1
     assert room.told.said("warning") == [
         f"Stash Sense ended at scene {kills}: it is tried once more"
     ]
@@ -466,6 +505,46 @@ def test_a_scene_that_crashed_the_worker_is_parked_until_it_is_named(room: Room)
     assert room.run("errors")["errors"] == []
     room.again(kills)
     assert room.run()["tagged"] == 1
+
+
+def test_a_parked_scene_gets_one_try_each_time_it_gets_tagme(room: Room) -> None:
+    kills = parked(room)
+    room.again(kills)
+    # A stop is none: what the user asked for is still to be done.
+    with pytest.raises(Cancelled):
+        room.run(at_check=in_its_look(room))
+    room.engine.store.begin_look(str(kills))
+    room.engine.store.note_death()
+    assert room.run()["failed"] == 1
+    assert "ended 3 times while it looked at it" in room.told.said("info")[0]
+    assert room.tags(kills) == {"Errored"}
+    room.again(kills)
+    assert room.run()["tagged"] == 1
+
+
+def test_a_scene_whose_tagme_could_not_be_taken_was_not_given_it_again(room: Room) -> None:
+    kills = room.add("tall.mp4")
+    for _ in range(2):
+        room.engine.store.begin_look(str(kills))
+        room.engine.store.note_death()
+    room.stash.fault("bulkSceneUpdate", Fault(error="no", times=9))
+    assert room.run()["left"] == 1
+    room.stash.clear_faults()
+    assert room.tags(kills) == {"TagMe"}
+    assert room.run()["failed"] == 1
+
+
+def test_law_5_stops_between_two_crashes_do_not_keep_a_scene_from_being_parked(
+    room: Room,
+) -> None:
+    kills = room.add("tall.mp4")
+    for _ in range(2):
+        room.engine.store.begin_look(str(kills))
+        room.engine.store.note_death()
+        with pytest.raises(Cancelled):
+            room.run(ids=[kills], at_check=in_its_look(room))
+    assert room.engine.store.deaths(str(kills)) == 2
+    assert room.run()["failed"] == 1
 
 
 def test_of_the_scenes_that_are_named_the_deadly_go_last(room: Room) -> None:
@@ -693,7 +772,7 @@ def test_much_of_ours_gone_is_asked_about_and_left_until_answered(room: Room) ->
     assert {name for name in tasks if repr(name) in asked} == {RESTORED, REMOVED}
     assert all(room.tags(scene) == {"TagMe", "Tagged"} for scene in scenes[:3])
     assert room.tags(scenes[3]) == {"Tagged", "Vertical"}
-    report = room.run(removed_on_purpose=True)
+    report = room.run(missing="removed")
     assert (report["tagged"], report["left"]) == (3, 0)
     assert room.told.said("warning") == []
     assert all(room.tags(scene) == {"Tagged"} for scene in scenes[:3])
@@ -877,7 +956,7 @@ def test_law_4_in_an_old_backup_no_single_scene_teaches_a_refusal(room: Room) ->
         assert "missing from 3 of 4 scenes" in asked
     assert room.engine.store.stats().refusals == 0
     fresh = room.add("tall.mp4")
-    room.run(removed_on_purpose=True)
+    room.run(missing="removed")
     assert room.tags(fresh) == {"Tagged", "Vertical"}
     for scene in scenes[:3]:
         room.run("tag_scene", scene_id=scene)

@@ -74,7 +74,7 @@ def missing(path: str | Path, error: Exception) -> MediaMissing:
         raise MemoryShort(f"while {path} was read") from error
     remedy = "check that its drive is connected and that this user may read it"
     if _is_short(error):
-        remedy = "let other programs go, or lower the memory that networks may take"
+        remedy = "let other programs go, or lower the setting 'Memory for models (MB)'"
     return MediaMissing(f"Cannot open {path} ({_reason(error)})", remedy)
 
 

@@ -18,6 +18,9 @@ from stash_sense_plugin.start.paths import Home
 TASKS = ("tag_scenes", "set_up", "set_up_extras", "download_models", "doctor")
 """Modes of plugin.yml's tasks: these may set up, but for Doctor, which only looks."""
 
+STARTED_AGAIN = 2
+"""How often a task is done over: the third worker passes over a scene that ended two."""
+
 NEEDS_SET_UP = {
     environment.MISSING: "Stash Sense is not set up yet",
     environment.STALE: "Stash Sense needs other packages since its update",
@@ -82,9 +85,11 @@ def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
     _prepare(visit)
     if came is None or came.status != wire.OK:
         came = _ask(visit)
-    # A task can be done over; an operation may have done half of what it should do once.
-    if came.reply is None and came.kind == "task":
-        say("warning", "The background process ended in the middle: starting it again, once")
+    for _ in range(STARTED_AGAIN):
+        # A task can be done over; an operation may have done half of what it should do once.
+        if came.reply is not None or came.kind != "task":
+            break
+        say("warning", "The background process ended in the middle: starting it again")
         came = _ask(visit)
     if came.reply is None:
         raise StartError(

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -59,8 +59,10 @@ class Course:
 
     @classmethod
     def kept(cls, state: Mapping[str, Any]) -> "Course":
-        """Read what `as_json` wrote."""
-        return cls(**{**state, "which": Which(state["which"])})
+        """Read what `as_json` wrote, in this version or another."""
+        known = {each.name for each in fields(cls)}
+        said = {name: value for name, value in state.items() if name in known}
+        return cls(**{**said, "which": Which(said.get("which", Which.TO_DO))})
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -133,8 +135,8 @@ class Choice:
         self.course.met += 1
         self.course.after = scene.id
 
-    def state(self) -> dict[str, Any]:
-        """Return what the run needs to go on; what it met is in the store."""
+    def forget_met(self) -> None:
+        """Leave the scenes that were met out of the course: which they are is in the store."""
         unmet = (
             scene_id
             for group in in_groups(self.course.ids)
@@ -143,7 +145,6 @@ class Choice:
             if scene_id not in met
         )
         self.course.ids = list(unmet)
-        return self.course.as_json()
 
     # --- Within
 

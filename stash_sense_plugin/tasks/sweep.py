@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from stash_sense_plugin.errors import (
     Cancelled,
+    HandedOver,
     InternalFault,
     MediaError,
     MediaMissing,
+    MediaSilent,
     MemoryShort,
     ModelBroken,
     SettingsError,
@@ -20,15 +22,16 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.library.results import Death
 from stash_sense_plugin.pipeline import failed
-from stash_sense_plugin.records import Reporter, Scene, SceneResult
+from stash_sense_plugin.records import FrameSource, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import library_folders, studios
-from stash_sense_plugin.tasks.choosing import Choice, Course, Which, scene_ids, switched_on
+from stash_sense_plugin.tasks.choosing import Choice, Course, Which, scene_ids
 from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.roots import Away, Roots
 from stash_sense_plugin.tasks.slices import GOING_ON, REMOVED, RESTORED, TAG, TAG_ALL, Slices
+from stash_sense_plugin.tasks.standing import Standing
 from stash_sense_plugin.tasks.tally import ERRORS_SHOWN, Tally, counted
 from stash_sense_plugin.tasks.writing import Answer, Writing
 
@@ -37,7 +40,7 @@ WRITTEN_TOGETHER = 20
 WRITTEN_AFTER_S = 5.0
 """Or however many there are after this time, so that the user sees them come."""
 PARKED_AT = 2
-"""A scene at which the worker died so often is Errored, and left unless it is asked for by name."""
+"""A scene at which the worker died so often is Errored, and left until the user asks for it."""
 BROKEN_IN_A_ROW = 3
 """After so many scenes at which a network broke, or writes that Stash refused, it is not theirs."""
 CONNECT = "connect its drive, or mount it at this path"
@@ -51,22 +54,7 @@ def tag_scenes(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obje
     With `run_id`, go on with a run that let another job of Stash go first.
     """
     with engine.stash(call, reporter) as client:
-        slices = _slices(engine, call, client)
-        state = _begun(engine, call, slices)
-        if state is None:
-            return _nothing(engine, str(call.args.get("run_id")), reporter)
-        sweep = Sweep(engine, client, state, slices, reporter)
-        ended: Ended = "failed"
-        try:
-            sweep.run()
-            ended = "done"
-        except Cancelled:
-            ended = "cancelled"
-            raise
-        finally:
-            if not sweep.goes_on:
-                engine.store.end_run(sweep.run_id, ended, sweep.report())
-        return sweep.report()
+        return _tag(engine, call, _slices(engine, call, client), client, reporter)
 
 
 def tag_scene(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
@@ -74,8 +62,33 @@ def tag_scene(engine: Engine, call: Call, reporter: Reporter) -> dict[str, objec
     ids = scene_ids(call.args.get("scene_id"))
     if ids is None or len(ids) != 1:
         raise SettingsError("No scene is named", "give args.scene_id")
-    report = tag_scenes(engine, Call({"ids": ids}, call.server), reporter)
+    with engine.stash(call, reporter) as client:
+        # It has no place in Stash's queue: where it is stopped, the worker takes it up again.
+        slices = Slices(client, None, engine.settings.slice_minutes, engine.clock)
+        report = _tag(engine, Call({"ids": ids}, call.server), slices, client, reporter)
     return report | {"result": engine.store.result(str(report["run_id"]), ids[0])}
+
+
+def _tag(
+    engine: Engine, call: Call, slices: Slices, client: StashClient, reporter: Reporter
+) -> dict[str, object]:
+    begun = _begun(engine, call, slices)
+    if begun is None:
+        return _nothing(engine, str(call.args.get("run_id")), reporter)
+    run_id, state = begun
+    sweep: Sweep | None = None
+    ended: Ended = "failed"
+    try:
+        sweep = Sweep(engine, client, Standing.kept(run_id, state), slices, reporter)
+        sweep.run()
+        ended = "done"
+    except Cancelled:
+        ended = "cancelled"
+        raise
+    finally:
+        if sweep is None or not sweep.goes_on:
+            engine.store.end_run(run_id, ended, {} if sweep is None else sweep.report())
+    return sweep.report()
 
 
 # --- Beginning, and going on --------------------------------------------------------------------
@@ -88,23 +101,21 @@ def _slices(engine: Engine, call: Call, client: StashClient) -> Slices:
     return Slices(client, plugin, engine.settings.slice_minutes, engine.clock)
 
 
-def _begun(engine: Engine, call: Call, slices: Slices) -> dict[str, Any] | None:
-    """Return the state of a new run, or of one that goes on; None where that cannot be."""
+def _begun(engine: Engine, call: Call, slices: Slices) -> tuple[str, dict[str, Any]] | None:
+    """Return a new run and its state, or one that goes on; None where that cannot be."""
     if (run_id := call.args.get("run_id")) is not None:
         state = engine.store.take_up(str(run_id))
-        return None if state is None else {**state, "run_id": str(run_id), "resumed": True}
+        return None if state is None else (str(run_id), {**state, "resumed": True})
     state = {
         "course": Course.asked(call.args).as_json(),
         "answer": _answer(call.args).value,
     }
     _give_up_waiting(engine, slices)
-    return {**state, "run_id": engine.store.begin_run("tag_scenes", asdict(engine.settings))}
+    return engine.store.begin_run("tag_scenes", asdict(engine.settings)), state
 
 
 def _answer(args: Mapping[str, object]) -> Answer:
     """Read what the user says of that which is missing in Stash. Raises SettingsError."""
-    if switched_on(args.get("removed_on_purpose")):
-        return Answer.REMOVED
     try:
         return Answer(str(args.get("missing") or ""))
     except ValueError as error:
@@ -117,7 +128,7 @@ def _answer(args: Mapping[str, object]) -> Answer:
 def _give_up_waiting(engine: Engine, slices: Slices) -> None:
     """Close runs whose task is no longer in Stash's queue: stopped there, or Stash restarted."""
     for run in engine.store.waiting_runs():
-        if not slices.has(str(run.summary.get("goes_on_as"))):
+        if slices.has(str(run.summary.get("goes_on_as"))) is False:
             engine.store.end_run(run.id, "cancelled", run.summary)
 
 
@@ -141,55 +152,54 @@ class Sweep:
         self,
         engine: Engine,
         client: StashClient,
-        state: Mapping[str, Any],
+        standing: Standing,
         slices: Slices,
         reporter: Reporter,
     ) -> None:
-        self._engine = engine
-        self._settings = engine.settings
-        self._client = client
-        self.run_id = str(state["run_id"])
-        self._slices = slices
-        self._reporter = reporter
-        self._tally = Tally(state.get("tally"))
+        self._engine, self._client, self._reporter = engine, client, reporter
+        self._standing, self._slices = standing, slices
+        self._tally = standing.tally
         self._calls_before = self._tally.calls
-        self._writing = Writing(engine, client, self.run_id, reporter, self._tally.written)
+        run_id, course, settings = standing.run_id, standing.course, engine.settings
+        self._settings = settings
+        self._writing = Writing(engine, client, run_id, reporter, self._tally.written)
         self._recognition = Recognition(engine, client)
-        self._choice = Choice(
-            Course.kept(state["course"]),
-            client,
-            engine.store,
-            self.run_id,
-            self._writing.workflow,
-            engine.settings,
-        )
-        self._resumed = bool(state.get("resumed"))
-        self._library = str(state.get("library") or self._recognition.path)
-        self._answer = Answer(state.get("answer", ""))
-        self._asked = bool(state.get("asked"))
-        self._told_away = set(map(str, state.get("told_away", ())))
+        workflow = self._writing.workflow
+        self._choice = Choice(course, client, engine.store, run_id, workflow, settings)
+        self._task = TAG_ALL if course.which is Which.NOT_DONE else TAG
+        standing.library = standing.library or self._recognition.path
+        self._answer = standing.answer
         self._pending: list[tuple[Scene, SceneResult]] = []
-        self._written_s = self._engine.clock()
+        self._written_s = engine.clock()
         self._roots = Roots((), reporter.check)
         self._learns = True
-        self._broken = 0
+        self._broken = self._refused = 0
         self._short: MemoryShort | None = None
         """Why scenes were left, where it was for want of memory."""
-        self._refused = 0
         self._told_of_queue = False
         self.goes_on = False
         """Whether the rest of the run waits in Stash's queue."""
 
     def run(self) -> None:
         """Look at every chosen scene. Raises StashSenseError when the run cannot go on."""
+        try:
+            self._run()
+        except HandedOver:
+            if not self._goes_on_elsewhere():
+                raise
+
+    def _run(self) -> None:
         self._writing.recover()
         self._learns = self._recognition.settle(self._reporter) or bool(self._answer)
-        if self._resumed and self._recognition.is_elsewhere(self._library):
-            line = f"Nothing to do: the run {self.run_id} was for another library"
+        standing = self._standing
+        if standing.resumed and self._recognition.is_elsewhere(standing.library):
+            line = f"Nothing to do: the run {standing.run_id} was for another library"
             self._reporter.log("info", f"{line}; the task {TAG} begins a new one")
             return
         if self._learns:
             self._writing.survey(self._answer)
+            # What the user takes away from now on, the answer does not speak of.
+            standing.answer = Answer.NONE
         total = self._choice.count(self._reporter)
         if total:
             self._sweep()
@@ -206,49 +216,66 @@ class Sweep:
     def report(self) -> dict[str, object]:
         """Return what the run did."""
         self._tally.calls = self._calls_before + self._client.calls
-        return {"run_id": self.run_id, **self._tally.report(), "goes_on": self.goes_on}
+        return {
+            "run_id": self._standing.run_id,
+            **self._tally.report(),
+            "goes_on": self.goes_on,
+        }
 
     def _keep(self) -> None:
         """Keep what the run needs to go on, in this worker or another."""
         self._tally.calls = self._calls_before + self._client.calls
-        state = {
-            "course": self._choice.state(),
-            "tally": self._tally.as_json(),
-            "library": self._library,
-            "answer": self._answer.value,
-            "asked": self._asked,
-            "told_away": sorted(self._told_away),
-        }
-        self._engine.store.keep_state(self.run_id, state)
+        self._choice.forget_met()
+        self._engine.store.keep_state(self._standing.run_id, self._standing.as_json())
 
     # --- Letting others go first
 
     def _let_go_first(self) -> bool:
         """Where another job waits in Stash, let it go first, and go on behind it."""
-        course = self._choice.course
-        waits = self._slices.waiting() if course.met < course.total else None
+        waits = self._slices.waiting(self._task)
         if waits is None:
             return False
         self._write()
-        name = TAG_ALL if course.which is Which.NOT_DONE else TAG
-        name += f"{GOING_ON}{course.met + 1} of {course.whole} on"
-        self._engine.store.let_wait(self.run_id, self.report() | {"goes_on_as": name})
+        course = self._choice.course
+        # The next scene is known, even where none was counted: it came meanwhile.
+        course.total = max(course.total, course.met + 1)
         try:
-            self._slices.go_on_later(self.run_id, "tag_scenes", name)
+            self._go_on_later()
         except StashError as error:
             self._go_on_now(error)
             return False
-        self.goes_on = True
-        self._reporter.log(
-            "info",
-            f"Lets {waits.strip('. ')} go first: {course.met} of"
-            f" {counted(course.whole, 'scene')} done, goes on by itself",
-        )
+        self._tell_going_on(f"Lets {waits.strip('. ')} go first")
         return True
+
+    def _goes_on_elsewhere(self) -> bool:
+        """Let the rest of a run that Stash's queue began be done by the version that takes over."""
+        if not self._slices.is_from_queue():
+            return False
+        self._keep()
+        try:
+            self._go_on_later()
+        except StashError as error:
+            self._reporter.log("warning", f"The rest cannot wait in Stash's queue: {error}")
+            return False
+        self._tell_going_on("Stash Sense was updated")
+        return True
+
+    def _go_on_later(self) -> None:
+        """Put the rest into Stash's queue. Raises StashError where that cannot be."""
+        course, run_id = self._choice.course, self._standing.run_id
+        name = f"{self._task}{GOING_ON}{course.met + 1} of {max(course.whole, course.met + 1)} on"
+        self._engine.store.let_wait(run_id, self.report() | {"goes_on_as": name})
+        self._slices.go_on_later(run_id, "tag_scenes", name)
+        self.goes_on = True
+
+    def _tell_going_on(self, why: str) -> None:
+        course = self._choice.course
+        done = f"{course.met} of {counted(course.whole, 'scene')} done, " if course.whole else ""
+        self._reporter.log("info", f"{why}: {done}goes on by itself")
 
     def _go_on_now(self, error: StashError) -> None:
         """Take the run up again, for Stash does not take its rest into the queue."""
-        self._engine.store.take_up(self.run_id)
+        self._engine.store.take_up(self._standing.run_id)
         self._slices.begin()
         if not self._told_of_queue:
             self._told_of_queue = True
@@ -261,23 +288,37 @@ class Sweep:
     def _sweep(self) -> None:
         names = studio_names(studios(self._client))
         looker = Looker(self._engine, self._reporter, self._client, names, self._settings)
-        if self._client.connection.loopback:
-            self._roots = Roots(library_folders(self._client), self._reporter.check)
+        connection = self._client.connection
+        self._roots = Roots(
+            library_folders(self._client),
+            self._reporter.check,
+            are_here=connection.loopback or connection.told_by_stash,
+        )
         try:
-            for scene in self._visited():
-                self._reporter.progress(self._choice.course.fraction)
-                self._reporter.check()
-                self._look(looker, scene)
-                self._choice.meet(scene)
-                if self._due():
-                    self._write()
-                if self._let_go_first():
-                    return
+            ended = self._one_after_another(looker)
         except (Cancelled, MemoryShort, ModelBroken):
             self._write()
             raise
-        self._write()
-        self._reporter.progress(1.0)
+        if ended:
+            self._write()
+            self._reporter.progress(1.0)
+
+    def _one_after_another(self, looker: Looker) -> bool:
+        """Look at the scenes; False where the rest waits in Stash's queue."""
+        scenes = self._visited()
+        scene = next(scenes, None)
+        while scene is not None:
+            self._reporter.progress(self._choice.course.fraction)
+            self._reporter.check()
+            self._look(looker, scene)
+            self._choice.meet(scene)
+            if self._due():
+                self._write()
+            # Numbers do not tell whether there is another one: scenes come and go meanwhile.
+            scene = next(scenes, None)
+            if scene is not None and self._let_go_first():
+                return False
+        return True
 
     def _visited(self) -> Iterator[Scene]:
         """Yield the scenes that may be written to; first learn what the user took from each."""
@@ -294,8 +335,8 @@ class Sweep:
 
     def _ask(self, question: str) -> None:
         """Ask the user once, and say how to answer."""
-        if not self._asked:
-            self._asked = True
+        if not self._standing.asked:
+            self._standing.asked = True
             self._reporter.log(
                 "warning",
                 f"{question}. Run once the task {RESTORED!r} where a backup of Stash's database was"
@@ -317,24 +358,36 @@ class Sweep:
         death = self._engine.store.death(scene.id)
         if death is not None and self._pending:
             self._write()
-        if death is not None and death.count >= PARKED_AT and not self._choice.is_named:
-            again = f"to try it once more: {self._command(f'--ids {scene.id}')}"
+        if death is not None and death.count >= PARKED_AT and not self._is_wanted(death):
+            again = f"give it {self._settings.tagme_tag} again to try once more"
             self._pending.append((scene, failed(scene, WorkerDied(_died(death), again))))
             return
         if death is not None:
             self._reporter.log("warning", f"Stash Sense ended {death}: it is tried once more")
         self._attempt(looker, scene)
 
+    def _is_wanted(self, death: Death) -> bool:
+        """Whether the user wants it tried all the same: by name, or TagMe was given anew."""
+        which = self._choice.course.which
+        return which is Which.NAMED or (which is Which.TO_DO and death.parked)
+
     def _attempt(self, looker: Looker, scene: Scene) -> None:
         self._engine.store.begin_look(scene.id)
+        by_itself = False
         try:
-            self._pending.append((scene, looker.look(scene)))
-            self._broken = 0
+            by_itself = self._looked(looker, scene)
+        finally:
+            self._engine.store.end_look(scene.id, by_itself=by_itself)
+
+    def _looked(self, looker: Looker, scene: Scene) -> bool:
+        """Look at a scene, whatever comes of it; False where the look was cut short."""
+        try:
+            result = looker.look(scene)
         except MediaError as error:
-            if error.fault == "scene":
-                self._pending.append((scene, failed(scene, error)))
-            else:
+            if error.fault != "scene":
                 self._leave_missing(scene, error)
+                return False
+            self._pending.append((scene, failed(scene, error)))
         except ModelBroken as error:
             self._leave_named(scene, error)
             self._broken += 1
@@ -342,11 +395,16 @@ class Sweep:
                 raise
         except MemoryShort as error:
             self._leave_short(scene, error)
+            return False
         except InternalFault as error:
             # A fault of ours in one scene must not keep the others from being tagged.
             self._leave_named(scene, error)
-        finally:
-            self._engine.store.end_look(scene.id)
+        else:
+            self._pending.append((scene, result))
+            self._broken = 0
+            if result.frames.get(FrameSource.VIDEO):
+                self._roots.note_answer(scene)
+        return True
 
     def _leave_short(self, scene: Scene, error: MemoryShort) -> None:
         """Leave a scene for which there is no memory; others may fit, and get what can be had."""
@@ -359,6 +417,8 @@ class Sweep:
 
     def _leave_missing(self, scene: Scene, error: MediaError) -> None:
         """Leave a scene whose pictures cannot be had: its drive went meanwhile, or its file."""
+        if isinstance(error, MediaSilent):
+            self._roots.note_silence(scene)
         if (away := self._roots.away(scene)) is not None:
             self._leave(scene, error)
             self._tell_away(away)
@@ -379,9 +439,10 @@ class Sweep:
 
     def _tell_away(self, away: Away) -> None:
         """Say once per folder of the library why its scenes stay as they are."""
-        if away.folder in self._told_away or len(self._told_away) >= ERRORS_SHOWN:
+        told = self._standing.told_away
+        if away.folder in told or len(told) >= ERRORS_SHOWN:
             return
-        self._told_away.add(away.folder)
+        told.add(away.folder)
         self._reporter.log(
             "warning",
             f"Scenes in {away.folder} keep their workflow tags: it {away.reason}; {CONNECT}",
@@ -401,7 +462,10 @@ class Sweep:
         not_moved = self._written(results)
         self._recognition.learn(scene for scene, _ in results)
         for scene, result in results:
-            self._tally.note(scene, result, moved=scene.id not in not_moved)
+            moved = scene.id not in not_moved
+            self._tally.note(scene, result, moved=moved)
+            if moved and result.error is not None and result.error.kind == WorkerDied.kind:
+                self._engine.store.park(scene.id)
         self._keep()
         self._written_s = self._engine.clock()
 
@@ -424,7 +488,9 @@ class Sweep:
         return kept
 
     def _save(self, scene: Scene, result: SceneResult) -> None:
-        self._engine.store.save_result(self.run_id, scene.id, scene.fingerprint, result.as_json())
+        self._engine.store.save_result(
+            self._standing.run_id, scene.id, scene.fingerprint, result.as_json()
+        )
 
 
 def _died(death: Death) -> str:

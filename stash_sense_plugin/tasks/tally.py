@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stash_sense_plugin.records import Decision, Scene, SceneResult
+from stash_sense_plugin.errors import WorkerDied
+from stash_sense_plugin.records import Decision, Failure, Scene, SceneResult
 from stash_sense_plugin.tasks.engine import SWITCHED_OFF
 from stash_sense_plugin.tasks.writing import WORDS
 
@@ -62,7 +63,7 @@ class Tally:
             self.leave()
         elif result.error:
             self.counts["failed"] += 1
-            self.name(scene, result.error.message)
+            self.name(scene, _told(result.error))
         else:
             self.counts["tagged"] += 1
         self.counts["asks"] += sum(each.decision is Decision.ASK for each in result.suggestions)
@@ -97,6 +98,12 @@ class Tally:
         yield f"written: {', '.join(wrote)}"
         if asks := counts["asks"]:
             yield f"{counted(asks, 'suggestion')} {'waits' if asks == 1 else 'wait'} for you"
+
+
+def _told(error: Failure) -> str:
+    """Return what is said of a failed scene: where only the user can tell, what to do about it."""
+    by_user = error.kind == WorkerDied.kind
+    return f"{error.message}; {error.remedy}" if by_user else error.message
 
 
 def counted(count: int, noun: str) -> str:
