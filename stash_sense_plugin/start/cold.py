@@ -121,17 +121,15 @@ def _outgrown(visit: Visit) -> str:
     say("info", "Checking the environment")
     if not install.sound(visit.home):
         return NEEDS_SET_UP[environment.BROKEN]
-    card = install.new_gpu(visit.home, visit.request.package)
-    return "There is a GPU that was not used before ({})".format(card) if card else ""
+    return install.gpu_to_try(visit.home, visit.request.package)
 
 
 def _set_up(visit: Visit, why: str) -> None:
     if not os.environ.get(environment.GIVEN):
         say("info", "{}: setting it up now".format(why))
         worker.hand_over(visit.home, visit.request.package)
-        if visit.state == environment.READY:
-            install.distrust(environment.core(visit.home, visit.request.package))
-    install.ensure(visit.home, visit.request.package, install.Watcher(say, move))
+    anew = visit.state == environment.READY
+    install.ensure(visit.home, visit.request.package, install.Watcher(say, move), anew)
     move(0.0)
 
 
@@ -146,10 +144,10 @@ def _set_up_extras(visit: Visit) -> bytes:
         if install.sound_extras(home):
             return _done("The extras are ready; there was nothing to do")
         happened = "they no longer import"
-        install.distrust(place)
     if state != environment.MISSING:
         say("info", "The extras are set up again: {}".format(happened or "others are needed now"))
-    install.ensure_extras(home, package, install.Watcher(say, move))
+    anew = state == environment.READY
+    install.ensure_extras(home, package, install.Watcher(say, move), anew)
     move(1.0)
     return _done("The extras are ready in {}".format(place.folder))
 

@@ -61,10 +61,10 @@ def hold(path: str, patience_s: float = 0.0) -> "Lock | None":
     return Lock(descriptor)
 
 
-def hold_if_it_can_be(path: str) -> "Lock | None":
+def hold_if_it_can_be(path: str, patience_s: float = 0.0) -> "Lock | None":
     """Take a lock; a file system without locks gives one that keeps nobody out."""
     try:
-        return hold(path)
+        return hold(path, patience_s)
     except OSError as error:
         if error.errno in NO_LOCKS_HERE:
             return Lock(-1)

@@ -27,6 +27,20 @@ VARIABLES = {
 themselves, whatever the user's own environment says."""
 
 
+FOLDERS = {
+    "MPLCONFIGDIR": "matplotlib",
+    "PADDLE_PDX_CACHE_HOME": "paddlex",
+    "YOLO_CONFIG_DIR": "ultralytics",
+}
+"""Libraries that write settings when they are imported, mostly into the user's own folder."""
+
+
+def folders(environment: str) -> "dict[str, str]":
+    """Return the variables that keep what libraries write inside an environment's folder."""
+    base = os.path.join(environment, "settings")
+    return {name: os.path.join(base, folder) for name, folder in FOLDERS.items()}
+
+
 def keep() -> None:
     """Set them for this process; call it before such a library is imported."""
     os.environ.update(VARIABLES)

@@ -1,5 +1,6 @@
 """The process that makes an environment: aside, and it gets its name when it is whole."""
 
+import contextlib
 import glob
 import json
 import os
@@ -8,14 +9,16 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from typing import IO, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from stash_sense_plugin.start import environment, gpu, machine, plan, steps
+from stash_sense_plugin.start import environment, gpu, machine, plan, private, steps
 from stash_sense_plugin.start.environment import Place
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.install import JOINED
-from stash_sense_plugin.start.lock import hold
+from stash_sense_plugin.start.lines import gigabytes
+from stash_sense_plugin.start.lock import hold_if_it_can_be
 from stash_sense_plugin.start.machine import Machine
 from stash_sense_plugin.start.paths import Home, write_json
 from stash_sense_plugin.start.steps import Plan, Step, Trial
@@ -36,6 +39,11 @@ TOLD = ("Collecting ", "Installing ", "  Downloading ", "(")
 """How rows of pip and apk begin that say how far they are."""
 
 
+MODELS_LATER = (
+    "These are the packages alone: of networks, the task says sizes and hosts before it fetches"
+)
+
+
 class Journal:
     """Writes what a set-up does to the file that doors follow; close it with `with`."""
 
@@ -43,7 +51,7 @@ class Journal:
         part = place.events + ".part"
         self._file = open(part, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
         self.write(run=secrets.token_hex(8))
-        os.replace(part, place.events)
+        _move(part, place.events)
 
     def __enter__(self) -> "Journal":
         return self
@@ -83,38 +91,61 @@ class Made(NamedTuple):
     """Why none does; empty without one."""
 
 
-def run(folder: str, package: str, name: str) -> int:
-    """Make the environment of one home that has this name: the body of the runner's process."""
+def run(folder: str, package: str, name: str, anew: str = "") -> int:
+    """Make the environment of one home that has this name: the body of the runner's process.
+
+    With `anew` it is made even where one seems ready.
+    """
     home = Home(folder)
-    home.make()
     places = environment.core(home, package), environment.extras(home, package)
     place = next(one for one in places if os.path.basename(one.folder) == name)
-    lock = hold(place.lock, patience_s=1.0)
-    if lock is None:
+    try:
+        journal = _begin(home, place)
+    except (StartError, OSError) as error:
+        # There are no events yet: the door looks into the log, which this goes to.
+        sys.stderr.write("{}\n".format(_fault(place, error)))
+        return 1
+    if journal is None:
         return JOINED
-    with Journal(place) as journal:
-        return _tell(place, journal, extras=place is places[1])
+    with journal:
+        return _tell(place, journal, extras=place is places[1], anew=bool(anew))
 
 
-def _tell(place: Place, journal: Journal, extras: bool) -> int:
+def _begin(home: Home, place: Place) -> "Optional[Journal]":
+    """Take the lock, which lasts as long as this process; None where another holds it."""
+    home.make()
+    if hold_if_it_can_be(place.lock, patience_s=1.0) is None:
+        return None
+    # Whoever joins from now on is not to read how the last one ended.
+    with contextlib.suppress(OSError):
+        os.unlink(place.events)
+    return Journal(place)
+
+
+def _tell(place: Place, journal: Journal, extras: bool, anew: bool) -> int:
     """Make the environment, and write its end to the journal whatever happens."""
     try:
-        _make(place, extras, journal)
-    except StartError as error:
-        journal.write(error=error.message, remedy=error.remedy)
-        return 1
+        _make(place, extras, anew, journal)
     except Exception as error:  # the door must hear of it: nobody else looks at this process
-        journal.write(
-            error="{} failed ({}: {})".format(place.task, type(error).__name__, error),
-            remedy="see {} and press {} again".format(place.log, place.task),
-        )
+        fault = _fault(place, error)
+        journal.write(error=fault.message, remedy=fault.remedy)
         return 1
     journal.write(done=True)
     return 0
 
 
-def _make(place: Place, extras: bool, journal: Journal) -> None:
-    if environment.state_of(place) == environment.READY:
+def _fault(place: Place, error: Exception) -> StartError:
+    """Return what the user is told of an error."""
+    if isinstance(error, StartError):
+        return error
+    message = "{} failed ({}: {})".format(place.task, type(error).__name__, error)
+    if steps.full(error):
+        return StartError(message, steps.FULL[1])
+    return StartError(message, "see {} and press {} again".format(place.log, place.task))
+
+
+def _make(place: Place, extras: bool, anew: bool, journal: Journal) -> None:
+    if environment.state_of(place) == environment.READY and not anew:
         return  # Another set-up ended between the door's look and our lock.
     _sweep(place)
     here = machine.look(place.home)
@@ -129,13 +160,21 @@ def build(todo: Plan, here: Machine, place: Place, part: str, journal: Journal) 
     Raises StartError when a step fails; what was there before stays then.
     """
     try:
+        os.makedirs(_temporary(part), exist_ok=True)
         made = _carry_out(todo, here, place, part, journal)
         card = _card(todo, here, made, place, part)
-        _name(place, part, card)
+        write_json(os.path.join(part, "ready.json"), card)
+        swap(part, place.folder)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for left in (part, _temporary(part)):
+            shutil.rmtree(left, ignore_errors=True)
     if todo.runtime:
         journal.say("info", "The environment is ready: {}".format(ready_told(card)))
+
+
+def _temporary(part: str) -> str:
+    """Return where pip keeps what it works on: a full disk is then the one that we speak of."""
+    return part + ".tmp"
 
 
 def _sweep(place: Place) -> None:
@@ -152,8 +191,9 @@ def _carry_out(todo: Plan, here: Machine, place: Place, part: str, journal: Jour
     why = todo.why_no_gpu
     if why and here.gpu.found:
         journal.say("info", "{} is not used: {}".format(here.gpu.found, why))
-    with open(place.log, "w", encoding="utf-8") as log:
+    with open(place.log, "a", encoding="utf-8") as log:
         works = Works(place, part, journal, log)
+        works.announce(todo)
         for step in todo.steps:
             works.do(step)
         tried = _try(todo.trial, works) if todo.trial else None
@@ -166,21 +206,18 @@ def _carry_out(todo: Plan, here: Machine, place: Place, part: str, journal: Jour
 def weight_told(todo: Plan, here: Machine) -> str:
     """Say how much is downloaded and how much disk that takes, before anything is."""
     told = "It downloads about {} and takes about {} of disk".format(
-        _size(todo.weight.download_bytes), _size(todo.weight.disk_bytes)
+        gigabytes(todo.weight.download_bytes), gigabytes(todo.weight.disk_bytes)
     )
     if todo.trial:
         told += "; {} for {}: about {} and {} more".format(
             todo.trial.what,
             here.gpu.found,
-            _size(todo.trial.weight.download_bytes),
-            _size(todo.trial.weight.disk_bytes),
+            gigabytes(todo.trial.weight.download_bytes),
+            gigabytes(todo.trial.weight.disk_bytes),
         )
-    free = ", of {} that are free".format(_size(here.disk_free_bytes))
-    return told + (free if here.disk_free_bytes else "")
-
-
-def _size(count: int) -> str:
-    return "{:.1f} GB".format(count / 1e9) if count >= 1e9 else "{:.0f} MB".format(count / 1e6)
+    if here.disk_free_bytes >= 0:
+        told += ", of {} that are free".format(gigabytes(here.disk_free_bytes))
+    return told
 
 
 def _try(trial: Trial, works: "Works") -> str:
@@ -207,52 +244,82 @@ class Works:
         self.journal = journal
         self.done = 0.0
         self._place, self._part, self._log = place, part, log
-        self._announced: List[Tuple[str, ...]] = []
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), _temporary(part))
+        self._variables = {
+            **environment.clean_variables(),
+            **private.folders(part),
+            **temporary,
+        }
+        self._hosts_told: "Tuple[str, ...]" = ()
+        self._pip_asked = False
+
+    def announce(self, todo: Plan) -> None:
+        """Say whom the steps will reach, all of them, before the first does."""
+        by_pip = todo.weight.download_bytes
+        for step in todo.steps:
+            if step.reaches_out and not step.by_pip:
+                by_pip -= step.weight_alone.download_bytes
+                self._reaches(step.hosts, step.weight_alone.download_bytes)
+        self._hosts_told = steps.hosts(self._settings_of_pip(todo.interpreter.path))
+        self._reaches(self._hosts_told, by_pip)
+        if todo.runtime:
+            self.journal.say("info", MODELS_LATER)
+
+    def _reaches(self, hosts: "Sequence[str]", count: int) -> None:
+        where = ", ".join(hosts) or "no other machine: a local folder has the packages"
+        self.journal.say("info", "This reaches: {} (about {})".format(where, gigabytes(count)))
+
+    def _settings_of_pip(self, python: str) -> str:
+        """Return what pip is told; where a Python has no pip yet, what variables tell it."""
+        try:
+            told = subprocess.run(
+                [python, "-I", "-m", "pip", "config", "list"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=self._variables,
+                timeout=steps.LOCAL_S,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return steps.settings_of(self._variables)
+        return told.stdout.decode("utf-8", "replace")
+
+    def _ask_pip(self) -> None:
+        """See that the environment's own pip does what was announced."""
+        if self._pip_asked:
+            return
+        self._pip_asked = True
+        settings = self._settings_of_pip(environment.interpreter_in(self._part))
+        steps.refuse_settings(settings)
+        hosts = steps.hosts(settings)
+        if hosts != self._hosts_told:
+            self.journal.say("info", "pip's settings name others: {}".format(", ".join(hosts)))
 
     def do(self, step: Step) -> None:
         """Carry one step out; StepFailed when it fails."""
-        if step.reaches_out:
-            self._announce(step)
+        if step.by_pip:
+            self._ask_pip()
         self.journal.say("info", step.title)
         self._log.write("$ {}\n".format(" ".join(step.argv)))
         self._log.flush()
         status, rows = self._run(step)
         if status != 0:
             raise StepFailed(
-                "{} failed with status {} ({})".format(
-                    step.title, status, " | ".join(rows[-SHOWN_ROWS:])
-                ),
+                "{} {}".format(step.title, steps.ended(status, rows[-SHOWN_ROWS:])),
                 self._remedy(step, rows),
                 rows,
             )
         self.done += step.weight
         self.journal.move(self.done)
 
-    def _announce(self, step: Step) -> None:
-        """Say which hosts are about to be reached, once for each set of them."""
-        names = step.hosts or (() if step.argv[1] == "add" else self._hosts_of_pip())
-        if names in self._announced:
-            return
-        self._announced.append(names)
-        where = ", ".join(names) or "no other machine: a local folder has the packages"
-        self.journal.say("info", "This reaches: {}".format(where))
-
-    def _hosts_of_pip(self) -> "Tuple[str, ...]":
-        python = environment.interpreter_in(self._part)
-        told = subprocess.run(
-            [python, "-I", "-m", "pip", "config", "list"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-        return steps.hosts(told.stdout.decode("utf-8", "replace"))
-
     def _run(self, step: Step) -> "Tuple[int, List[str]]":
         """Run a step's command; return its status and the last rows that it printed."""
+        if step.limit_s is not None:
+            return self._run_within(step, step.limit_s)
         kept: List[str] = []
         count = 0
-        with self._start(step) as process:
+        with self._start(step, subprocess.PIPE) as process:
             for raw in process.stdout or ():
                 row = raw.decode("utf-8", "replace").rstrip()
                 self._log.write(row + "\n")
@@ -264,14 +331,32 @@ class Works:
                     self.journal.move(self.done + step.weight * min(0.95, count / ABOUT_ROWS))
         return process.returncode, kept
 
-    def _start(self, step: Step) -> "subprocess.Popen[bytes]":
+    def _run_within(self, step: Step, limit_s: float) -> "Tuple[int, List[str]]":
+        """Run what may hang: it has no pipe that it could hold open, should it survive its end."""
+        begins = os.path.getsize(self._place.log)
+        process = self._start(step, self._log)
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise StepFailed(
+                "{} did not end within {:.0f} s".format(step.title, limit_s),
+                self._remedy(step, ()),
+                (),
+            ) from error
+        with open(self._place.log, "rb") as log:
+            log.seek(begins)
+            rows = log.read().decode("utf-8", "replace").splitlines()
+        return status, [row.rstrip() for row in rows if row.strip()][-KEPT_ROWS:]
+
+    def _start(self, step: Step, stdout: "int | IO[str]") -> "subprocess.Popen[bytes]":
         try:
             return subprocess.Popen(
                 step.argv,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=stdout,
                 stderr=subprocess.STDOUT,
-                env=environment.clean_variables(),
+                env=self._variables,
             )
         except OSError as error:
             raise StepFailed(
@@ -301,7 +386,9 @@ import importlib.util, json, os, sys
 paths = []
 for name in sys.argv[2:]:
     found = importlib.util.find_spec(name)
-    path = found.origin if found and found.origin else name
+    path = found.origin if found and found.origin else ""
+    if not path or os.path.realpath(path).startswith(os.path.realpath(sys.prefix) + os.sep):
+        continue
     paths.append(os.path.dirname(path) if os.path.basename(path).startswith("__init__.") else path)
 version = ""
 if sys.argv[1]:
@@ -317,7 +404,8 @@ def _card(todo: Plan, here: Machine, made: Made, place: Place, part: str) -> "Di
     version, runtime_version, paths = _facts(python, made.runtime, todo.leans_on)
     return {
         "requirements": environment.fingerprint(place.requirements),
-        "python": os.path.realpath(python),
+        # Not the environment's own: on Windows that is no link, and lies under another name yet.
+        "python": todo.interpreter.path,
         "version": version,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "kind": here.kind,
@@ -348,19 +436,25 @@ def _facts(python: str, runtime: str, leans_on: "Tuple[str, ...]") -> "Tuple[str
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment.clean_variables(),
+        timeout=steps.LOCAL_S,
         check=True,
     )
     version, runtime_version, paths = json.loads(told.stdout.splitlines()[-1])
     return version, runtime_version, paths
 
 
-def _name(place: Place, part: str, card: "Dict[str, object]") -> None:
-    """Give a whole environment its name, and take the one before it away."""
-    write_json(os.path.join(part, "ready.json"), card)
-    old = "{}.old-{}".format(place.folder, secrets.token_hex(4))
-    if os.path.isdir(place.folder):
-        _move(place.folder, old)
-    _move(part, place.folder)
+def swap(part: str, folder: str) -> None:
+    """Give a whole environment its name, and take the one before it away, in this order."""
+    old = "{}.old-{}".format(folder, secrets.token_hex(4))
+    before = os.path.isdir(folder)
+    if before:
+        _move(folder, old)
+    try:
+        _move(part, folder)
+    except BaseException:
+        if before:
+            os.replace(old, folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

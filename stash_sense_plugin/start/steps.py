@@ -1,5 +1,6 @@
 """What a plan is made of: commands as data, and what their failures mean."""
 
+import errno
 import signal
 from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
@@ -52,6 +53,7 @@ class Step(NamedTuple):
     """Whether it connects to other machines."""
     hosts: Tuple[str, ...] = ()
     """Which ones, where that is known; pip knows its own."""
+    by_pip: bool = False
     hints: Tuple[Hint, ...] = ()
     weight_alone: Weight = NOTHING
     """What it brings beside the packages that pip brings."""
@@ -107,7 +109,7 @@ def pip_install(title: str, python: str, asked: "Tuple[str, ...]", weight: float
     pip = (python, "-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
     # A user's pip.conf may say `user = true`, which an environment refuses.
     argv = (*pip, "--no-user", "--progress-bar", "off", *asked)
-    return Step(title, argv, weight, reaches_out=True, hints=PIP_HINTS)
+    return Step(title, argv, weight, reaches_out=True, by_pip=True, hints=PIP_HINTS)
 
 
 def check(python: str, modules: "Tuple[str, ...]" = packages.IMPORTS) -> "Tuple[str, ...]":
@@ -150,6 +152,21 @@ def ended(status: int, rows: "Sequence[str]") -> str:
     if status < 0:
         how = "was ended by {}".format(_signal(-status))
     return "{} ({})".format(how, " | ".join(rows)) if rows else how
+
+
+def full(error: BaseException) -> bool:
+    """Tell whether an error says that a disk is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def unwritten(path: str, error: OSError) -> StartError:
+    """Return the error of a file that cannot be written."""
+    remedy = (
+        FULL[1]
+        if full(error)
+        else "let the user that runs Stash write there, or name another folder in STASH_SENSE_HOME"
+    )
+    return StartError("Cannot write {} ({})".format(path, error.strerror), remedy)
 
 
 def _signal(number: int) -> str:
