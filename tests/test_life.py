@@ -704,6 +704,7 @@ def test_a_batch_that_never_looks_up_is_cut_when_the_worker_has_to_go(
     assert plugin.output("echo")
     wait_until(lambda: plugin.card() and plugin.pid() != first, "no other worker comes")
     assert "did not end in 0 s: ending it" in plugin.log()
+    assert plugin.trace().count("let go") == 1
     # The task is done over by its own door, once.
     wait_until(lambda: plugin.trace().count("deaf begins") == 2, "it is not done over")
     (plugin.home / "enough").touch()

@@ -298,3 +298,27 @@ def test_without_a_stash_the_way_to_one_is_named(engine: Engine) -> None:
 
     with pytest.raises(SettingsError, match="--stash"), engine.stash(Call({}), Nobody()):
         pass
+
+
+# --- A batch that hangs ---------------------------------------------------------------------------
+
+
+def test_law_5_a_scene_under_which_the_worker_ended_itself_is_not_to_blame(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for _ in range(2):
+        engine = open_engine(home, PACKAGE)
+        engine.store.begin_look("7")
+        engine.let_go()
+        engine.close()
+    engine = open_engine(home, PACKAGE)
+    assert engine.store.deaths("7") == 0
+    engine.close()
+
+
+def test_a_store_that_hangs_does_not_keep_the_worker_from_ending(engine: Engine) -> None:
+    engine.store.begin_look("7")
+    with engine.store.write():
+        engine.let_go(within_s=0.01)
+        (dropping,) = [each for each in threading.enumerate() if each.name == "let go"]
+    dropping.join()
+    assert engine.store.note_death() is None

@@ -116,14 +116,14 @@ class Engine:
             self._shelf.close()
         self.store.close()
 
-    def let_go(self) -> None:
+    def let_go(self, within_s: float = LET_GO_S) -> None:
         """Blame no scene for a batch that hangs: the worker ends itself under it.
 
         It returns in any case, for what hangs may be the store.
         """
         dropping = threading.Thread(target=self.store.drop_looks, name="let go", daemon=True)
         dropping.start()
-        dropping.join(LET_GO_S)
+        dropping.join(within_s)
 
     def aside(self, limits: Limits | None = None) -> "Engine":
         """Return an engine for who only looks, beside a job: it has the same store and settings.
