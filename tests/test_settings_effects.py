@@ -10,6 +10,8 @@ import pytest
 
 from demo.stash import StandIn
 from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.worker.watch import Watch
+from tests.queue_kit import Clock, open_queue
 from tests.small_networks import sum_of_words
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, open_engine, write_clips
@@ -18,6 +20,8 @@ SHOWN: set[str] = set()
 """The settings that a test below shows."""
 
 Test = Callable[..., None]
+
+MINUTE_S = 60.0
 
 OWN_ROW = """\
   {name}:
@@ -259,18 +263,37 @@ def test_models_beyond_the_budget_are_put_away(room: Room) -> None:
 
 @shows("idle_minutes")
 def test_the_worker_stays_for_so_long_without_work(room: Room) -> None:
-    """That it leaves then is shown with the worker's own tests."""
-    room.configure(idle_minutes=3)
-    room.run()
-    assert room.engine.idle_minutes == 3
+    watch = Watch(answers=lambda _stash: True, clock=Clock())
+    watch.saw(room.stash.connection)
+
+    def leaves_after(minutes: float) -> bool:
+        idle_s, limit_s = minutes * MINUTE_S, room.engine.idle_minutes * MINUTE_S
+        return watch.reason_to_leave(idle_s=idle_s, limit_s=limit_s, needed=False) is not None
+
+    for minutes, chosen in ((3, 3), (20, 20), (10, 0)):
+        room.configure(idle_minutes=chosen)
+        room.run()
+        assert (leaves_after(minutes - 0.1), leaves_after(minutes + 0.1)) == (False, True)
 
 
 @shows("slice_minutes")
-def test_a_turn_is_so_long(room: Room) -> None:
-    """That others go first then is shown with the sweep's own tests."""
-    room.configure(slice_minutes=3)
-    room.run()
-    assert room.engine.settings.slice_minutes == 3
+@pytest.mark.parametrize(("minutes", "done"), [(3, 2), (7, 4), (0, 8)])
+def test_a_turn_is_so_long(
+    stash: StandIn, clips: Path, tmp_path: Path, minutes: int, done: int
+) -> None:
+    """At two minutes a scene, another job that waits goes first after so many."""
+    media = tmp_path / "media"
+    media.mkdir()
+    with open_queue(stash, clips, media, tmp_path / "home") as queue:
+        queue.configure(slice_minutes=minutes)
+        queue.scene_s = 2 * MINUTE_S
+        for _ in range(9):
+            queue.add("tall.mp4")
+        queue.at_scene = lambda number: queue.scan() if number == 1 else None
+        queue.press()
+        queue.settle()
+        assert queue.order == ["slice", "Scanning...", "slice"]
+        assert f": {done} of 9 scenes done" in queue.lines[0]
 
 
 def test_no_setting_is_without_its_test() -> None:
