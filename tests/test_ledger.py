@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.library.health import check
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.records import (
@@ -299,7 +300,7 @@ def test_law_2_a_kill_between_before_and_after_leaves_the_before_rows(tmp_path: 
         assert left[0].detail == {"start_s": 1.5, "there": ["4"]}
         ledger.settle({rows[1]: (Outcome.OURS, "91"), rows[2]: (Outcome.FAILED, "")})
         assert [entry.target_id for entry in ledger.ours(["0", "1", "2"])] == ["90", "91"]
-        assert store.faults() == ()
+        assert check(store, None) == ("whole", "")
 
 
 @pytest.mark.parametrize(

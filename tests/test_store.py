@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import printable
+from stash_sense_plugin.library.health import check
 from stash_sense_plugin.library.opening import ALONE as ALONE_WAYS
 from stash_sense_plugin.library.opening import opened
 from stash_sense_plugin.library.results import RESULTS_PER_SCENE
@@ -95,7 +96,7 @@ def test_it_writes_ahead_and_checks_its_references(store: Store) -> None:
     assert store.journal_mode == "wal"
     with pytest.raises(StoreError, match="FOREIGN KEY"), store.write() as db:
         db.execute("INSERT INTO frames VALUES (99, 0, 0)")
-    assert store.faults() == ()
+    assert check(store, None) == ("whole", "")
 
 
 def test_what_was_kept_is_there_after_closing(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def kept_anew(path: Path, vfs: str = "") -> tuple[str, str]:
         save(store, frame(0))
     with Store(path, vfs=vfs, busy_timeout_s=0.01) as store:
         assert found(store).observations == (frame(0),)
-        assert store.faults() == ()
+        assert check(store, None) == ("whole", "")
         return store.journal_mode, store.locking
 
 
@@ -469,7 +470,7 @@ def test_saving_again_replaces_wholly(store: Store) -> None:
     assert found(store).times_s == (9.0,)
     stats = store.stats()
     assert (stats.files, stats.analyses, stats.observations, stats.vectors) == (1, 1, 1, 0)
-    assert store.faults() == ()
+    assert check(store, None) == ("whole", "")
 
 
 def test_detectors_that_saw_different_frames_of_one_sampling_keep_their_own(store: Store) -> None:
@@ -742,7 +743,7 @@ def test_nothing_is_known_of_a_scene_that_was_forgotten(store: Store) -> None:
     assert [error.scene_id for error in store.errors()] == ["7"]
     assert store.latest_result("8") is None
     assert store.deaths("8") == 0
-    assert store.faults() == ()
+    assert check(store, None) == ("whole", "")
 
 
 # --- The library it belongs to (law 4) --------------------------------------------------------
@@ -854,7 +855,7 @@ def test_a_kill_at_any_moment_leaves_whole_analyses(tmp_path: Path) -> None:
         saves, moment_s = chance.randrange(1, 40), chance.uniform(0, 0.01)
         last = write_until_killed(path, last + 1, saves, moment_s)
         with Store(path) as store:
-            assert store.faults() == ()
+            assert check(store, None) == ("whole", "")
             for turn in range(max(0, last - 19), last + 1):
                 assert_whole(store, turn)
 

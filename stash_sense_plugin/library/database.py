@@ -243,16 +243,6 @@ class Database:
         ]
         return sum(each.stat().st_size for each in files if each.exists())
 
-    def faults(self) -> tuple[str, ...]:
-        """Return what SQLite's own check and the references find wrong; empty when all is well.
-
-        Reads the whole file, and every other caller waits for it.
-        """
-        with self.read() as db:
-            found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            lost = db.execute("PRAGMA foreign_key_check").fetchall()
-        return (*found, *(f"{row[0]} refers to a missing row of {row[2]}" for row in lost))
-
     def _open(self) -> _Connection:
         if self._connection is None:
             raise StoreError(f"The store {self.path} is closed")
