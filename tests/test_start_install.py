@@ -10,18 +10,18 @@ import zipfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from stash_sense_plugin.start import environment, machine, packages, plan, runner
+from stash_sense_plugin.start import environment, install, machine, packages, plan, runner
 from stash_sense_plugin.start.distribution import Apk
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.gpu import Gpu
 from stash_sense_plugin.start.machine import Machine
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.start.pythons import Interpreter
-from stash_sense_plugin.start.steps import Plan
+from stash_sense_plugin.start.steps import Plan, Step
 from tests.plugin_folder import PluginFolder, plugin_folder, wait_until
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def write_wheel(
             wheel.writestr(path, text)
 
 
-def prepare(plugin: PluginFolder, needs: str = f"{NAME}==1.0\n") -> PluginFolder:
+def prepare(plugin: PluginFolder) -> PluginFolder:
     """Let a plugin need one package of a local folder, and pip look nowhere else."""
     wheels = plugin.folder / "wheels"
     wheels.mkdir()
@@ -59,7 +59,7 @@ def prepare(plugin: PluginFolder, needs: str = f"{NAME}==1.0\n") -> PluginFolder
     plugin.variables.update(
         PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels), PIP_CONFIG_FILE="/dev/null"
     )
-    (plugin.package.parent / "requirements.txt").write_text(needs)
+    (plugin.package.parent / "requirements.txt").write_text(f"{NAME}==1.0\n")
     return plugin
 
 
@@ -68,21 +68,51 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pycache")
 
 
-@pytest.fixture
-def plugin(bytecode: Path) -> Iterator[PluginFolder]:
-    with plugin_folder(bytecode) as made:
-        yield prepare(made)
+Reply = tuple[Any, list[tuple[str, str]]]
 
 
 @pytest.fixture(scope="session")
-def made(bytecode: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment as Set up makes it, for tests that begin with one."""
+def first(bytecode: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Reply, Reply]:
+    """The first task of all, with nothing spared: its environment, its reply, and the next one's.
+
+    All other tests begin with copies of what it made.
+    """
     kept = tmp_path_factory.mktemp("made") / "env"
     with plugin_folder(bytecode) as once:
-        prepare(once).output("doctor")
-        once.output("set_up")
+        prepare(once)
+        (once.home / "enough").touch()
+        came, again = once.call("tag_scenes"), once.call("echo")
+        assert leftovers(once) == []
         shutil.copytree(once.home / "env", kept, symlinks=True)
-    return kept
+    return kept, came, again
+
+
+@pytest.fixture(scope="session")
+def made(first: tuple[Path, Reply, Reply]) -> Path:
+    return first[0]
+
+
+@pytest.fixture(scope="session")
+def empty(made: Path) -> Path:
+    """The same environment before anything is installed into it."""
+    copy = made.parent / "venv"
+    shutil.copytree(made, copy, symlinks=True)
+    for path in [*copy.rglob(f"{NAME}*"), copy / "ready.json"]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return copy
+
+
+@pytest.fixture
+def plugin(bytecode: Path, empty: Path) -> Iterator[PluginFolder]:
+    """A plugin whose set-ups copy an empty environment and check one package: that is quicker."""
+    with plugin_folder(bytecode) as one:
+        one.edit(
+            "start/steps.py",
+            '(path, "-I", "-m", "venv", *options, folder)',
+            f'("cp", "-a", {str(empty)!r}, folder)',
+        )
+        one.edit("start/packages.py", "\nIMPORTS = (\n", '\nIMPORTS = ("requests",)\nREST = (\n')
+        yield prepare(one)
 
 
 @pytest.fixture
@@ -119,9 +149,8 @@ def leftovers(plugin: PluginFolder) -> list[str]:
 # --- A task without an environment ----------------------------------------------------------
 
 
-def test_a_task_sets_up_and_goes_on(plugin: PluginFolder) -> None:
-    (plugin.home / "enough").touch()
-    reply, log = plugin.call("tag_scenes")
+def test_a_task_sets_up_and_goes_on(first: tuple[Path, Reply, Reply]) -> None:
+    made, (reply, log), (_, again) = first
     assert reply == {"output": {"name": "tag_scenes"}}
     texts = [text for _, text in log]
     assert "Stash Sense is not set up yet: setting it up now" in texts
@@ -131,10 +160,8 @@ def test_a_task_sets_up_and_goes_on(plugin: PluginFolder) -> None:
     assert f"Installing collected packages: {NAME}" in " ".join(texts).replace("-", "_")
     moves = [float(text) for level, text in log if level == "p"]
     assert max(moves) == 1.0
-    assert leftovers(plugin) == []
-    assert (plugin.home / "env" / "ready.json").stat().st_mode & 0o777 == 0o600
+    assert (made / "ready.json").stat().st_mode & 0o777 == 0o600
     # The next one finds it.
-    _, again = plugin.call("echo")
     assert [text for _, text in again] == ["echoing"]
 
 
@@ -148,7 +175,7 @@ def test_a_stopped_task_hurts_nothing_and_a_second_press_joins(plugin: PluginFol
     reply, log = plugin.end(again)
     assert reply["output"]["args"] == {"mode": "set_up"}
     assert ("i", "Joining the set-up that is at work") in log
-    assert (plugin.home / "setup.log").read_text().count("-m venv") == 1
+    assert (plugin.home / "setup.log").read_text().count("$ cp -a") == 1
 
 
 def test_a_set_up_that_died_is_said_and_the_next_begins_anew(plugin: PluginFolder) -> None:
@@ -181,15 +208,20 @@ def test_set_up_looks_at_an_environment_that_is_there_and_keeps_it(ready: Plugin
     assert (ready.home / "env").stat().st_ino == before
 
 
-@pytest.mark.parametrize("mode", ["set_up", "tag_scenes"])
-def test_packages_that_are_gone_are_brought_back(ready: PluginFolder, mode: str) -> None:
+def test_packages_that_are_gone_are_brought_back(ready: PluginFolder) -> None:
     (ready.home / "enough").touch()
     for path in (ready.home / "env").rglob(f"{NAME}.pth"):
         path.unlink()
     reply, _ = ready.call("echo")
     assert "lacks something" in reply["error"]
     assert reply["error"].endswith("run the task Set up")
-    assert ready.output(mode)
+    # What is there is kept until another is whole: here none can be made.
+    wheels = ready.folder / "wheels"
+    wheels.rename(ready.folder / "away")
+    assert "No matching distribution" in ready.call("set_up")[0]["error"]
+    assert (ready.home / "env" / "ready.json").exists()
+    (ready.folder / "away").rename(wheels)
+    assert ready.output("tag_scenes")
     assert ready.output("echo")
 
 
@@ -296,7 +328,7 @@ def test_the_card_says_what_was_made(ready: PluginFolder) -> None:
 class Site:
     """A home and a folder of wheels, where plans for other machines are carried out."""
 
-    def __init__(self, folder: Path, made: Path) -> None:
+    def __init__(self, folder: Path, empty: Path) -> None:
         self.wheels = folder / "wheels"
         self.home = Home(str(folder / "home"))
         self.home.make()
@@ -306,10 +338,7 @@ class Site:
         self.requirements = package.parent / "requirements.txt"
         self.place = environment.core(self.home, str(package))
         self.part = self.place.folder + ".part-1"
-        self.empty = folder / "empty"
-        shutil.copytree(made, self.empty, symlinks=True)
-        for path in [*self.empty.rglob(f"{NAME}*")]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.empty = empty
 
     def plan(self, here: Machine) -> Plan:
         """Return the plan, but with a copy of an empty environment in place of a new one."""
@@ -344,8 +373,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    there = Site(tmp_path, made)
+def site(tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    there = Site(tmp_path, empty)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(there.wheels))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -369,7 +398,10 @@ def alpine(apk: Apk) -> Machine:
 
 def lend_all(site: Site) -> None:
     """Let the environments see all that this one has, as with the system's own packages."""
-    folder = next(site.empty.rglob("site-packages"))
+    lending = site.wheels.parent / "lending"
+    shutil.copytree(site.empty, lending, symlinks=True)
+    site.empty = lending
+    folder = next(lending.rglob("site-packages"))
     (folder / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
 
 
@@ -469,7 +501,7 @@ def with_gpu(site: Site, broken: bool) -> Machine:
     plain = ONNXRUNTIME.format(version="1.31.1", broken=True)
     site.wheel("onnxruntime", "1.31.1", onnxruntime__init=plain)
     here = machine.look("/")
-    return here._replace(architecture="x86_64", gpu=Gpu("NVIDIA", "550.54", (12, 4)))
+    return here._replace(architecture="x86_64", gpu=NVIDIA)
 
 
 def installed(site: Site) -> set[str]:
@@ -505,6 +537,100 @@ def test_cuda_that_cannot_be_fetched_leaves_plain_onnxruntime(site: Site) -> Non
     site.build(here, site.plan(here))
     assert "onnxruntime-gpu" in site.card["gpu"]["why"]
     assert site.card["runtime"] == "onnxruntime"
+
+
+class Tried(NamedTuple):
+    """What a card of an environment says of a GPU, and whether Set up makes it anew for it."""
+
+    known: dict[str, object]
+    status: int
+    free_bytes: int
+    why: str
+
+
+NVIDIA = Gpu("NVIDIA", "550.54", (12, 4))
+UNUSED = {"found": NVIDIA.found, "used": False}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(Tried(UNUSED | {"why": "no disk"}, 1, 10**11, "not used yet"), id="disk now"),
+        pytest.param(
+            Tried(UNUSED | {"why": "pip: timed out"}, 1, 10**11, "not used yet"), id="download now"
+        ),
+        pytest.param(Tried(UNUSED | {"found": ""}, 1, 10**11, "not used yet"), id="a new card"),
+        pytest.param(Tried(UNUSED, 1, 5 * 10**9, ""), id="still no disk"),
+        pytest.param(Tried(UNUSED | {"used": True}, 0, 10**11, ""), id="used, and works"),
+        pytest.param(
+            Tried(UNUSED | {"used": True}, 1, 10**11, "cannot be used any more"), id="new driver"
+        ),
+    ],
+)
+def test_set_up_tries_the_gpu_again(
+    tmp_path: Path, case: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STASH_SENSE_PYTHON", raising=False)
+    home, package = Home(str(tmp_path)), tmp_path / "plugin" / "stash_sense_plugin"
+    package.mkdir(parents=True)
+    (package.parent / "requirements.txt").write_text("onnxruntime>=1.20\n")
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\nexit {case.status}\n")
+    python.chmod(0o755)
+    Path(home.ready).write_text(json.dumps({"gpu": case.known}))
+    own = Interpreter(sys.executable, (3, 12), makes_environments=True)
+    here = Machine("Linux", "x86_64", "glibc 2.36", (own,), case.free_bytes, gpu=NVIDIA)
+    said = install.gpu_to_try(home, str(package), here)
+    assert (case.why in said) if case.why else said == ""
+    # In a container without --gpus there is nothing to try.
+    alone = here._replace(gpu=NVIDIA._replace(computes=False))
+    assert case.known["used"] or install.gpu_to_try(home, str(package), alone) == ""
+
+
+# --- What goes wrong with the set-up itself -------------------------------------------------
+
+
+def test_a_set_up_that_cannot_begin_says_why(plugin: PluginFolder) -> None:
+    lock, log = plugin.home / "setup.lock", plugin.home / "setup.log"
+    lock.mkdir()
+    error = plugin.call("set_up")[0]["error"]
+    assert error.startswith("Set up did not start (Set up failed (IsADirectoryError")
+    log.unlink()
+    log.symlink_to("/dev/full")
+    error = plugin.call("set_up")[0]["error"]
+    assert f"Cannot write {log} (No space left on device): make room" in error
+
+
+def works(site: Site, *steps_: Step) -> str:
+    """Do steps as a set-up does; return its log."""
+    with runner.Journal(site.place) as journal, Path(site.place.log).open("a") as log:
+        at_work = runner.Works(site.place, site.part, journal, log)
+        for step in steps_:
+            at_work.do(step)
+    return Path(site.place.log).read_text()
+
+
+def test_a_step_that_hangs_is_ended_and_one_that_crashes_is_named(site: Site) -> None:
+    hangs = Step("Trying the GPU", ("sleep", "600"), 0.1, limit_s=0.1)
+    with pytest.raises(runner.StepFailed, match="Trying the GPU did not end within"):
+        works(site, hangs)
+    argv = ("sh", "-c", "echo so far; kill -SEGV $$")
+    for limit_s in (None, 60.0):
+        with pytest.raises(runner.StepFailed, match=r"was ended by SIGSEGV \(so far\)"):
+            works(site, Step("Checking", argv, 0.1, limit_s=limit_s))
+
+
+def test_what_steps_write_beside_stays_in_the_home(site: Site) -> None:
+    show = Step("Showing", ("sh", "-c", "echo $TMPDIR $YOLO_CONFIG_DIR"), 0.1, limit_s=60.0)
+    assert f"{site.part}.tmp {site.part}/settings/ultralytics" in works(site, show)
+
+
+def test_where_the_new_environment_cannot_be_named_the_old_one_stays(tmp_path: Path) -> None:
+    (tmp_path / "env").mkdir()
+    with pytest.raises(FileNotFoundError):
+        runner.swap(str(tmp_path / "env.part-1"), str(tmp_path / "env"))
+    assert [path.name for path in tmp_path.iterdir()] == ["env"]
 
 
 # --- The extras -----------------------------------------------------------------------------

@@ -31,7 +31,7 @@ JOINED = 75
 APPEARS_S = 30.0
 LOOK_S = 0.1
 ENDS_S = 5.0
-"""A runner that has told its end is gone by then."""
+"""A process that has told its end, or was killed, is gone by then."""
 
 Event = Dict[str, Any]
 

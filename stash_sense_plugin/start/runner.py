@@ -16,7 +16,7 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from stash_sense_plugin.start import environment, gpu, machine, plan, private, steps
 from stash_sense_plugin.start.environment import Place
 from stash_sense_plugin.start.fault import StartError
-from stash_sense_plugin.start.install import JOINED
+from stash_sense_plugin.start.install import ENDS_S, JOINED
 from stash_sense_plugin.start.lines import gigabytes
 from stash_sense_plugin.start.lock import hold_if_it_can_be
 from stash_sense_plugin.start.machine import Machine
@@ -339,6 +339,8 @@ class Works:
             status = process.wait(limit_s)
         except subprocess.TimeoutExpired as error:
             process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(ENDS_S)
             raise StepFailed(
                 "{} did not end within {:.0f} s".format(step.title, limit_s),
                 self._remedy(step, ()),
