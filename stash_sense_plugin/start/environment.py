@@ -52,11 +52,6 @@ class Place(NamedTuple):
     events: str
 
     @property
-    def ready(self) -> str:
-        """The card of a whole environment."""
-        return os.path.join(self.folder, "ready.json")
-
-    @property
     def home(self) -> str:
         """The folder that it lies in."""
         return os.path.dirname(self.folder)
@@ -97,7 +92,7 @@ def trouble(home: Home, requirements: str) -> str:
 def card(home: Home) -> "dict[str, object] | None":
     """Return what the last set-up wrote about its environment; None where there is none.
 
-    Keys: requirements (a fingerprint), python (its real path), version (`3.12`), made, kind
+    Keys: requirements (a fingerprint), python (its base), version (`3.12`), made, kind
     (glibc, musl, macos or windows), architecture, runtime and runtime_version (which onnxruntime),
     leans_on (paths outside of it that it needs), and gpu with found (driver and CUDA, or empty),
     used, and why (empty when used or where there is none).
