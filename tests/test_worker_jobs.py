@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stash_sense_plugin.errors import StashUnreachable, StoreError
+from stash_sense_plugin.errors import HandedOver, StashUnreachable, StoreError
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.worker.jobs import PUT_OFF_TIMES, Job, Jobs, Telling, Work
@@ -204,6 +204,31 @@ def test_work_whose_end_a_full_disk_did_not_take_can_be_asked_for_again(table: J
     assert table.status(first.id) == "done"
     jobs.leave()
     assert jobs.join(PATIENCE_S)
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_what_another_version_can_go_on_with_ends_well_only_where_there_is_one(
+    table: JobTable, handed_over: bool
+) -> None:
+    gate, door = Gate("sweep"), Door()
+
+    def sweep(telling: Telling) -> Mapping[str, object]:
+        try:
+            return gate.run(telling)
+        except HandedOver:
+            return {"goes_on": True}
+
+    jobs = Jobs(table, "the log")
+    jobs.start()
+    job = jobs.attach(work("sweep", sweep), door)
+    gate.wait()
+    owned = jobs.own(Gate("owned").work)
+    jobs.leave(handed_over=handed_over)
+    assert jobs.join(PATIENCE_S)
+    reply = door.reply()
+    assert reply.get("output") == ({"goes_on": True} if handed_over else None)
+    assert table.status(job.id) == ("done" if handed_over else "interrupted")
+    assert table.status(owned.id) == "queued"
 
 
 def test_leaving_tells_attached_doors_and_keeps_owned_work(table: JobTable) -> None:
