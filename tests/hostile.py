@@ -278,9 +278,9 @@ def _picture_kinds() -> Iterator[tuple[str, bytes]]:
         # AVIF and WebP are left out of some builds of Pillow.
         if kind in Image.SAVE:
             yield kind, encoded(sheet, kind)
-    frames = [sheet.rotate(turned) for turned in range(1, 200)]
+    frames = [sheet.rotate(turned) for turned in range(1, 21)]
     for kind in ("GIF", "PNG", "WEBP"):
-        yield f"animated {kind}", encoded(sheet, kind, save_all=True, append_images=frames[:20])
+        yield f"animated {kind}", encoded(sheet, kind, save_all=True, append_images=frames)
     gif = encoded(sheet.convert("P"), "GIF", save_all=True, append_images=frames)
     yield "GIF of thousands of frames", gif[:-1] + gif[-4000:-1] * 500
     yield "see-through", encoded(Image.new("RGBA", (54, 96), (9, 9, 9, 0)), "PNG")
