@@ -31,8 +31,8 @@ FULL: Hint = (
 )
 NO_WHEEL: Hint = (
     r"No matching distribution found",
-    "the hosts named above have no ready-made package of it for this machine and this Python: if"
-    " one of them is of your own, see that it has it; else {}".format(BY_HAND),
+    "what pip reaches, as named above, has no ready-made package of it for this machine and this"
+    " Python: if that is a place of your own, see that it has it; else {}".format(BY_HAND),
 )
 PIP_HINTS = (FULL, NETWORK, NO_WHEEL)
 
