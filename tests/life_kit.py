@@ -51,12 +51,13 @@ def asleep(*pids: int) -> Iterator[None]:
 
 AS_USER = """
 import ctypes, os, subprocess, sys
-user, where, base = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-# The interpreter may lie where only root comes: here it lies somewhere else too.
+user, base, where, packages, there = int(sys.argv[1]), *sys.argv[2:6]
+# The interpreter and its packages may lie where only root comes: here they lie elsewhere too.
 subprocess.run(["mount", "--bind", base, where], check=True)
+subprocess.run(["mount", "--bind", packages, there], check=True)
 os.environ["LD_LIBRARY_PATH"] = where + "/lib"
 os.setgroups([]), os.setgid(user), os.setuid(user)
-os.execv(sys.argv[4], sys.argv[4:])
+os.execv(sys.argv[6], sys.argv[6:])
 """
 
 
@@ -68,15 +69,25 @@ def as_user(plugin: PluginFolder, user: int) -> str:
     base.mkdir(parents=True)
     (made / "bin").mkdir(parents=True)
     packages = Path(f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages")
-    (made / packages.parent).mkdir(parents=True)
-    (made / packages).symlink_to(Path(sys.prefix) / packages)
+    (made / packages).mkdir(parents=True)
     name = Path(os.path.realpath(sys.executable)).name
     (made / "bin" / "python").symlink_to(base / "bin" / name)
     (made / "pyvenv.cfg").write_text(f"home = {base / 'bin'}\n")
     python = str(made / "bin" / "python")
     plugin.prefix = ["unshare", "-m", sys.executable, "-c", AS_USER]
-    plugin.prefix += [str(user), str(base), sys.base_prefix]
+    plugin.prefix += [str(user), sys.base_prefix, str(base)]
+    plugin.prefix += [str(Path(sys.prefix) / packages), str(made / packages)]
     plugin.variables["STASH_SENSE_PYTHON"] = python
+    tried = subprocess.run(
+        [*plugin.prefix, python, "-c", "import numpy"],
+        capture_output=True,
+        text=True,
+        cwd=plugin.folder,
+        env=plugin.variables,
+        check=False,
+    )
+    if tried.returncode != 0:
+        pytest.skip(f"user {user} cannot run this Python here: {tried.stderr.strip()[-200:]}")
     return python
 
 

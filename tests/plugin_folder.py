@@ -135,7 +135,7 @@ class PluginFolder:
     def end(self, door: subprocess.Popen[bytes]) -> tuple[Any, list[tuple[str, str]]]:
         """Wait for a door's end; return the one JSON object it printed and its log lines."""
         stdout, stderr = door.communicate(timeout=PATIENCE_S)
-        assert door.returncode == 0
+        assert door.returncode == 0, stderr.decode(errors="replace")
         return json.loads(stdout), lines(stderr)
 
     def call(
