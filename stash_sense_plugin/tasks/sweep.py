@@ -30,10 +30,10 @@ from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.roots import Away, Roots
-from stash_sense_plugin.tasks.slices import GOING_ON, REMOVED, RESTORED, TAG, TAG_ALL, Slices
+from stash_sense_plugin.tasks.slices import GOING_ON, TAG, TAG_ALL, Slices
 from stash_sense_plugin.tasks.standing import Standing
 from stash_sense_plugin.tasks.tally import ERRORS_SHOWN, Tally, counted
-from stash_sense_plugin.tasks.writing import Answer, Writing
+from stash_sense_plugin.tasks.writing import HOW_TO_ANSWER, Answer, Writing
 
 WRITTEN_TOGETHER = 20
 """Scenes that are written to Stash in one go."""
@@ -339,9 +339,8 @@ class Sweep:
             self._standing.asked = True
             self._reporter.log(
                 "warning",
-                f"{question}. Run once the task {RESTORED!r} where a backup of Stash's database was"
-                f" put back, or the task {REMOVED!r} where you took it away (or"
-                f" {self._command('--restored-backup')}, or --removed-on-purpose)",
+                f"{question}. {HOW_TO_ANSWER} (or {self._command('--restored-backup')}, or"
+                " --removed-on-purpose)",
             )
 
     def _command(self, words: str) -> str:
