@@ -215,6 +215,13 @@ class Decision(IntEnum):
 Kind = Literal["tag", "studio", "performer"]
 
 
+class Said(StrEnum):
+    """What the user said of one suggestion for one scene; it outlives models and settings."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """Something that Stash could be told about a scene, and why."""
@@ -371,6 +378,17 @@ class Action(StrEnum):
     CREATE_TAG = "create-tag"
     CREATE_MARKER = "create-marker"
     SET_STUDIO = "set-studio"
+    REMOVE_TAG = "remove-tag"
+    """These four take back what an earlier row wrote: `takes_back` is its number."""
+    DESTROY_MARKER = "destroy-marker"
+    CLEAR_STUDIO = "clear-studio"
+    DESTROY_TAG = "destroy-tag"
+
+
+TAKING_BACK = frozenset(
+    {Action.REMOVE_TAG, Action.DESTROY_MARKER, Action.CLEAR_STUDIO, Action.DESTROY_TAG}
+)
+"""Actions that undo a write of ours; they leave nothing in Stash that could be ours."""
 
 
 class Outcome(StrEnum):
@@ -383,6 +401,8 @@ class Outcome(StrEnum):
     WAS_THERE = "was-there"
     """There already, so not ours."""
     FAILED = "failed"
+    DONE = "done"
+    """Taken back: there in the read just before, gone in the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,6 +422,8 @@ class LedgerEntry:
     outcome: Outcome = Outcome.INTENDED
     row: int | None = None
     """The ledger's own number, once it has one."""
+    takes_back: int | None = None
+    """The row whose write is undone by this one; that row is withdrawn when this is DONE."""
 
 
 class Ledger(Protocol):

@@ -20,7 +20,7 @@ _CHUNK = 500
 
 _SELECT = (
     "SELECT row, run_id, action, scene_id, oshash, size_bytes, target_id, target_name, detail,"
-    " outcome FROM ledger"
+    " outcome, takes_back FROM ledger"
 )
 
 
@@ -131,8 +131,8 @@ class StoreLedger:
         file = scene.fingerprint or Fingerprint("", -1)
         with self._store.read() as db:
             rows = db.execute(
-                "SELECT kind, target_id, name FROM refusals"
-                " WHERE (scene_id = ? AND scene_id != '') OR (oshash = ? AND size_bytes = ?)",
+                "SELECT kind, target_id, name FROM verdicts WHERE said = 'refused'"
+                " AND ((scene_id = ? AND scene_id != '') OR (oshash = ? AND size_bytes = ?))",
                 (scene.id, file.oshash, file.size_bytes),
             ).fetchall()
         return frozenset((kind, word) for kind, *words in rows for word in words if word)
@@ -147,8 +147,8 @@ class StoreLedger:
                 "UPDATE ledger SET withdrawn = 'elsewhere'"
                 " WHERE outcome = 'ours' AND withdrawn IS NULL"
             )
-            db.execute("DELETE FROM refusals WHERE oshash = ''")
-            db.execute("UPDATE OR REPLACE refusals SET scene_id = '', target_id = ''")
+            db.execute("DELETE FROM verdicts WHERE oshash = ''")
+            db.execute("UPDATE OR REPLACE verdicts SET scene_id = '', target_id = ''")
 
     def withdraw(self, rows: Iterable[int]) -> None:
         """Remember that we took these back ourselves: no longer ours, and no refusal."""
@@ -183,7 +183,8 @@ def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
     file = entry.fingerprint
     row = db.execute(
         "INSERT INTO ledger (run_id, action, scene_id, oshash, size_bytes, target_id,"
-        " target_name, detail, outcome, intended_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " target_name, detail, outcome, takes_back, intended_at_s)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             entry.run_id,
             entry.action.value,
@@ -194,6 +195,7 @@ def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
             entry.target_name,
             to_json(entry.detail),
             Outcome.INTENDED.value,
+            entry.takes_back,
             now,
         ),
     ).lastrowid
@@ -213,6 +215,12 @@ def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, 
     ).rowcount
     if not changed:
         _settled_alike(db, row, outcome, target_id)
+    elif outcome is Outcome.DONE:
+        db.execute(
+            "UPDATE ledger SET withdrawn = 'taken-back' WHERE outcome = 'ours'"
+            " AND withdrawn IS NULL AND row = (SELECT takes_back FROM ledger WHERE row = ?)",
+            (row,),
+        )
     return changed > 0
 
 
@@ -256,8 +264,8 @@ def _refuse(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> None:
     what = (REFUSABLE[entry.action], entry.target_id, folded(entry.target_name))
     where = (entry.scene_id, file.oshash, file.size_bytes)
     db.execute(
-        "INSERT OR IGNORE INTO refusals (kind, target_id, name, scene_id, oshash, size_bytes,"
-        " detail, refused_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO verdicts (kind, target_id, name, said, source, scene_id, oshash,"
+        " size_bytes, detail, said_at_s) VALUES (?, ?, ?, 'refused', 'noticed', ?, ?, ?, ?, ?)",
         (*what, *where, to_json(entry.detail), now),
     )
     gone = "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
@@ -286,6 +294,7 @@ def _entry(row: sqlite3.Row) -> LedgerEntry:
         detail=from_json(row["detail"]),
         outcome=Outcome(row["outcome"]),
         row=row["row"],
+        takes_back=row["takes_back"],
     )
 
 

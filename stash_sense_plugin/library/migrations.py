@@ -250,10 +250,89 @@ _THIRD = (
     " (SELECT id FROM scenes WHERE error_kind = 'worker-died')",
 )
 
+_FOURTH = (
+    # What is suggested for each scene now: an index of its newest result, for lists and for what
+    # deciding again changes. `key` is the folded name.
+    """
+    CREATE TABLE suggestions (
+        scene_id TEXT NOT NULL REFERENCES scenes (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        target_id TEXT NOT NULL DEFAULT '',
+        name TEXT NOT NULL,
+        label TEXT NOT NULL,
+        confidence REAL NOT NULL,
+        decision INTEGER NOT NULL,
+        undone INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (scene_id, kind, key, target_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX suggestions_by_thing ON suggestions (decision, kind, key, scene_id)",
+    # The digest of the newest decision, by which deciding again sees what changed; and the tags
+    # that the scene had at our first look and at the last one, as JSON lists of ids.
+    "ALTER TABLE scenes ADD COLUMN decided BLOB",
+    "ALTER TABLE scenes ADD COLUMN first_tags TEXT",
+    "ALTER TABLE scenes ADD COLUMN last_tags TEXT",
+    """
+    CREATE TABLE verdicts (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        target_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        said TEXT NOT NULL CHECK (said IN ('accepted', 'refused')),
+        source TEXT NOT NULL CHECK (source IN ('asked', 'noticed')),
+        scene_id TEXT NOT NULL,
+        oshash TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        detail TEXT NOT NULL,
+        said_at_s REAL NOT NULL,
+        UNIQUE (kind, target_id, name, scene_id, oshash, size_bytes, detail)
+    ) STRICT
+    """,
+    "CREATE INDEX verdicts_by_scene ON verdicts (scene_id)",
+    "CREATE INDEX verdicts_by_file ON verdicts (oshash, size_bytes)",
+    "INSERT INTO verdicts SELECT id, kind, target_id, name, 'refused', 'noticed', scene_id, oshash,"
+    " size_bytes, detail, refused_at_s FROM refusals",
+    "DROP TABLE refusals",
+    "ALTER TABLE ledger ADD COLUMN takes_back INTEGER",
+    # Below this score nothing of a look was kept; 0 in looks of before it was known.
+    "ALTER TABLE analyses ADD COLUMN floor REAL NOT NULL DEFAULT 0",
+    # What evaluation learnt and the user agreed to: curves from a score to a probability, and the
+    # confidence from which a label is written.
+    """
+    CREATE TABLE fits (
+        scale TEXT NOT NULL,
+        label TEXT NOT NULL,
+        curve TEXT NOT NULL,
+        positives INTEGER NOT NULL,
+        negatives INTEGER NOT NULL,
+        fitted_at_s REAL NOT NULL,
+        PRIMARY KEY (scale, label)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE thresholds (
+        label TEXT PRIMARY KEY,
+        apply REAL NOT NULL,
+        precision REAL NOT NULL,
+        positives INTEGER NOT NULL,
+        set_at_s REAL NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE evaluations (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        report TEXT NOT NULL,
+        made_at_s REAL NOT NULL
+    ) STRICT
+    """,
+)
+
 MIGRATIONS = (
     Migration(1, "observations, results, jobs and the ledger", _FIRST),
     Migration(2, "where the worker died, and runs that go on later", _SECOND),
     Migration(3, "scenes that are parked for that", _THIRD),
+    Migration(4, "suggestions, verdicts and what was learnt", _FOURTH),
 )
 
 NEWEST = MIGRATIONS[-1].number

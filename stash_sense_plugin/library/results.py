@@ -213,7 +213,13 @@ class Results(Database):
             ).lastrowid
             source = str(result_json.get("source") or scene_id)
             db.execute(
-                "INSERT OR REPLACE INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO scenes (id, file_id, source, run_id, result_row, error_kind,"
+                " error_message, error_remedy, seen_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET file_id = excluded.file_id,"
+                " source = excluded.source, run_id = excluded.run_id,"
+                " result_row = excluded.result_row, error_kind = excluded.error_kind,"
+                " error_message = excluded.error_message, error_remedy = excluded.error_remedy,"
+                " seen_at_s = excluded.seen_at_s",
                 (scene_id, file_id, source, run_id, row, *_error(result_json), now),
             )
             _forget_old_results(db, scene_id)

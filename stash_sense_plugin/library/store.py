@@ -35,7 +35,7 @@ _COUNTS = {
     "failed_scenes": "SELECT count(*) FROM scenes WHERE error_kind IS NOT NULL",
     "jobs": "SELECT count(*) FROM jobs",
     "ledger_rows": "SELECT count(*) FROM ledger",
-    "refusals": "SELECT count(*) FROM refusals",
+    "refusals": "SELECT count(*) FROM verdicts WHERE said = 'refused'",
 }
 
 
