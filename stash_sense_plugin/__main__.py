@@ -121,13 +121,13 @@ def _print(reply: bytes) -> None:
 
 def _command_line(arguments: "list[str]") -> int:
     try:
-        from stash_sense_plugin import cli
+        from stash_sense_plugin.cli.main import main as run
     except ImportError as error:
         from stash_sense_plugin.start import environment
 
         os.write(2, environment.other_python(PACKAGE, error).encode())
         return 1
-    return cli.main(arguments)
+    return run(arguments)
 
 
 if __name__ == "__main__":

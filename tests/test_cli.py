@@ -16,7 +16,8 @@ from PIL import Image
 
 from demo.clips import pan, picture, with_text
 from demo.stash import StandIn
-from stash_sense_plugin.cli import clock, home_for, server_at
+from stash_sense_plugin.cli.desk import home_for, server_at
+from stash_sense_plugin.cli.showing import clock
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.lines import printable
 from stash_sense_plugin.start.paths import Home

@@ -496,7 +496,8 @@ def test_with_nothing_to_read_it_says_how_it_is_used(plugin: PluginFolder) -> No
 
 
 def test_a_python_without_the_packages_names_one_that_has_them(plugin: PluginFolder) -> None:
-    (plugin.package / "cli.py").write_text("import no_such_package\n")
+    (plugin.package / "cli").mkdir()
+    (plugin.package / "cli" / "main.py").write_text("import no_such_package\n")
     plugin.variables["STASH_SENSE_HOME"] = str(plugin.home)
     told = subprocess.run(
         [sys.executable, "-S", str(plugin.package / "__main__.py"), "doctor"],
