@@ -43,6 +43,14 @@ class Scene:
     vtt_path: str = ""
     tag_ids: frozenset[str] = frozenset()
     studio_id: str | None = None
+    other_files: tuple[Fingerprint, ...] = ()
+    """What else Stash keeps under the scene: copies, and files of scenes merged into it."""
+
+    @property
+    def files(self) -> tuple[Fingerprint, ...]:
+        """Every file of it that is known, the primary one first."""
+        own = () if self.fingerprint is None else (self.fingerprint,)
+        return tuple(dict.fromkeys((*own, *self.other_files)))
 
     @property
     def source(self) -> str:

@@ -73,6 +73,8 @@ class SceneState:
     markers: tuple[StashMarker, ...]
     changed_at: datetime | None
     """By Stash's clock."""
+    other_files: tuple[Fingerprint, ...] = ()
+    """Of files that are not the primary one: copies, and those of scenes merged into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,7 @@ def _scene(values: Mapping[str, Any]) -> Scene:
         vtt_path=_server_path(paths.get("vtt")),
         tag_ids=frozenset(tag["id"] for tag in values["tags"]),
         studio_id=(values["studio"] or {}).get("id"),
+        other_files=_other_files(values["files"]),
     )
 
 
@@ -252,6 +255,7 @@ def _state(values: Mapping[str, Any]) -> SceneState:
         studio_id=(values["studio"] or {}).get("id"),
         markers=tuple(map(_marker, values["scene_markers"])),
         changed_at=_time(values["updated_at"]),
+        other_files=_other_files(values["files"]),
     )
 
 
@@ -271,6 +275,12 @@ def _fingerprint(file: Mapping[str, Any] | None) -> Fingerprint | None:
         return None
     hashes = {entry["type"]: entry["value"] for entry in file["fingerprints"]}
     return Fingerprint(hashes["oshash"], int(file["size"])) if "oshash" in hashes else None
+
+
+def _other_files(files: Sequence[Mapping[str, Any]]) -> tuple[Fingerprint, ...]:
+    """Those behind the primary one that are hashed."""
+    found = (_fingerprint(file) for file in files[1:])
+    return tuple(fingerprint for fingerprint in found if fingerprint is not None)
 
 
 def _server_path(url: str | None) -> str:
