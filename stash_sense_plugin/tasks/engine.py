@@ -106,6 +106,9 @@ class Engine:
         self.jobs = JobTable(self.store)
         self.ledger = StoreLedger(self.store)
         self.prompts = StorePrompts(self.store)
+        self.writing = threading.RLock()
+        """Held by who writes to Stash, or judges what is there of ours: operations do so beside
+        a job, and only one may at a time."""
         self._shelving = threading.Lock()
         self._shelf: Shelf | None = None
         self._written: tuple[object, ...] = ()

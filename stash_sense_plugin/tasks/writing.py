@@ -69,6 +69,7 @@ class Writing:
         """Write for a run; `counts` is where the tags, markers and studios are counted."""
         self._writer, self.workflow = open_writing(engine, client, run_id)
         self._ledger = engine.ledger
+        self._turn = engine.writing
         self._markers = engine.settings.markers
         self._reporter = reporter
         self._counts = counts
@@ -79,7 +80,8 @@ class Writing:
 
     def recover(self) -> None:
         """Settle what a kill left open in the ledger; nothing is written to Stash."""
-        count = self._writer.recover()
+        with self._turn:
+            count = self._writer.recover()
         if count:
             self._reporter.log("info", f"Settled {count} writes that were cut short before")
 
@@ -90,7 +92,8 @@ class Writing:
         that was noticed.
         """
         if answer is Answer.NONE:
-            self._writer.survey(self._ledger.newest_ours(SURVEYED))
+            with self._turn:
+                self._writer.survey(self._ledger.newest_ours(SURVEYED))
         if answer is not Answer.NONE or self._writer.restored:
             self._survey_all(answer)
         self._tell_restored()
@@ -98,18 +101,20 @@ class Writing:
     def _survey_all(self, answer: Answer) -> None:
         for page in self._ledger.pages_of_ours():
             self._reporter.check()
-            self._writer.survey(
-                page, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
-            )
+            with self._turn:
+                self._writer.survey(
+                    page, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
+                )
 
     def visit(self, scenes: Sequence[Scene], answer: Answer) -> Missing | None:
         """Notice what the user took away since; returns what must be asked about first.
 
         A tag that is gone from Stash itself is not written again in this run, and holds up nothing.
         """
-        missing = self._writer.notice_removed(
-            scenes, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
-        )
+        with self._turn:
+            missing = self._writer.notice_removed(
+                scenes, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
+            )
         self._tell_restored()
         for each in (missing, missing and missing.besides):
             if each is not None and each.tag_gone:
@@ -130,6 +135,10 @@ class Writing:
         Returns the ids of scenes whose workflow tags could not be moved, or must not be: `held`
         has those to which something could not be written, which are to be done again.
         """
+        with self._turn:
+            return self._write(looked)
+
+    def _write(self, looked: Sequence[Looked]) -> frozenset[str]:
         self.held = {}
         self._add_tags(looked)
         for scene, result in looked:
