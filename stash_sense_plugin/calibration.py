@@ -2,22 +2,37 @@
 
 Platt scaling (Platt 1999): p = 1 / (1 + exp(-(slope * score + offset))), with slope > 0, so that a
 higher score never means less. Only COCO's shipped parameters are fitted; the others are starting
-points set by hand, each stated by the two scores that it was drawn through. Verdicts of the user
-replace them all.
+points set by hand, each stated by the two scores that it was drawn through. What was fitted to the
+user's own tags and verdicts (learning/fitting.py) replaces them all, be it such a curve or steps.
 """
 
+import bisect
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, Protocol
 
 STEEPEST = 700.0
 """Beyond this exponent a float overflows; the probability is 0 or 1 long before that."""
 
 
+class Curve(Protocol):
+    """A score's way to a probability: it never falls."""
+
+    def probability(self, score: float) -> float:
+        """The probability, 0..1, at a score of 0..1; a score that is no number means nothing."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, which `curve_of` reads."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Platt:
-    """A score's way to a probability."""
+    """Two parameters: little can go wrong, and little data is needed."""
 
     slope: float
     offset: float
@@ -32,6 +47,67 @@ class Platt:
             return 0.0
         logit = self.slope * min(1.0, max(0.0, score)) + self.offset
         return 1.0 / (1.0 + math.exp(-min(STEEPEST, max(-STEEPEST, logit))))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, which `curve_of` reads."""
+        return {"kind": "platt", "slope": self.slope, "offset": self.offset}
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """Straight lines between points that never fall (Zadrozny & Elkan 2002); level outside."""
+
+    scores: tuple[float, ...]
+    """Rising, 0..1."""
+    probabilities: tuple[float, ...]
+    """Not falling, 0..1, one for each score."""
+
+    def __post_init__(self) -> None:
+        scores, probabilities = self.scores, self.probabilities
+        if not scores or len(scores) != len(probabilities):
+            raise ValueError(f"{len(scores)} scores for {len(probabilities)} probabilities")
+        rising = all(low < high for low, high in itertools.pairwise(scores))
+        level = all(low <= high for low, high in itertools.pairwise(probabilities))
+        bounded = all(0 <= each <= 1 for each in (*scores, *probabilities))
+        if not (rising and level and bounded):
+            raise ValueError("scores must rise, probabilities must not fall, both within 0..1")
+
+    def probability(self, score: float) -> float:
+        """The probability, 0..1, at a score of 0..1; a score that is no number means nothing."""
+        if not math.isfinite(score):
+            return 0.0
+        after = bisect.bisect_left(self.scores, score)
+        if after == 0:
+            return self.probabilities[0]
+        if after == len(self.scores):
+            return self.probabilities[-1]
+        low, high = self.scores[after - 1], self.scores[after]
+        below, above = self.probabilities[after - 1], self.probabilities[after]
+        return min(above, below + (above - below) * ((score - low) / (high - low)))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, which `curve_of` reads."""
+        return {
+            "kind": "isotonic",
+            "scores": list(self.scores),
+            "probabilities": list(self.probabilities),
+        }
+
+
+def curve_of(values: Mapping[str, Any]) -> Curve:
+    """Read what a curve's `as_json` gave. Raises ValueError where it is none."""
+    try:
+        if values["kind"] == "platt":
+            return Platt(float(values["slope"]), float(values["offset"]))
+        if values["kind"] == "isotonic":
+            return Isotonic(_floats(values["scores"]), _floats(values["probabilities"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"This is no curve: {error}") from error
+    raise ValueError(f"There is no kind of curve {values['kind']!r}")
+
+
+def _floats(values: Sequence[Any]) -> tuple[float, ...]:
+    return tuple(map(float, values))
 
 
 def through(low: tuple[float, float], high: tuple[float, float]) -> Platt:
@@ -74,13 +150,19 @@ def probability(
     detector: str,
     label: str,
     score: float,
-    fitted: Mapping[tuple[str, str], Platt] = MappingProxyType({}),
+    fitted: Mapping[tuple[str, str], Curve] = MappingProxyType({}),
 ) -> float:
     """How likely it is, 0..1, that a label with this score is there.
 
     `detector` is a scale: `clip-exclusive`, `clip-free`, `coco`, `nudenet`, `picture`, `text`. What
     was fitted for (scale, label), or for (scale, "") as a whole, goes before the shipped curve.
     """
+    return curve_for(detector, label, fitted).probability(score)
+
+
+def curve_for(
+    detector: str, label: str, fitted: Mapping[tuple[str, str], Curve] = MappingProxyType({})
+) -> Curve:
+    """The curve that `probability` goes by."""
     shipped = SHIPPED.get(detector, UNKNOWN)
-    curve = fitted.get((detector, label)) or fitted.get((detector, "")) or shipped
-    return curve.probability(score)
+    return fitted.get((detector, label)) or fitted.get((detector, "")) or shipped

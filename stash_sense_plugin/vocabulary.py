@@ -58,6 +58,8 @@ class Label:
     """The confidence from which it is shown to the user."""
     apply: float | None = 0.85
     """The confidence from which it is written at once; None for never, whatever the settings."""
+    stated: bool = False
+    """Whether the user's own file says `apply`, for it or its group: what is learnt gives way."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def load_vocabulary(ours: Path, overlay: Path | None = None) -> Vocabulary:
     if overlay is not None and overlay.exists():
         groups, labels = _read(overlay, groups, labels)
     built = {entry.name: _group(entry) for entry in groups.values()}
-    made = [_label(entry, groups, built) for entry in labels.values()]
+    made = [_label(entry, groups, built, overlay) for entry in labels.values()]
     return Vocabulary({label.name: label for label in made}, built)
 
 
@@ -449,7 +451,9 @@ def _group(entry: _Entry) -> Group:
     return Group(entry.name, negatives=negatives, **given)
 
 
-def _label(entry: _Entry, groups: _Entries, built: Mapping[str, Group]) -> Label:
+def _label(
+    entry: _Entry, groups: _Entries, built: Mapping[str, Group], overlay: Path | None
+) -> Label:
     """Build a label from what it states, then its group, then the defaults."""
     stated = entry.stated
     for key in ("group", "tag"):
@@ -467,7 +471,8 @@ def _label(entry: _Entry, groups: _Entries, built: Mapping[str, Group]) -> Label
     given |= _sentences(entry, values, group) if source == "prompts" else {}
     given |= _boxes(entry, values, source)
     given |= {} if source == "prompts" else {source: stated[source].value}
-    return Label(**{**given, "name": entry.name, "group": home.name})
+    own = "apply" in values and values["apply"].place.path == overlay
+    return Label(**{**given, "name": entry.name, "group": home.name, "stated": own})
 
 
 _PLAIN_FIELDS = {f.name for f in fields(Label)} & {

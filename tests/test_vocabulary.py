@@ -141,6 +141,14 @@ def test_an_overlay_removes_and_adds(ours: Path) -> None:
     assert set(overlaid(ours, mine).labels) == {"kitchen", "dark", "cat"}
 
 
+def test_a_threshold_of_the_users_own_is_known_as_his(ours: Path) -> None:
+    text = "labels:\n  dog: {apply: 0.7}\n  kitchen: {gap_s: 9}\n"
+    labels = overlaid(ours, text).labels
+    assert [name for name, label in labels.items() if label.stated] == ["dog"]
+    of_group = overlaid(ours, "groups:\n  thing: {apply: never}\n").labels
+    assert [name for name, label in of_group.items() if label.stated] == ["dog", "dark"]
+
+
 def test_an_overlay_of_a_group_reaches_its_labels(ours: Path) -> None:
     mine = "groups:\n  thing: {apply: never}\nlabels:\n  dog: {apply: 0.7}\n"
     labels = overlaid(ours, mine).labels

@@ -1,0 +1,102 @@
+"""What evaluation learnt and the user agreed to: curves, thresholds, and the reports."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stash_sense_plugin.calibration import Curve, curve_of
+from stash_sense_plugin.library.database import Database, from_json, to_json
+
+logger = logging.getLogger(__name__)
+
+REPORTS_KEPT = 20
+"""How many evaluations are kept, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearntCurve:
+    """A curve from a label's scores to probabilities; an empty label is the scale as a whole."""
+
+    scale: str
+    label: str
+    curve: Curve
+    positives: int
+    negatives: int
+
+
+@dataclass(frozen=True, slots=True)
+class LearntThreshold:
+    """The confidence from which a label is written, and how often it was right from there on."""
+
+    label: str
+    apply: float
+    precision: float
+    positives: int
+
+
+class Learnt:
+    """What was learnt, over the store."""
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+
+    def fits(self) -> dict[tuple[str, str], Curve]:
+        """Return the curves by scale and label: what `calibration.probability` takes."""
+        with self._store.read() as db:
+            rows = db.execute("SELECT scale, label, curve FROM fits").fetchall()
+        found: dict[tuple[str, str], Curve] = {}
+        for scale, label, text in rows:
+            try:
+                found[scale, label] = curve_of(from_json(text))
+            except ValueError as error:
+                # Of another version, perhaps: the shipped curve holds until the next evaluation.
+                logger.warning("The curve of %s is passed over: %s", label or scale, error)
+        return found
+
+    def thresholds(self) -> dict[str, float]:
+        """Return the confidence from which each label is written, where one was learnt."""
+        with self._store.read() as db:
+            return dict(db.execute("SELECT label, apply FROM thresholds").fetchall())
+
+    def use(self, curves: Iterable[LearntCurve], thresholds: Iterable[LearntThreshold]) -> None:
+        """Take these over, each in place of what was learnt of the same label; wholly or not."""
+        now = self._store.clock()
+        fits = [
+            (each.scale, each.label, to_json(each.curve.as_json()), each.positives, each.negatives)
+            for each in curves
+        ]
+        limits = [(each.label, each.apply, each.precision, each.positives) for each in thresholds]
+        with self._store.write(durable=True) as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?, ?)",
+                [(*row, now) for row in fits],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO thresholds VALUES (?, ?, ?, ?, ?)",
+                [(*row, now) for row in limits],
+            )
+
+    def forget(self) -> int:
+        """Go back to the shipped curves and the vocabulary's thresholds; how many were dropped."""
+        with self._store.write(durable=True) as db:
+            dropped = db.execute("DELETE FROM fits").rowcount
+            return dropped + db.execute("DELETE FROM thresholds").rowcount
+
+    def keep_report(self, report: Mapping[str, Any]) -> None:
+        """Keep an evaluation's figures, so that a later one can be compared."""
+        with self._store.write() as db:
+            db.execute(
+                "INSERT INTO evaluations (report, made_at_s) VALUES (?, ?)",
+                (to_json(report), self._store.clock()),
+            )
+            db.execute(
+                "DELETE FROM evaluations WHERE row <= (SELECT max(row) FROM evaluations) - ?",
+                (REPORTS_KEPT,),
+            )
+
+    def last_report(self) -> dict[str, Any] | None:
+        """Return the newest evaluation's figures, or None."""
+        with self._store.read() as db:
+            row = db.execute("SELECT report FROM evaluations ORDER BY row DESC LIMIT 1").fetchone()
+        return None if row is None else from_json(row[0])
