@@ -6,7 +6,8 @@ from itertools import islice
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import Database, from_json, to_json
-from stash_sense_plugin.records import Action, Fingerprint, LedgerEntry, Outcome, Scene
+from stash_sense_plugin.library.verdicts import Saying, Verdicts, keep
+from stash_sense_plugin.records import Action, Fingerprint, LedgerEntry, Outcome, Said, Scene
 
 REFUSABLE = {
     Action.ADD_TAG: "tag",
@@ -123,19 +124,12 @@ class StoreLedger:
                 _refuse(db, entry, now)
 
     def refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
-        """Return what the user refused for this scene or its file, in any run.
+        """Return what the user refused for this scene or any file of it, in any run.
 
         Each refusal is there twice: (kind, id) and (kind, casefolded name), so that a tag made
         anew under the name, or renamed under the id, stays refused. Kinds: `REFUSABLE`.
         """
-        file = scene.fingerprint or Fingerprint("", -1)
-        with self._store.read() as db:
-            rows = db.execute(
-                "SELECT kind, target_id, name FROM verdicts WHERE said = 'refused'"
-                " AND ((scene_id = ? AND scene_id != '') OR (oshash = ? AND size_bytes = ?))",
-                (scene.id, file.oshash, file.size_bytes),
-            ).fetchall()
-        return frozenset((kind, word) for kind, *words in rows for word in words if word)
+        return Verdicts(self._store).said_of(scene)[1]
 
     def withdraw_everything(self) -> None:
         """Remember that nothing here is ours: what was written is in another library.
@@ -172,11 +166,6 @@ class StoreLedger:
             return _entries(
                 db.execute(f"{_SELECT} WHERE {of_run}row > ? ORDER BY row LIMIT ?", values)
             )
-
-
-def folded(name: str) -> str:
-    """Return the name as refusals compare it."""
-    return name.strip().casefold()
 
 
 def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
@@ -258,16 +247,11 @@ def _ours(
 
 
 def _refuse(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> None:
-    file = entry.fingerprint or Fingerprint("", 0)
-    if not (entry.scene_id or file.oshash):
+    if not (entry.scene_id or (entry.fingerprint and entry.fingerprint.oshash)):
         raise StoreError(f"A refusal of {entry.target_name} needs a scene or a file")
-    what = (REFUSABLE[entry.action], entry.target_id, folded(entry.target_name))
-    where = (entry.scene_id, file.oshash, file.size_bytes)
-    db.execute(
-        "INSERT OR REPLACE INTO verdicts (kind, target_id, name, said, source, scene_id, oshash,"
-        " size_bytes, detail, said_at_s) VALUES (?, ?, ?, 'refused', 'noticed', ?, ?, ?, ?, ?)",
-        (*what, *where, to_json(entry.detail), now),
-    )
+    scene = Scene(entry.scene_id, "", "", entry.fingerprint, None)
+    what = (REFUSABLE[entry.action], entry.target_name, entry.target_id)
+    keep(db, Saying(scene, *what, Said.REFUSED, "noticed", entry.detail), now)
     gone = "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
     db.execute(f"{gone} AND row = ?", (entry.row,))
     if entry.scene_id:

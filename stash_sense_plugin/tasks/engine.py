@@ -19,6 +19,7 @@ from stash_sense_plugin.inference.shelf import Held, Shelf
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.store import Store, StorePrompts
+from stash_sense_plugin.library.verdicts import Verdicts
 from stash_sense_plugin.records import Detector, Reporter, Skipped
 from stash_sense_plugin.settings import Settings, named_settings, read_settings
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
@@ -105,6 +106,7 @@ class Engine:
         self.store = Store(home / "store.sqlite")
         self.jobs = JobTable(self.store)
         self.ledger = StoreLedger(self.store)
+        self.verdicts = Verdicts(self.store)
         self.prompts = StorePrompts(self.store)
         self.writing = threading.RLock()
         """Held by who writes to Stash, or judges what is there of ours: operations do so beside
