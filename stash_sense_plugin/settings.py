@@ -39,6 +39,8 @@ class Settings:
     memory_budget_mb: int = 3000
     slice_minutes: int = 15
     """After so long a sweep lets another waiting job of Stash go first."""
+    floor_percent: int = 20
+    """What is seen with a lower score is not stored."""
 
     @property
     def never_names(self) -> frozenset[str]:
@@ -52,6 +54,11 @@ class Settings:
         """The confidence from which suggestions are written, 0..1; None for each label's own."""
         return self.apply_percent / 100 if self.apply_percent else None
 
+    @property
+    def floor(self) -> float:
+        """The least score that is stored of what is seen, 0..1."""
+        return self.floor_percent / 100
+
 
 RANGES = {
     "apply_percent": (1, 100),
@@ -61,6 +68,7 @@ RANGES = {
     "idle_minutes": (1, 10_000),
     "memory_budget_mb": (200, 1_000_000),
     "slice_minutes": (1, 1440),
+    "floor_percent": (1, 50),
 }
 """The least and the greatest value of each number."""
 

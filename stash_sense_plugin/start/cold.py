@@ -15,11 +15,22 @@ from stash_sense_plugin.start import (
 from stash_sense_plugin.start.fault import EnvironmentBroken, StartError
 from stash_sense_plugin.start.paths import Home
 
-TASKS = ("tag_scenes", "set_up", "set_up_extras", "download_models", "doctor")
+TASKS = (
+    "tag_scenes",
+    "decide",
+    "undo",
+    "evaluate",
+    "set_up",
+    "set_up_extras",
+    "download_models",
+    "doctor",
+)
 """Modes of plugin.yml's tasks: these may set up, but for Doctor, which only looks."""
 
 STARTED_AGAIN = 2
 """How often a task is done over: the third worker passes over a scene that ended two."""
+ONCE = ("undo",)
+"""Tasks that mean something else once they are done: the last run is another one then."""
 
 NEEDS_SET_UP = {
     environment.MISSING: "Stash Sense is not set up yet",
@@ -87,7 +98,7 @@ def _serve(visit: Visit, came: "Optional[wire.Answer]") -> bytes:
         came = _ask(visit)
     for _ in range(STARTED_AGAIN):
         # A task can be done over; an operation may have done half of what it should do once.
-        if came.reply is not None or came.kind != "task":
+        if came.reply is not None or came.kind != "task" or visit.request.mode in ONCE:
             break
         say("warning", "The background process ended in the middle: starting it again")
         came = _ask(visit)
