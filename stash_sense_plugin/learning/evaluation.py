@@ -1,0 +1,473 @@
+"""All figures of one library: what was said beside what is true, and what would be better; pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stash_sense_plugin.calibration import Curve, curve_for
+from stash_sense_plugin.learning import fitting, metrics
+from stash_sense_plugin.learning.metrics import Average, Bin, Bools, Counts, Floats
+from stash_sense_plugin.learning.thresholds import LEAST_POSITIVES, Threshold, threshold
+from stash_sense_plugin.learning.truth import Truth
+
+WANTED = 0.9
+"""The precision for which thresholds are sought, unless the user says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelColumn:
+    """One label of the vocabulary, as far as deciding goes by it."""
+
+    name: str
+    tag: int
+    """The place of its tag."""
+    scale: str
+    ask: float
+    apply: float | None
+    """The confidence from which it is written now; None for never."""
+    fixed: bool = False
+    """The user's own file says from when it is written: no threshold is offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagColumn:
+    """One tag that we can say and the user gives."""
+
+    id: str
+    """Stash's."""
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRow:
+    """One scene that is judged."""
+
+    id: str
+    title: str
+    group: int
+    """Scenes of one group are the same, cut or encoded anew: they are never fitted apart."""
+    by_hand: frozenset[str] = frozenset()
+    """Ids of all tags that the user gave; empty where only verdicts are known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """What was seen of each label in each scene, and what is true."""
+
+    scenes: Sequence[SceneRow]
+    labels: Sequence[LabelColumn]
+    tags: Sequence[TagColumn]
+    scores: Floats
+    """Scenes x labels, 0..1: as detectors gave them; nan where none looked for the label."""
+    holds: Bools
+    """Scenes x labels: whether it was seen for long enough to be a suggestion."""
+    truth: NDArray[np.int8]
+    """Scenes x tags, as truth.Truth."""
+    parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Tag id -> ids of the tags above it."""
+    fitted: Mapping[tuple[str, str], Curve] = field(default_factory=dict)
+    """The curves that are in force."""
+    sayable: frozenset[str] = frozenset()
+    """Ids of tags that some label has, besides `tags`."""
+
+
+# --- Answers ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A scene to look at."""
+
+    scene_id: str
+    title: str
+    confidence: float
+    """Of what was said or not said; 0 where it was not seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one threshold gives."""
+
+    threshold: float
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class TagFigures:
+    """How good one tag is."""
+
+    id: str
+    name: str
+    scenes: int
+    """Judged scenes."""
+    positives: int
+    """Scenes that have it."""
+    written: Counts
+    """At APPLY: what is written without asking."""
+    shown: Counts
+    """At ASK or better."""
+    average_precision: float | None
+    precision_interval: tuple[float, float]
+    """Of what is shown; 0 to 1 where nothing is."""
+    recall_interval: tuple[float, float]
+    curve: tuple[Point, ...]
+    wrong: tuple[Example, ...]
+    """Said and not true, the surest first."""
+    missed: tuple[Example, ...]
+    """True and not said, the nearest first."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough positives for its figures to be more than a hint."""
+        return self.positives >= LEAST_POSITIVES
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All tags together, at one decision."""
+
+    macro: Average
+    micro: Counts
+    hierarchical: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Whether 80 % sure is right in 80 of 100 cases."""
+
+    claims: int
+    error: float | None
+    """Expected calibration error."""
+    brier: float | None
+    bins: tuple[Bin, ...]
+    right: tuple[int, ...]
+    """Right claims by tenths of confidence, for the histogram."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCurve:
+    """A curve that tells more than the one in force."""
+
+    scale: str
+    label: str
+    kind: str
+    curve: Curve
+    positives: int
+    negatives: int
+    loss_before: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewThreshold:
+    """A confidence from which a label would be right as often as is wanted."""
+
+    label: str
+    tag: str
+    before: float
+    recall_before: float
+    """Of the label at the threshold and curve in force."""
+    precision_before: float | None
+    found: Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A tag that the user gives and no label has."""
+
+    id: str
+    name: str
+    scenes: int
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good it is on this library."""
+
+    wanted: float
+    scenes: int
+    groups: int
+    tags: tuple[TagFigures, ...]
+    written: Summary
+    shown: Summary
+    calibration: Calibration
+    calibration_after: Calibration
+    """With the new curves, each claim by a curve that did not see its scene."""
+    written_after: Summary
+    """With the new curves and thresholds, likewise."""
+    curves: tuple[NewCurve, ...]
+    thresholds: tuple[NewThreshold, ...]
+    unknown: tuple[Unknown, ...]
+
+
+# --- Evaluating ---------------------------------------------------------------------------------
+
+
+def evaluate(
+    findings: Findings, names: Mapping[str, str], wanted: float = WANTED, examples: int = 5
+) -> Evaluation:
+    """Judge what is said of each scene by what is true of it.
+
+    `names` are the names of tags by id, `wanted` is the precision that thresholds are sought for,
+    `examples` the most scenes that are named with each fault. The order of scenes changes nothing
+    but which of equal scenes are named.
+    """
+    now = _Saying(findings, _confidences(findings), [each.apply for each in findings.labels])
+    curves, held_out = _new_curves(findings, now.confidences)
+    offered = _new_thresholds(findings, now, held_out, wanted)
+    by_label = {each.label: each.found.apply for each in offered}
+    applies = [by_label.get(each.name, each.apply) for each in findings.labels]
+    after = _Saying(findings, held_out, applies)
+    return Evaluation(
+        wanted=wanted,
+        scenes=len(findings.scenes),
+        groups=len({scene.group for scene in findings.scenes}),
+        tags=tuple(now.figures(place, examples) for place in range(len(findings.tags))),
+        written=now.summary(now.written),
+        shown=now.summary(now.shown),
+        calibration=now.calibration(),
+        calibration_after=after.calibration(),
+        written_after=after.summary(after.written),
+        curves=curves,
+        thresholds=offered,
+        unknown=_unknown(findings, names, examples),
+    )
+
+
+def _confidences(findings: Findings) -> Floats:
+    """What is said of each label in each scene by the curves in force; nan where not judged."""
+    told = np.full(findings.scores.shape, np.nan)
+    for place, label in enumerate(findings.labels):
+        seen = ~np.isnan(findings.scores[:, place])
+        curve = curve_for(label.scale, label.name, findings.fitted)
+        told[seen, place] = fitting.probabilities(curve, findings.scores[seen, place])
+    return told
+
+
+class _Saying:
+    """What would be said of the scenes by some confidences and thresholds."""
+
+    def __init__(
+        self, findings: Findings, confidences: Floats, applies: Sequence[float | None]
+    ) -> None:
+        self._findings = findings
+        self.confidences = confidences
+        self.claimed = np.where(findings.holds, np.nan_to_num(confidences), 0.0)
+        """Scenes x labels: 0 where it does not hold."""
+        never = np.inf
+        to_write = np.array([never if each is None else each for each in applies])
+        to_show = np.minimum(to_write, [each.ask for each in findings.labels])
+        self.written = self._by_tag(findings.holds & (self.claimed >= to_write))
+        self.shown = self._by_tag(findings.holds & (self.claimed >= to_show))
+
+    def _by_tag(self, of_labels: Bools) -> Bools:
+        """Scenes x tags: a tag is said where one of its labels is."""
+        said = np.zeros(self._findings.truth.shape, np.bool_)
+        for place, label in enumerate(self._findings.labels):
+            said[:, label.tag] |= of_labels[:, place]
+        return said
+
+    # --- One tag
+
+    def figures(self, tag: int, examples: int) -> TagFigures:
+        judged = self._judged(tag)
+        true = self._findings.truth[judged, tag] == Truth.YES
+        written, shown = self.written[judged, tag], self.shown[judged, tag]
+        counts = metrics.count(shown, true)
+        surest = self._surest(tag)[judged]
+        column = self._findings.tags[tag]
+        return TagFigures(
+            id=column.id,
+            name=column.name,
+            scenes=len(judged),
+            positives=int(true.sum()),
+            written=metrics.count(written, true),
+            shown=counts,
+            average_precision=metrics.average_precision(true, self._ranks(tag)[judged]),
+            precision_interval=metrics.interval(counts.right, counts.said),
+            recall_interval=metrics.interval(counts.right, counts.there),
+            curve=_curve(true, surest),
+            wrong=self._examples(judged, surest, shown & ~true, examples),
+            missed=self._examples(judged, surest, true & ~shown, examples),
+        )
+
+    def _judged(self, tag: int) -> NDArray[np.int64]:
+        """The scenes of which it is known, and in which somebody looked for it."""
+        columns = self._columns(tag)
+        looked = ~np.isnan(self._findings.scores[:, columns]).all(axis=1)
+        known = self._findings.truth[:, tag] != Truth.UNKNOWN
+        return np.flatnonzero(looked & known)
+
+    def _columns(self, tag: int) -> list[int]:
+        return [at for at, label in enumerate(self._findings.labels) if label.tag == tag]
+
+    def _surest(self, tag: int) -> Floats:
+        best: Floats = self.claimed[:, self._columns(tag)].max(axis=1)
+        return best
+
+    def _ranks(self, tag: int) -> Floats:
+        """Order scenes by how sure the tag is: what holds by confidence, then the rest by it.
+
+        So the ranking goes on where nothing is said any more, and its whole worth is seen.
+        """
+        columns = self._columns(tag)
+        told = np.nan_to_num(self.confidences[:, columns])
+        ranks: Floats = np.where(self._findings.holds[:, columns], 1.0 + told, told).max(axis=1)
+        return ranks
+
+    def _examples(
+        self, judged: NDArray[np.int64], surest: Floats, which: Bools, most: int
+    ) -> tuple[Example, ...]:
+        places = np.flatnonzero(which)
+        order = sorted(places.tolist(), key=lambda place: (-surest[place], judged[place]))
+        return tuple(
+            _example(self._findings.scenes[judged[place]], float(surest[place]))
+            for place in order[:most]
+        )
+
+    # --- All of them
+
+    def summary(self, said: Bools) -> Summary:
+        counts = []
+        for tag in range(len(self._findings.tags)):
+            judged = self._judged(tag)
+            true = self._findings.truth[judged, tag] == Truth.YES
+            counts.append(metrics.count(said[judged, tag], true))
+        return Summary(metrics.macro(counts), metrics.micro(counts), self._hierarchical(said))
+
+    def _hierarchical(self, said: Bools) -> Counts:
+        """Over the scenes that the user tagged; of the tree what we can say and the user does."""
+        findings = self._findings
+        ids = [tag.id for tag in findings.tags]
+        tagged = [at for at, scene in enumerate(findings.scenes) if scene.by_hand]
+        used = [tag_id for at in tagged for tag_id in findings.scenes[at].by_hand]
+        universe = metrics.with_ancestors(ids, findings.parents)
+        universe &= metrics.with_ancestors(used, findings.parents)
+        known = {tag: frozenset(self._judged(tag).tolist()) for tag in range(len(ids))}
+        claims = [
+            {ids[tag] for tag in np.flatnonzero(said[at]).tolist() if at in known[tag]}
+            for at in tagged
+        ]
+        # What is not judged is neither right nor missed.
+        facts = [
+            findings.scenes[at].by_hand
+            - {tag_id for tag, tag_id in enumerate(ids) if at not in known[tag]}
+            for at in tagged
+        ]
+        return metrics.hierarchical(claims, facts, findings.parents, universe)
+
+    def calibration(self) -> Calibration:
+        """Over all claims: a label that holds in a scene of which the truth is known."""
+        told, rights = [], []
+        for place in range(len(self._findings.labels)):
+            claims = _claims(self._findings, place)
+            told.append(self.confidences[claims, place])
+            rights.append(_rights(self._findings, place, claims))
+        confidences, true = np.concatenate([*told, []]), np.concatenate([*rights, []]) > 0
+        bins = metrics.reliability(confidences, true)
+        return Calibration(
+            claims=len(confidences),
+            error=metrics.calibration_error(bins),
+            brier=metrics.brier(confidences, true),
+            bins=bins,
+            right=tuple(round(each.right * each.claims) for each in bins),
+        )
+
+
+def _claims(findings: Findings, label: int) -> NDArray[np.int64]:
+    """The scenes in which a label holds and of which it is known whether that is right."""
+    known = findings.truth[:, findings.labels[label].tag] != Truth.UNKNOWN
+    return np.flatnonzero(findings.holds[:, label] & known)
+
+
+def _rights(findings: Findings, label: int, claims: NDArray[np.int64]) -> Bools:
+    rights: Bools = findings.truth[claims, findings.labels[label].tag] == Truth.YES
+    return rights
+
+
+def _curve(true: Bools, surest: Floats) -> tuple[Point, ...]:
+    """What each confidence gives, from the highest on; what holds nowhere is never said."""
+    found = metrics.precision_recall(true, surest)
+    rows = zip(
+        found.thresholds.tolist(), found.precision.tolist(), found.recall.tolist(), strict=True
+    )
+    return tuple(Point(*row) for row in rows if row[0] > 0)
+
+
+def _example(scene: SceneRow, confidence: float) -> Example:
+    return Example(scene.id, scene.title, confidence)
+
+
+# --- What would be better -----------------------------------------------------------------------
+
+
+def _new_curves(findings: Findings, now: Floats) -> tuple[tuple[NewCurve, ...], Floats]:
+    """Fit what can be; also the confidences, each by a curve that did not see its scene."""
+    groups = np.array([scene.group for scene in findings.scenes], np.int64)
+    curves, held_out = [], now.copy()
+    for place, label in enumerate(findings.labels):
+        claims = _claims(findings, place)
+        true = _rights(findings, place, claims)
+        before = curve_for(label.scale, label.name, findings.fitted)
+        found = fitting.fit(findings.scores[claims, place], true, groups[claims], before)
+        if found is None:
+            continue
+        # Of what does not hold, and of what is not known, the whole curve speaks.
+        seen = ~np.isnan(findings.scores[:, place])
+        told = fitting.probabilities(found.curve, findings.scores[seen, place])
+        held_out[seen, place] = told
+        held_out[claims, place] = found.held_out
+        counts = (found.positives, found.negatives)
+        losses = (found.loss_before, found.loss)
+        curves.append(NewCurve(label.scale, label.name, found.kind, found.curve, *counts, *losses))
+    return tuple(curves), held_out
+
+
+def _new_thresholds(
+    findings: Findings, now: _Saying, held_out: Floats, wanted: float
+) -> tuple[NewThreshold, ...]:
+    found = []
+    for place, label in enumerate(findings.labels):
+        if label.apply is None or label.fixed:
+            continue
+        claims = _claims(findings, place)
+        true = _rights(findings, place, claims)
+        positives = int((findings.truth[:, label.tag] == Truth.YES).sum())
+        offered = threshold(held_out[claims, place], true, positives, wanted)
+        if offered is None:
+            continue
+        before = metrics.count(now.claimed[claims, place] >= label.apply, true)
+        before = replace(before, missed=positives - before.right)
+        tag = findings.tags[label.tag].name
+        found.append(
+            NewThreshold(
+                label.name, tag, label.apply, before.recall or 0.0, before.precision, offered
+            )
+        )
+    return tuple(found)
+
+
+# --- What nobody looks for ----------------------------------------------------------------------
+
+
+def _unknown(findings: Findings, names: Mapping[str, str], examples: int) -> tuple[Unknown, ...]:
+    """The tags that the user gives and no label has, the most frequent first."""
+    known = {tag.id for tag in findings.tags} | findings.sayable
+    uses = Counter(
+        tag_id for scene in findings.scenes for tag_id in scene.by_hand if tag_id not in known
+    )
+    order = sorted(uses, key=lambda tag_id: (-uses[tag_id], names.get(tag_id, ""), tag_id))
+    return tuple(
+        Unknown(tag_id, names.get(tag_id, tag_id), uses[tag_id], _with(findings, tag_id, examples))
+        for tag_id in order
+    )
+
+
+def _with(findings: Findings, tag_id: str, most: int) -> tuple[Example, ...]:
+    having = [scene for scene in findings.scenes if tag_id in scene.by_hand]
+    return tuple(_example(scene, 0.0) for scene in having[:most])
