@@ -421,7 +421,7 @@ def test_on_alpine_apk_is_asked_first_and_the_hosts_are_said_before(
     # All of it is said before the first byte comes: of apk, of pip, and that networks follow.
     assert said[2:6] == [
         "This reaches: a.example (about 147 MB)",
-        "This reaches: no other machine: a local folder has the packages (about 103 MB)",
+        "This reaches: no other machine: a local folder has the packages (about 141 MB)",
         runner.MODELS_LATER,
         "Installing Alpine's packages",
     ]

@@ -20,6 +20,7 @@ IMPORTS = (
     "rapidocr",
     "requests",
     "rich",
+    "scipy",
     "stashapi",
     "tokenizers",
     "uvicorn",
@@ -64,8 +65,8 @@ class Weight(NamedTuple):
 
 
 # As measured with wheels for glibc; what apk brings is an estimate.
-CORE = Weight(210_000_000, 600_000_000)
-MUSL = Weight(103_000_000, 300_000_000)
+CORE = Weight(247_000_000, 745_000_000)
+MUSL = Weight(141_000_000, 445_000_000)
 OF_APK = Weight(147_000_000, 500_000_000)
 """What apk brings, onto the system's own disk."""
 MUSL_WITH_APK = Weight(
