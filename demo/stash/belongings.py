@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from demo.stash.criteria import family
-from demo.stash.database import Database
+from demo.stash.database import PRIMARY_FIRST, Database
 from demo.stash.filters import CHILD_STUDIOS, CHILD_TAGS, IN_LIST
 from demo.stash.registry import KINDS, Resolver, field
 from demo.stash.state import Call
@@ -92,7 +92,9 @@ for _kind, _names in TEXTS.items():
     for _name in _names:
         list_of_texts(_kind, _name)
 
-many("Scene", "files", "file", _joined("scenes_files", "scene_id", "file_id", "files", "files.id"))
+many(
+    "Scene", "files", "file", _joined("scenes_files", "scene_id", "file_id", "files", PRIMARY_FIRST)
+)
 many(
     "Image",
     "visual_files",
@@ -262,6 +264,7 @@ for _type in ("VideoFile", "ImageFile"):
 
 def files_of(database: Database, table: str, owner: str, number: int) -> list[Thing]:
     """The files of a row, its primary one first."""
+    order = PRIMARY_FIRST if table == "scenes_files" else "files.id"
     sql = f"""SELECT files.* FROM {table} JOIN files ON files.id = file_id
-      WHERE {owner} = ? ORDER BY files.id"""
+      WHERE {owner} = ? ORDER BY {order}"""
     return batch_of("file", database.rows(sql, number))

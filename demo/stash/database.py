@@ -67,6 +67,9 @@ CREATE TABLE IF NOT EXISTS files (
   frame_rate REAL NOT NULL DEFAULT 0, bit_rate INTEGER NOT NULL DEFAULT 0,
   video_codec TEXT NOT NULL DEFAULT '', audio_codec TEXT NOT NULL DEFAULT '',
   created_at TEXT NOT NULL, updated_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS primary_files (
+  scene_id INTEGER PRIMARY KEY REFERENCES scenes(id) ON DELETE CASCADE,
+  file_id INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE);
 CREATE TABLE IF NOT EXISTS fingerprints (
   file_id INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE, type TEXT NOT NULL,
   value TEXT NOT NULL, PRIMARY KEY (file_id, type)) WITHOUT ROWID;
@@ -82,6 +85,10 @@ CREATE TABLE IF NOT EXISTS tags_relations (
   child_id INTEGER NOT NULL REFERENCES tags(id) ON DELETE CASCADE,
   PRIMARY KEY (parent_id, child_id)) WITHOUT ROWID;
 """
+
+PRIMARY_FIRST = """(files.id IS NOT (SELECT primary_files.file_id FROM primary_files
+  WHERE primary_files.scene_id = scenes_files.scene_id)), files.id"""
+"""The order of a scene's files; where none is named as primary, the oldest is."""
 
 JOINS = (
     ("scenes_tags", "scene_id", "scenes", "tag_id", "tags"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.stash.criteria import Clause, joined
-from demo.stash.database import Database, RefusedError
+from demo.stash.database import PRIMARY_FIRST, Database, RefusedError
 from demo.stash.filters import clause_of
 from demo.stash.things import TABLES, Thing, batch_of, thing_by_id, things_by_ids
 from demo.stash.values import whole_number
@@ -26,10 +26,10 @@ class Kind:
 
 
 def _file(column: str, pairs: str = "scenes_files", owner: str = "scene_id") -> str:
-    table = "scenes" if owner == "scene_id" else "images"
+    table, order = ("scenes", PRIMARY_FIRST) if owner == "scene_id" else ("images", "file_id")
     return (
         f"(SELECT {column} FROM {pairs} JOIN files ON files.id = file_id "
-        f"WHERE {owner} = {table}.id ORDER BY file_id LIMIT 1)"
+        f"WHERE {owner} = {table}.id ORDER BY {order} LIMIT 1)"
     )
 
 

@@ -1,11 +1,12 @@
 """Which function answers which field, and how a field is answered that has none."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from demo.stash.database import RefusedError
+from demo.stash.faults import Told
 from demo.stash.state import Call
 from demo.stash.things import Thing
 
@@ -78,6 +79,8 @@ def _answer_root(function: Resolver, _: object, info: Asked, **arguments: Any) -
     if fault is None:
         return function(call, **arguments)
     time.sleep(fault.delay_s)
+    if fault.before is not None:
+        fault.before.stand()
     if fault.status:
         call.status = fault.status
     if fault.drop == "before" or fault.status:
@@ -85,9 +88,23 @@ def _answer_root(function: Resolver, _: object, info: Asked, **arguments: Any) -
         raise RefusedError("the call was not made")
     if fault.error:
         raise RefusedError(fault.error)
+    if fault.told is not None:
+        return _told(fault.told, function, info.field_name, call, arguments)
     answer = function(call, **arguments)
+    if fault.after is not None:
+        fault.after.stand()
     call.drop = call.drop or fault.drop == "after"
     call.halve = call.halve or fault.drop == "within"
+    return answer
+
+
+def _told(
+    told: Told, function: Resolver, name: str, call: Any, arguments: Mapping[str, Any]
+) -> Any:
+    told(name, "asked", arguments)
+    answer = function(call, **arguments)
+    told(name, "applied", arguments)
+    call.at_reply.append(partial(told, name, "replied", arguments))
     return answer
 
 

@@ -1,11 +1,12 @@
 """Scenes: found, written, and what they show."""
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from demo.stash.belongings import age, files_of
-from demo.stash.database import Database, RefusedError
+from demo.stash.database import PRIMARY_FIRST, Database, RefusedError
 from demo.stash.finding import KINDS, Found, find, find_one, need, read_id, read_ids
 from demo.stash.hook_inputs import sent, whole
 from demo.stash.registry import field, mutation, query
@@ -89,11 +90,11 @@ def _hash(scene: Thing, call: Call) -> str:
     """The primary file's oshash; nothing without a file."""
 
     def load(ids: list[int]) -> dict[int, str]:
-        sql = """SELECT scene_id, value, min(file_id) FROM scenes_files JOIN fingerprints
-          USING (file_id) WHERE type = 'oshash' AND scene_id IN (SELECT value FROM json_each(?))
-          GROUP BY scene_id"""
-        from_ids = "[" + ",".join(map(str, ids)) + "]"
-        return {row["scene_id"]: row["value"] for row in call.database.rows(sql, from_ids)}
+        sql = f"""SELECT scene_id, value FROM scenes_files JOIN files ON files.id = file_id
+          JOIN fingerprints USING (file_id) WHERE type = 'oshash'
+          AND scene_id IN (SELECT value FROM json_each(?)) ORDER BY {PRIMARY_FIRST}"""
+        rows = call.database.rows(sql, json.dumps(ids))
+        return {row["scene_id"]: row["value"] for row in reversed(rows)}
 
     return scene.shared("hash", load) or ""
 
@@ -168,7 +169,7 @@ def _update_all(call: Call, inputs: list[Input], *, many: bool) -> list[Thing]:
     with database.transaction():
         numbers = [need(database, "scene", values["id"]).id for values in inputs]
         for number, values in zip(numbers, inputs, strict=True):
-            _check_primary(database, number, values)
+            choose_primary(database, number, values)
             update(database, "scene", number, values)
             _keep_title(database, number)
     shown = [whole("SceneUpdateInput", values) for values in inputs]
@@ -178,12 +179,16 @@ def _update_all(call: Call, inputs: list[Input], *, many: bool) -> list[Thing]:
     return things_by_ids(database, "scene", numbers)
 
 
-def _check_primary(database: Database, scene: int, values: Input) -> None:
-    """The primary file must be the scene's own; the stand-in's is always the first."""
+def choose_primary(database: Database, scene: int, values: Input) -> None:
+    """Make the file that is named the scene's primary one; it must be the scene's own."""
     file = values.get("primary_file_id")
+    if file is None:
+        return
     sql = "SELECT 1 FROM scenes_files WHERE scene_id = ? AND file_id = ?"
-    if file is not None and not database.value(sql, scene, read_id(file, "primary file id")):
+    number = read_id(file, "primary file id")
+    if not database.value(sql, scene, number):
         raise RefusedError(f"file with id {file} not associated with scene")
+    database.run("INSERT OR REPLACE INTO primary_files VALUES (?, ?)", scene, number)
 
 
 def _keep_title(database: Database, number: int) -> None:

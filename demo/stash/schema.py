@@ -19,6 +19,7 @@ from demo.stash import (
     belongings,
     images,
     markers,
+    merging,
     performers,
     scanning,
     scenes,
@@ -36,7 +37,9 @@ from demo.stash.registry import (
 )
 from demo.stash.sdl import TEXT
 
-RESOLVING = (belongings, images, markers, performers, scanning, scenes, studios, system, tags)
+RESOLVING = (
+    *(belongings, images, markers, merging, performers, scanning, scenes, studios, system, tags),
+)
 """Importing these has entered their resolvers."""
 OPEN_SCALARS = ("Any", "Map", "BoolMap", "PluginConfigMap", "Time", "Timestamp", "Int64")
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from demo.stash.belongings import files_of
 from demo.stash.database import Database, Record, RefusedError
 from demo.stash.names import check_names
 from demo.stash.values import CLOCK, now
@@ -67,16 +68,24 @@ class Library(ABC):
                 self._add_file(number, file)
         return number
 
-    def _add_file(self, scene: int, file: Record) -> None:
-        values = {key: value for key, value in file.items() if key != "oshash"}
+    def _add_file(self, scene: int, file: Record) -> int:
+        prints = {kind: file[kind] for kind in ("oshash", "phash") if file.get(kind)}
+        values = {key: value for key, value in file.items() if key not in ("oshash", "phash")}
         values |= {"kind": "VideoFile", "created_at": now(), "updated_at": now()}
         marks = ", ".join("?" * len(values))
         sql = f"INSERT INTO files ({', '.join(values)}) VALUES ({marks})"
         number = self.database.run(sql, *values.values())
         pair = "INSERT INTO scenes_files (scene_id, file_id) VALUES (?, ?)"
         self.database.run(pair, scene, number)
-        fingerprint = "INSERT INTO fingerprints (file_id, type, value) VALUES (?, 'oshash', ?)"
-        self.database.run(fingerprint, number, file["oshash"])
+        fingerprint = "INSERT INTO fingerprints (file_id, type, value) VALUES (?, ?, ?)"
+        for kind, value in prints.items():
+            self.database.run(fingerprint, number, kind, value)
+        return number
+
+    def add_file(self, scene: int, file: Record) -> int:
+        """Give a scene one more file, behind those that it has; the file's id."""
+        with self.database.transaction():
+            return self._add_file(scene, file)
 
     def add_scenes(self, count: int, *, tags: Iterable[int] = ()) -> range:
         """Many scenes without files, quickly; their ids."""
@@ -92,6 +101,10 @@ class Library(ABC):
                 pairs = ((number, tag) for number in numbers)
                 self.database.run_many("INSERT INTO scenes_tags VALUES (?, ?)", pairs)
         return numbers
+
+    def scene_files(self, scene: int) -> list[int]:
+        """A scene's files, its primary one first."""
+        return [file.id for file in files_of(self.database, "scenes_files", "scene_id", scene)]
 
     def remove_scene(self, scene: int) -> None:
         """Take a scene away."""
@@ -210,6 +223,7 @@ def fake_file(
     path: str,
     *,
     oshash: str = "0123456789abcdef",
+    phash: str = "",
     size: int = 1_000_000,
     duration_s: float = 60.0,
     frame_rate: float = 25.0,
@@ -231,4 +245,5 @@ def fake_file(
         "video_codec": "h264",
         "audio_codec": "",
         "oshash": oshash,
+        "phash": phash,
     }

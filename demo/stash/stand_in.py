@@ -151,6 +151,7 @@ class StandIn(Library):
         """Stop, kill what runs, and let go of the folder."""
         if self._server is None or self._state is None:
             return
+        self._state.faults.clear()
         self._state.plugins.close()
         self._server.leave()
         self._thread.join(START_S)
