@@ -425,7 +425,7 @@ def test_on_alpine_apk_is_asked_first_and_the_hosts_are_said_before(
         runner.MODELS_LATER,
         "Installing Alpine's packages",
     ]
-    assert said[1].startswith("It downloads about 250 MB and takes about 800 MB of disk")
+    assert said[1].startswith("It downloads about 288 MB and takes about 945 MB of disk")
     assert "(1/2) Installing py3-onnxruntime (1.24.4-r1)" in said
     assert (site.card["kind"], site.card["runtime"]) == ("musl", "py3-onnxruntime")
     leans_on = [Path(path).name for path in site.card["leans_on"]]
