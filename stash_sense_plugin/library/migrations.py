@@ -295,6 +295,11 @@ _FOURTH = (
     " size_bytes, detail, refused_at_s FROM refusals",
     "DROP TABLE refusals",
     "ALTER TABLE ledger ADD COLUMN takes_back INTEGER",
+    # By it what was written to a scene is found when its file lies under another one.
+    """
+    CREATE INDEX ledger_ours_by_file ON ledger (oshash, size_bytes)
+        WHERE outcome = 'ours' AND withdrawn IS NULL
+    """,
     # Below this score nothing of a look was kept; 0 in looks of before it was known.
     "ALTER TABLE analyses ADD COLUMN floor REAL NOT NULL DEFAULT 0",
     # What evaluation learnt and the user agreed to: curves from a score to a probability, and the
