@@ -156,6 +156,11 @@ def scenes_without_tag(client: StashClient, tag_id: str, after: str = "0") -> It
     return _keyset(client, {"tags": _criterion([tag_id], "EXCLUDES")}, after)
 
 
+def scenes_with_copies(client: StashClient) -> Iterator[Scene]:
+    """All scenes that have several files, by id: copies, or scenes that were merged."""
+    return _keyset(client, {"file_count": {"value": 1, "modifier": "GREATER_THAN"}}, "0")
+
+
 def count_with_tag(client: StashClient, tag_id: str, after: str = "0") -> int:
     """How many scenes with a higher id than `after` carry the tag."""
     return _count(client, {"tags": _criterion([tag_id], "INCLUDES"), **_behind(after)})
