@@ -6,8 +6,16 @@ from itertools import islice
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import Database, from_json, to_json
-from stash_sense_plugin.library.verdicts import Saying, Verdicts, keep
-from stash_sense_plugin.records import Action, Fingerprint, LedgerEntry, Outcome, Said, Scene
+from stash_sense_plugin.library.verdicts import Saying, Verdicts, folded, keep
+from stash_sense_plugin.records import (
+    Action,
+    Decision,
+    Fingerprint,
+    LedgerEntry,
+    Outcome,
+    Said,
+    Scene,
+)
 
 REFUSABLE = {
     Action.ADD_TAG: "tag",
@@ -204,13 +212,52 @@ def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, 
     ).rowcount
     if not changed:
         _settled_alike(db, row, outcome, target_id)
-    elif outcome is Outcome.DONE:
-        db.execute(
-            "UPDATE ledger SET withdrawn = 'taken-back' WHERE outcome = 'ours'"
-            " AND withdrawn IS NULL AND row = (SELECT takes_back FROM ledger WHERE row = ?)",
-            (row,),
-        )
+    elif outcome in (Outcome.DONE, Outcome.OURS):
+        _withdraw_taken(db, row)
     return changed > 0
+
+
+def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
+    """Withdraw what a row took back, and what else says that the same thing is ours."""
+    taken = db.execute(
+        "SELECT old.row, old.scene_id, old.action, old.target_id, new.detail, new.target_name"
+        " FROM ledger AS new JOIN ledger AS old ON old.row = new.takes_back WHERE new.row = ?",
+        (row,),
+    ).fetchone()
+    if taken is None:
+        return
+    gone = "UPDATE ledger SET withdrawn = 'taken-back' WHERE withdrawn IS NULL"
+    db.execute(f"{gone} AND outcome IN ('ours', 'done') AND row = ?", (taken["row"],))
+    if taken["action"] == Action.MOVE_WORKFLOW:
+        return
+    # Without this the other rows would be missing at the next visit, and be taken for refused.
+    db.execute(
+        f"{gone} AND outcome = 'ours' AND scene_id = ? AND action = ? AND target_id = ?",
+        (taken["scene_id"], taken["action"], taken["target_id"]),
+    )
+    kind = REFUSABLE.get(Action(taken["action"]))
+    if kind in ("tag", "studio") and from_json(taken["detail"]).get("undo"):
+        _mark_undone(db, taken["scene_id"], kind, taken["target_id"], taken["target_name"])
+
+
+def _mark_undone(
+    db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name: str
+) -> None:
+    """Remember that a person undid it: deciding again asks, and does not write it by itself."""
+    if kind == "tag":
+        target_id = ""
+    key = folded(name)
+    marked = db.execute(
+        "UPDATE suggestions SET undone = 1 WHERE scene_id = ? AND kind = ? AND key = ?",
+        (scene_id, kind, key),
+    ).rowcount
+    if not marked:
+        # It was written before suggestions were kept by themselves.
+        db.execute(
+            "INSERT INTO suggestions (scene_id, kind, key, target_id, name, label, confidence,"
+            " decision, undone) SELECT id, ?, ?, ?, ?, ?, 0, ?, 1 FROM scenes WHERE id = ?",
+            (kind, key, target_id, name, name, int(Decision.ASK), scene_id),
+        )
 
 
 def _learn(db: sqlite3.Connection, row: int, more: Mapping[str, object]) -> None:

@@ -8,8 +8,15 @@ from enum import Enum, auto
 from typing import Any, Final, TypeGuard
 
 from stash_sense_plugin.errors import StashRefused, TagUnusable
-from stash_sense_plugin.records import Action, LedgerEntry, Outcome, Scene
-from stash_sense_plugin.stash.operations import Changed, Mode, SceneState, StashMarker, StashTag
+from stash_sense_plugin.records import TAKING_BACK, Action, LedgerEntry, Outcome, Scene
+from stash_sense_plugin.stash.operations import (
+    Changed,
+    Mode,
+    SceneState,
+    StashMarker,
+    StashTag,
+    TagUse,
+)
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 
 SAME_TIME: Final = 0.5
@@ -75,23 +82,70 @@ def before_studio(
 ) -> Written | None:
     """How it ends that a studio is not to be written; None when it is."""
     if entry.scene_id in lost:
-        return studio_ended(entry, Ending.FAILED, lost[entry.scene_id])
+        return ended(entry, Ending.FAILED, lost[entry.scene_id])
     there = states[entry.scene_id].studio_id
     if there is not None:
         other = "" if there == entry.target_id else "it has another studio"
-        return studio_ended(entry, Ending.THERE, other)
+        return ended(entry, Ending.THERE, other)
     if _is_refused("studio", entry.target_id, entry.target_name, refused):
-        return studio_ended(entry, Ending.REFUSED)
+        return ended(entry, Ending.REFUSED)
     return None
-
-
-def studio_ended(entry: LedgerEntry, ending: Ending, reason: str = "") -> Written:
-    args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
-    return Written(*args)
 
 
 def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[str, str]]) -> bool:
     return (kind, target_id) in refused or (kind, name.strip().casefold()) in refused
+
+
+# --- Judging, before taking back ----------------------------------------------------------------
+
+_OTHER_NAME: Final = "what it was written under has another name now"
+_ABSENT: Final = "it is there no longer"
+_EDITED: Final = "it was changed since"
+
+
+def why_it_stays(entry: LedgerEntry, state: SceneState | None, is_itself: bool) -> str:
+    """Why a row's thing is not to be taken from its scene; empty when it is to be."""
+    if state is None:
+        return "the scene is no longer in Stash"
+    if not same_file(entry, {entry.scene_id: state}):
+        return "the scene has another file now"
+    if not still_there(entry, state):
+        return _ABSENT
+    if not stands(entry, state) or _has_more_tags(entry, state):
+        return _EDITED
+    return "" if is_itself else _OTHER_NAME
+
+
+def _has_more_tags(entry: LedgerEntry, state: SceneState) -> bool:
+    """Whether somebody gave a marker of ours more tags than its primary one."""
+    return entry.action is Action.CREATE_MARKER and any(
+        marker.id == entry.target_id and marker.tag_ids for marker in state.markers
+    )
+
+
+def why_the_tag_stays(entry: LedgerEntry, use: TagUse | None, fewer: Mapping[str, int]) -> str:
+    """Why a tag that we created is not to be destroyed; empty when it is to be.
+
+    `fewer` is how much of its use is to be taken away before it.
+    """
+    if use is None:
+        return _ABSENT
+    if tuple_of(use.tag) != tuple_in(entry) or use.tag.aliases or use.has_more:
+        return _EDITED
+    left = {what: count - fewer.get(what, 0) for what, count in use.counts.items()}
+    used = [f"{count} {what}" for what, count in left.items() if count > 0]
+    return f"it is used ({', '.join(used)})" if used else ""
+
+
+def would_be(entry: LedgerEntry) -> Written:
+    """How a write ends when all is well."""
+    return ended(entry, Ending.TAKEN_BACK if entry.action in TAKING_BACK else Ending.WRITTEN)
+
+
+def ended(entry: LedgerEntry, ending: Ending, reason: str = "", *, later: bool = False) -> Written:
+    """How the write of a row has ended."""
+    args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
+    return Written(*args, later=later)
 
 
 # --- Judging, after a write ---------------------------------------------------------------------
@@ -100,14 +154,11 @@ def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[s
 def judged(entry: LedgerEntry, mode: Mode, came: Changed | StashRefused | None) -> Written:
     """What Stash's answer for one scene means."""
     if isinstance(came, StashRefused):
-        ending = Ending.FAILED
         reason = came.message if is_for_now(came) else NO_LONGER
-    elif came is not None and (entry.target_id in came.tag_ids) is (mode == "ADD"):
-        ending, reason = Ending.WRITTEN, ""
-    else:
-        ending, reason = Ending.FAILED, "Stash's answer does not show the change"
-    args = (entry.scene_id, entry.action, entry.target_name, ending, entry.target_id, reason)
-    return Written(*args, later=is_for_now(came))
+        return ended(entry, Ending.FAILED, reason, later=is_for_now(came))
+    if came is not None and (entry.target_id in came.tag_ids) is (mode == "ADD"):
+        return would_be(entry)
+    return ended(entry, Ending.FAILED, "Stash's answer does not show the change")
 
 
 def is_for_now(came: Changed | StashRefused | None) -> TypeGuard[StashRefused]:
@@ -131,6 +182,11 @@ def check_taken(name: str, error: StashRefused) -> None:
             f"Stash does not take the tag name {name!r}: {error.message}",
             "use another name: _ and % stand for other characters there",
         ) from error
+
+
+def is_locked(error: StashRefused) -> bool:
+    """Whether Stash's database is in other hands, which no other question changes."""
+    return any("locked" in message for message in error.messages)
 
 
 def about_a_missing_id(error: StashRefused) -> bool:
@@ -157,6 +213,11 @@ def _exact(marker: StashMarker) -> tuple[str, float, float | None, str]:
     return (marker.primary_tag_id, round(marker.start_s, 3), end_s, marker.title)
 
 
+def exact_of(entry: LedgerEntry) -> list[Any]:
+    """What makes the marker of a row what it is: tag, start, end, title."""
+    return list(_sequence(entry, "exact"))
+
+
 def tuple_of(tag: StashTag) -> tuple[str, list[str], bool]:
     return (tag.name, sorted(tag.parent_ids), tag.ignore_auto_tag)
 
@@ -174,6 +235,9 @@ def recovered(
     """How a write to a scene that nobody saw the end of has ended, by what is there now."""
     if state is None or state.fingerprint != entry.fingerprint:
         return Outcome.FAILED, entry.target_id
+    if entry.action in TAKING_BACK:
+        # Whoever took it away meanwhile: we meant to, so it says nothing of the user.
+        return (Outcome.FAILED if still_there(entry, state) else Outcome.DONE), entry.target_id
     if entry.action is Action.CREATE_MARKER:
         return _recovered_marker(entry, state, frozenset(taken))
     if entry.action is Action.MOVE_WORKFLOW:
@@ -194,7 +258,7 @@ def _recovered_marker(
     newest = max((int(marker_id) for marker_id in _texts(entry, "there")), default=0)
     for marker in state.markers:
         is_new = marker.id not in known and int(marker.id) > newest
-        if is_new and list(_exact(marker)) == list(_sequence(entry, "exact")):
+        if is_new and list(_exact(marker)) == exact_of(entry):
             return Outcome.OURS, marker.id
     return Outcome.FAILED, ""
 
@@ -210,9 +274,9 @@ def _changed_with(entry: LedgerEntry, state: SceneState) -> bool:
 
 def still_there(entry: LedgerEntry, state: SceneState) -> bool:
     """Whether the scene has what the row is about."""
-    if entry.action is Action.CREATE_MARKER:
+    if entry.action in (Action.CREATE_MARKER, Action.DESTROY_MARKER):
         return any(marker.id == entry.target_id for marker in state.markers)
-    if entry.action is Action.SET_STUDIO:
+    if entry.action in (Action.SET_STUDIO, Action.CLEAR_STUDIO):
         return state.studio_id == entry.target_id
     return entry.target_id in state.tag_ids
 
@@ -287,7 +351,7 @@ def _is_later(other: LedgerEntry, entry: LedgerEntry) -> bool:
 def stands(entry: LedgerEntry, state: SceneState) -> bool:
     """Whether what we put there is there; ids are used again after a backup was put back."""
     if entry.action is Action.CREATE_MARKER:
-        wanted = list(_sequence(entry, "exact"))
+        wanted = exact_of(entry)
         return any(
             marker.id == entry.target_id and list(_exact(marker)) == wanted
             for marker in state.markers

@@ -60,6 +60,19 @@ class StashMarker:
     start_s: float
     end_s: float | None
     title: str
+    tag_ids: frozenset[str] = frozenset()
+    """Tags that it has besides its primary one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagUse:
+    """A tag with all that would be lost with it."""
+
+    tag: StashTag
+    counts: Mapping[str, int]
+    """How many things have it, by what they are: `scenes`, `markers`, `children` and the like."""
+    has_more: bool
+    """It has a picture, a description, a mark as favourite or ids of a stash-box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +129,7 @@ id title tags {{ id }} studio {{ id }} paths {{ sprite vtt }} files {{ {_FILE} }
 """
 _STATE: Final = """
 id updated_at tags { id } studio { id } files { size fingerprints { type value } }
-scene_markers { id title seconds end_seconds primary_tag { id } }
+scene_markers { id title seconds end_seconds primary_tag { id } tags { id } }
 """
 
 FIND_SCENES: Final = f"""
@@ -271,6 +284,7 @@ def _marker(values: Mapping[str, Any]) -> StashMarker:
         start_s=float(values["seconds"]),
         end_s=None if values["end_seconds"] is None else float(values["end_seconds"]),
         title=values["title"],
+        tag_ids=frozenset(tag["id"] for tag in values.get("tags", ())),
     )
 
 
@@ -321,6 +335,9 @@ mutation CreateMarker($input: SceneMarkerCreateInput!) {
   sceneMarkerCreate(input: $input) { id title seconds end_seconds primary_tag { id } }
 }"""
 
+DESTROY_MARKERS: Final = """
+mutation DestroyMarkers($ids: [ID!]!) { sceneMarkersDestroy(ids: $ids) }"""
+
 
 def change_tags(
     client: StashClient, scene_ids: Sequence[str], tag_id: str, mode: Mode
@@ -337,6 +354,13 @@ def change_tags(
 def set_studio(client: StashClient, scene_id: str, studio_id: str) -> Changed | None:
     """Write the studio of a scene; the scene afterwards."""
     change = {"id": scene_id, "studio_id": studio_id}
+    raw = client.call(SET_STUDIO, {"input": change})["sceneUpdate"]
+    return None if raw is None else _changed(raw)
+
+
+def clear_studio(client: StashClient, scene_id: str) -> Changed | None:
+    """Leave a scene without a studio; the scene afterwards."""
+    change = {"id": scene_id, "studio_id": None}
     raw = client.call(SET_STUDIO, {"input": change})["sceneUpdate"]
     return None if raw is None else _changed(raw)
 
@@ -369,6 +393,11 @@ def create_marker(
     return _marker(client.call(CREATE_MARKER, {"input": wanted})["sceneMarkerCreate"])
 
 
+def destroy_markers(client: StashClient, marker_ids: Sequence[str]) -> None:
+    """Destroy markers, all or none: one that Stash does not have fails the others too."""
+    client.call(DESTROY_MARKERS, {"ids": list(marker_ids)})
+
+
 # --- Tags ---------------------------------------------------------------------------------------
 
 _TAG: Final = "id name aliases ignore_auto_tag parents { id }"
@@ -387,6 +416,28 @@ NEWEST_TAG: Final = """
 query NewestTag {
   findTags(filter: { per_page: 1, sort: "id", direction: DESC }) { tags { id } }
 }"""
+
+_COUNTS: Final = {
+    "scene_count": "scenes",
+    "scene_marker_count": "markers",
+    "image_count": "images",
+    "gallery_count": "galleries",
+    "performer_count": "performers",
+    "studio_count": "studios",
+    "group_count": "groups",
+    "child_count": "children",
+}
+
+TAG_USE: Final = f"""
+query TagUse($id: ID!) {{
+  findTag(id: $id) {{
+    {_TAG} {" ".join(_COUNTS)}
+    description favorite image_path stash_ids {{ stash_id }}
+  }}
+}}"""
+
+DESTROY_TAG: Final = """
+mutation DestroyTag($ids: [ID!]!) { tagsDestroy(ids: $ids) }"""
 
 CREATE_TAG: Final = f"""
 mutation CreateTag($input: TagCreateInput!) {{ tagCreate(input: $input) {{ {_TAG} }} }}"""
@@ -437,6 +488,23 @@ def create_tag(client: StashClient, name: str, parent_id: str | None) -> StashTa
     if parent_id is not None:
         wanted["parent_ids"] = [parent_id]
     return _tag(client.call(CREATE_TAG, {"input": wanted})["tagCreate"])
+
+
+def tag_use(client: StashClient, tag_id: str) -> TagUse | None:
+    """Return what would be lost with a tag; None where Stash has it no longer."""
+    raw = client.call(TAG_USE, {"id": tag_id})["findTag"]
+    if raw is None:
+        return None
+    picture = raw["image_path"] or ""
+    has_picture = bool(picture) and not picture.endswith("default=true")
+    more = (raw["description"], raw["favorite"], raw["stash_ids"], has_picture)
+    counts = {word: int(raw[field]) for field, word in _COUNTS.items()}
+    return TagUse(_tag(raw), counts, any(map(bool, more)))
+
+
+def destroy_tag(client: StashClient, tag_id: str) -> None:
+    """Destroy a tag; Stash takes it from all that has it, and refuses a marker's primary tag."""
+    client.call(DESTROY_TAG, {"ids": [tag_id]})
 
 
 def _tag(values: Mapping[str, Any]) -> StashTag:

@@ -15,6 +15,10 @@ class Ending(StrEnum):
     REFUSED = "refused"
     """The user took it away once, so it is not written."""
     FAILED = "failed"
+    TAKEN_BACK = "taken-back"
+    """It was ours and is gone."""
+    PASSED = "passed"
+    """It was to be taken back, and is the user's by now: left as it is."""
 
 
 @dataclass(frozen=True, slots=True)

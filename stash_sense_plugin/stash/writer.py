@@ -23,9 +23,13 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene
 from stash_sense_plugin.stash import judging, operations
+from stash_sense_plugin.stash.changing import TagChanges
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import Fate, Gone
-from stash_sense_plugin.stash.operations import Changed, Mode, SceneState, StashStudio, StashTag
+from stash_sense_plugin.stash.named import Named
+from stash_sense_plugin.stash.operations import Mode, SceneState
+from stash_sense_plugin.stash.rehearsal import RehearsedLedger
+from stash_sense_plugin.stash.taking import Taking
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 
 NO_REFUSAL_SCENES: Final = 10
@@ -54,10 +58,6 @@ class _Visit:
         return share or count > NO_REFUSAL_SCENES
 
 
-_Things = dict[tuple[bool, str], StashTag | StashStudio | None]
-"""(whether it is a studio, id) -> what Stash has under that id."""
-
-
 class Writer:
     """Writes for one run; only one writer may be at work at a time."""
 
@@ -67,10 +67,19 @@ class Writer:
         ledger: Ledger,
         run_id: str,
         parent_tag_name: str = "Stash Sense",
+        *,
+        dry_run: bool = False,
     ) -> None:
+        """Write for a run; a dry one reads and judges alike, and writes to nothing.
+
+        What it would write comes back as written, and a tag that it would create has no id.
+        """
         self.client = client
-        self._ledger = ledger
+        self.dry_run = dry_run
+        self._ledger = RehearsedLedger(ledger) if dry_run else ledger
         self._run_id = run_id
+        self._changes = TagChanges(client, self._ledger, self._forget_tag, dry_run=dry_run)
+        self._taking = Taking(client, self._ledger, run_id, self._changes, dry_run=dry_run)
         self._parent = parent_tag_name.strip()
         self._tags: dict[str, str] = {}
         self._visit = _Visit()
@@ -117,7 +126,9 @@ class Writer:
         entries: list[LedgerEntry] = []
         for scene in scenes:
             refused = self._ledger.refused(scene)
-            for tag_id, name in dict(wanted[scene.id]).items():
+            # By id; what a dry run would create has none.
+            tags = {tag_id or name: (tag_id, name) for tag_id, name in wanted[scene.id]}
+            for tag_id, name in tags.values():
                 ending, reason = judging.before_adding(scene, tag_id, name, states, lost, refused)
                 if ending is None:
                     detail = self._times(states[scene.id])
@@ -125,7 +136,7 @@ class Writer:
                 else:
                     args = (scene.id, Action.ADD_TAG, name, ending, tag_id, reason)
                     written.append(Written(*args))
-        return written + self._change_tags(entries, "ADD")
+        return written + self._changes.change(entries, "ADD")
 
     def move(
         self,
@@ -149,73 +160,11 @@ class Writer:
             detail: dict[str, object] = {"mode": mode, "there": sorted(had & workflow_ids)}
             detail |= {"reason": reason} if reason else {}
             entries.append(self._row(Action.MOVE_WORKFLOW, scene, tag_id, name, detail))
-        return self._change_tags(entries, mode)
+        return self._changes.change(entries, mode)
 
-    def _change_tags(self, entries: Sequence[LedgerEntry], mode: Mode) -> list[Written]:
-        """Write before-rows, change the tags one after another in hundreds, write after-rows.
-
-        When Stash fails on the way, what is not known keeps its before-row alone.
-        """
-        rows = self._ledger.intend(entries) if entries else []
-        by_tag: dict[str, list[tuple[int, LedgerEntry]]] = defaultdict(list)
-        for row, entry in zip(rows, entries, strict=True):
-            by_tag[entry.target_id].append((row, entry))
-        written: list[Written] = []
-        outcomes: dict[int, tuple[Outcome, str]] = {}
-        learnt: dict[int, Mapping[str, object]] = {}
-        try:
-            for tag_id, pairs in by_tag.items():
-                came = self._bulk(tag_id, mode, [entry.scene_id for _, entry in pairs])
-                for row, entry in pairs:
-                    answer = came.get(entry.scene_id)
-                    done = judging.judged(entry, mode, answer)
-                    learnt[row] = judging.left(answer)
-                    outcome = Outcome.OURS if done.ending is Ending.WRITTEN else Outcome.FAILED
-                    outcomes[row] = (outcome, tag_id)
-                    written.append(done)
-        finally:
-            self._settle(outcomes, learnt)
-        return written
-
-    def _bulk(
-        self, tag_id: str, mode: Mode, scene_ids: Sequence[str]
-    ) -> dict[str, Changed | StashRefused]:
-        """Each scene afterwards, or why that scene could not be changed."""
-        came: dict[str, Changed | StashRefused] = {}
-        for group in operations.in_groups(scene_ids):
-            changed = self._bisected(tag_id, mode, group)
-            refused = [each for each in changed.values() if judging.is_for_now(each)]
-            if len(refused) == len(group) > 1:
-                # Not a matter of one scene or the other.
-                raise refused[0]
-            came.update(changed)
-        return came
-
-    def _bisected(
-        self, tag_id: str, mode: Mode, scene_ids: Sequence[str], tag_known: bool = False
-    ) -> Mapping[str, Changed | StashRefused]:
-        """Change them at once; where one fails all, in halves, so that it fails alone."""
-        try:
-            return operations.change_tags(self.client, scene_ids, tag_id, mode)
-        except StashRefused as error:
-            if any("locked" in message for message in error.messages):
-                # The client has waited long enough, and it is the same for each scene.
-                raise
-            unknown = judging.about_a_missing_id(error)
-            lost = unknown and not (tag_known or self._has_tag(tag_id))
-            if len(scene_ids) == 1 or lost:
-                return dict.fromkeys(scene_ids, error)
-        half = len(scene_ids) // 2
-        known = tag_known or unknown
-        first = self._bisected(tag_id, mode, scene_ids[:half], tag_known=known)
-        return {**first, **self._bisected(tag_id, mode, scene_ids[half:], tag_known=known)}
-
-    def _has_tag(self, tag_id: str) -> bool:
-        """Whether Stash has the tag; if not, its name is looked up anew next time."""
-        if operations.tag_by_id(self.client, tag_id) is not None:
-            return True
+    def _forget_tag(self, tag_id: str) -> None:
+        """Look the names of a tag up anew next time: Stash has it no longer."""
         self._tags = {name: known for name, known in self._tags.items() if known != tag_id}
-        return False
 
     # --- Tags themselves
 
@@ -238,6 +187,8 @@ class Writer:
     def _create_tag(self, name: str, again: bool) -> str:
         if not again:
             self._refuse_gone(name)
+        if self.dry_run:
+            return ""
         below = self._parent and self._parent.casefold() != name.casefold()
         parent_id = self.ensure_tag(self._parent, again=again) if below else None
         detail = {
@@ -312,6 +263,8 @@ class Writer:
 
     def _set_studio(self, entry: LedgerEntry) -> Written:
         scene_id, studio_id = entry.scene_id, entry.target_id
+        if self.dry_run:
+            return judging.would_be(entry)
         [row] = self._ledger.intend([entry])
         try:
             came = operations.set_studio(self.client, scene_id, studio_id)
@@ -319,19 +272,19 @@ class Writer:
             self._settle({row: (Outcome.FAILED, studio_id)})
             if not judging.about_a_missing_id(error):
                 raise
-            return judging.studio_ended(entry, Ending.FAILED, judging.NO_LONGER)
+            return judging.ended(entry, Ending.FAILED, judging.NO_LONGER)
         except StashUncertain:
             states = operations.scene_states(self.client, [scene_id])
             if judging.recovered(entry, states.get(scene_id))[0] is not Outcome.OURS:
                 raise
             self._settle({row: (Outcome.OURS, studio_id)})
-            return judging.studio_ended(entry, Ending.WRITTEN)
+            return judging.ended(entry, Ending.WRITTEN)
         ours = came is not None and came.studio_id == studio_id
         outcome = Outcome.OURS if ours else Outcome.FAILED
         self._settle({row: (outcome, studio_id)}, {row: judging.left(came)})
         if ours:
-            return judging.studio_ended(entry, Ending.WRITTEN)
-        return judging.studio_ended(entry, Ending.FAILED, "Stash did not take it")
+            return judging.ended(entry, Ending.WRITTEN)
+        return judging.ended(entry, Ending.FAILED, "Stash did not take it")
 
     # --- Markers
 
@@ -374,6 +327,8 @@ class Writer:
             )
             for wish in wishes
         ]
+        if self.dry_run:
+            return [judging.would_be(entry) for entry in entries]
         rows = self._ledger.intend(entries)
         outcomes: dict[int, tuple[Outcome, str]] = {}
         written: list[Written] = []
@@ -402,6 +357,22 @@ class Writer:
             return judging.marked(scene.id, wish, Ending.WRITTEN, marker_id)
         return judging.marked(scene.id, wish, Ending.WRITTEN, made.id)
 
+    # --- Taking back
+
+    def take_back(self, entries: Sequence[LedgerEntry], *, undo: bool = False) -> list[Written]:
+        """Take back what these rows wrote, where it is ours, there, and still itself.
+
+        Markers go first, then tags, then studios, and last the tags that we created and that
+        nothing has or that nobody changed. What the user removed or changed ends as PASSED, with
+        why. `undo` says that a person wants it so: it is not decided anew without asking. Raises
+        StashUnreachable or StashRefused as `add_tags`; called again it goes on.
+        """
+        written = self._taking.take_back(entries, undo=undo)
+        for each in written:
+            if each.action is Action.DESTROY_TAG and each.ending is Ending.TAKEN_BACK:
+                self._forget_tag(each.target_id)
+        return written
+
     # --- What the user took away
 
     def notice_removed(
@@ -415,7 +386,7 @@ class Writer:
         user's answer: all that is gone was taken away, whatever it looks like; `restored` is the
         other one: none of it was, it is to be written again.
         """
-        entries = self._ledger.ours([scene.id for scene in scenes])
+        entries = self._not_being_taken(self._ledger.ours([scene.id for scene in scenes]))
         if not entries:
             return None
         states, _ = self.current(scenes)
@@ -446,6 +417,7 @@ class Writer:
         few scenes it visits; `on_purpose` and `restored` are the user's answers, as in
         `notice_removed`.
         """
+        entries = self._not_being_taken(entries)
         scene_ids = list(dict.fromkeys(entry.scene_id for entry in entries))
         seen = _Visit()
         states = operations.scene_states(self.client, scene_ids)
@@ -455,6 +427,11 @@ class Writer:
         elif seen.too_many():
             seen.doubted, seen.surveyed = True, frozenset(scene_ids)
             self._visit = seen
+
+    def _not_being_taken(self, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+        """All but what we were taking back ourselves when an answer was lost, or at a kill."""
+        taken = {each.takes_back for each in self._ledger.unsettled()} - {None}
+        return [entry for entry in entries if entry.row not in taken]
 
     def _gone(
         self,
@@ -469,14 +446,14 @@ class Writer:
         """
         here = [entry for entry in entries if judging.same_file(entry, states)]
         gone = [entry for entry in here if not judging.still_there(entry, states[entry.scene_id])]
-        known: _Things = {}
+        known = Named(self.client)
         fates = [Fate.RESTORED] * len(gone) if restored else self._fates(gone, here, states, known)
         undone = [entry for entry, fate in zip(gone, fates, strict=True) if fate is Fate.RESTORED]
         self._undo(undone)
         judged = [pair for pair in zip(gone, fates, strict=True) if pair[1] is not Fate.RESTORED]
         found = judging.sorted_gone(
-            [pair for pair in judged if self._is_itself(pair[0], known)],
-            [e for e, _ in judged if e.action is Action.ADD_TAG and not known[False, e.target_id]],
+            [pair for pair in judged if known.is_itself(pair[0])],
+            [e for e, _ in judged if e.action is Action.ADD_TAG and known.tag(e.target_id) is None],
         )
         rows = {entry.row for entry in undone}
         visit.seen += len({e.scene_id for e in here if e.row not in rows} - visit.surveyed)
@@ -488,7 +465,7 @@ class Writer:
         gone: Sequence[LedgerEntry],
         here: Sequence[LedgerEntry],
         states: Mapping[str, SceneState],
-        known: _Things,
+        known: Named,
     ) -> list[Fate]:
         """Why each is gone; one scene that surely is from a backup says so of all."""
         scene_ids = {entry.scene_id for entry in gone}
@@ -500,7 +477,7 @@ class Writer:
             entry.row
             for scene_id, entries in ours.items()
             for entry in entries
-            if judging.stands(entry, states[scene_id]) and self._is_itself(entry, known)
+            if judging.stands(entry, states[scene_id]) and known.is_itself(entry)
         }
 
         def fates() -> list[Fate]:
@@ -528,28 +505,16 @@ class Writer:
             forget_lost_tags(self.client, self._ledger, tag_ids)
         self._ledger.withdraw(entry.row for entry in undone if entry.row is not None)
 
-    def _is_itself(self, entry: LedgerEntry, known: _Things) -> bool:
-        """Whether the tag or studio of a row is what the row calls it; `known` is asked first.
-
-        Another name was given by the user, or the id in a restored database.
-        """
-        if entry.action is Action.CREATE_MARKER:
-            return True
-        is_studio = entry.action is Action.SET_STUDIO
-        key = (is_studio, entry.target_id)
-        if key not in known:
-            find = operations.studio_by_id if is_studio else operations.tag_by_id
-            known[key] = find(self.client, entry.target_id)
-        thing = known[key]
-        return thing is not None and operations.is_called(thing, entry.target_name)
-
     # --- After a kill
 
     def recover(self) -> int:
         """Settle the before-rows that a kill left without an after-row; how many there were.
 
-        Nothing is written to Stash. To be called while no other writer is at work.
+        Nothing is written to Stash. To be called while no other writer is at work. A dry run
+        leaves them.
         """
+        if self.dry_run:
+            return 0
         entries = self._ledger.unsettled()
         for group in operations.in_groups(entries):
             self._recover(group)
@@ -563,6 +528,8 @@ class Writer:
         for entry in entries:
             if entry.action is Action.CREATE_TAG:
                 outcome, target = self._found_tag(entry)
+            elif entry.action is Action.DESTROY_TAG:
+                outcome, target = self._taking.recovered_tag(entry)
             else:
                 outcome, target = judging.recovered(entry, states.get(entry.scene_id), taken)
             if entry.action is Action.CREATE_MARKER:
