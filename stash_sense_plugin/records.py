@@ -45,6 +45,8 @@ class Scene:
     studio_id: str | None = None
     other_files: tuple[Fingerprint, ...] = ()
     """What else Stash keeps under the scene: copies, and files of scenes merged into it."""
+    phashes: tuple[str, ...] = ()
+    """What Stash takes its pictures to look like (16 hex digits each), where it was made."""
 
     @property
     def files(self) -> tuple[Fingerprint, ...]:

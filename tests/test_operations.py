@@ -125,6 +125,24 @@ def test_scenes_without_a_tag(stash: StandIn, client: StashClient) -> None:
     assert operations.count_without_tag(client, str(done)) == 121
 
 
+def test_scenes_with_any_tag_and_what_they_look_like(stash: StandIn, client: StashClient) -> None:
+    tag = stash.add_tag("Seen")
+    file = fake_file("/media/alike.mp4", phash="00ff00ff00ff00ff")
+    tagged = str(stash.add_scene("Alike", tags=[tag], file=file))
+    bare = str(stash.add_scene("Bare"))
+    found = {scene.id: scene for scene in operations.scenes_with_any_tag(client)}
+    assert bare not in found
+    assert found[tagged].phashes == ("00ff00ff00ff00ff",)
+
+
+def test_all_tags_with_what_is_above_them(stash: StandIn, client: StashClient) -> None:
+    above = stash.add_tag("Above all")
+    below = stash.add_tag("Below it", aliases=["Beneath"], parents=[above])
+    found = {tag.id: tag for tag in operations.all_tags(client)}
+    assert found[str(below)].parent_ids == (str(above),)
+    assert found[str(below)].aliases == ("Beneath",)
+
+
 def test_scenes_by_id_survive_missing_and_doubled_ids(stash: StandIn, client: StashClient) -> None:
     one, two = (str(number) for number in stash.add_scenes(2))
     found = operations.scenes_by_ids(client, [two, "999999999", one, two])

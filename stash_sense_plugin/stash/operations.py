@@ -174,6 +174,11 @@ def scenes_with_copies(client: StashClient) -> Iterator[Scene]:
     return _keyset(client, {"file_count": {"value": 1, "modifier": "GREATER_THAN"}}, "0")
 
 
+def scenes_with_any_tag(client: StashClient) -> Iterator[Scene]:
+    """All scenes that carry a tag, by id."""
+    return _keyset(client, {"tag_count": {"value": 0, "modifier": "GREATER_THAN"}}, "0")
+
+
 def count_with_tag(client: StashClient, tag_id: str, after: str = "0") -> int:
     """How many scenes with a higher id than `after` carry the tag."""
     return _count(client, {"tags": _criterion([tag_id], "INCLUDES"), **_behind(after)})
@@ -262,6 +267,7 @@ def _scene(values: Mapping[str, Any]) -> Scene:
         tag_ids=frozenset(tag["id"] for tag in values["tags"]),
         studio_id=(values["studio"] or {}).get("id"),
         other_files=_other_files(values["files"]),
+        phashes=_phashes(values["files"]),
     )
 
 
@@ -300,6 +306,11 @@ def _other_files(files: Sequence[Mapping[str, Any]]) -> tuple[Fingerprint, ...]:
     """Those behind the primary one that are hashed."""
     found = (_fingerprint(file) for file in files[1:])
     return tuple(fingerprint for fingerprint in found if fingerprint is not None)
+
+
+def _phashes(files: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    entries = (entry for file in files for entry in file["fingerprints"])
+    return tuple(entry["value"] for entry in entries if entry["type"] == "phash")
 
 
 def _server_path(url: str | None) -> str:
@@ -402,6 +413,9 @@ def destroy_markers(client: StashClient, marker_ids: Sequence[str]) -> None:
 
 _TAG: Final = "id name aliases ignore_auto_tag parents { id }"
 
+ALL_TAGS: Final = f"""
+query AllTags($filter: FindFilterType) {{ findTags(filter: $filter) {{ tags {{ {_TAG} }} }} }}"""
+
 FIND_TAG: Final = f"""
 query FindTagByName($name: TagFilterType, $alias: TagFilterType, $q: FindFilterType) {{
   by_name: findTags(tag_filter: $name, filter: {{ per_page: -1 }}) {{ tags {{ {_TAG} }} }}
@@ -462,6 +476,19 @@ def find_tag(client: StashClient, name: str) -> StashTag | None:
         key=lambda tag: (_likeness(tag, wanted), int(tag.id)),
         default=None,
     )
+
+
+def all_tags(client: StashClient) -> list[StashTag]:
+    """All tags, each once, by id."""
+    found: dict[str, StashTag] = {}
+    page = 1
+    while True:
+        wanted = {"per_page": 10 * HUNDRED, "page": page, "sort": "id", "direction": "ASC"}
+        raw = client.call(ALL_TAGS, {"filter": wanted})["findTags"]["tags"]
+        found |= {tag.id: tag for tag in map(_tag, raw)}
+        if len(raw) < 10 * HUNDRED:
+            return list(found.values())
+        page += 1
 
 
 def is_called(thing: StashTag | StashStudio, name: str) -> bool:
