@@ -1,12 +1,9 @@
 """Tag scenes as Stash runs it: a door for each call, one worker, and kills."""
 
-import json
 import os
 import re
 import signal
 import sys
-import threading
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,92 +13,19 @@ import psutil
 import pytest
 
 from demo.stash import Fault, StandIn
-from stash_sense_plugin.start import worker
-from stash_sense_plugin.start.paths import Home, read_json
+from tests.installed_kit import Installed, installed, workers
 from tests.plugin_folder import wait_until
-from tests.stand_in_client import Client
-from tests.sweep_kit import ROOT, Library, write_clips
-from tools.build_zip import PLUGIN_ID, build
-
-OPERATION = """mutation Run($id: ID!, $args: Map) {
-  runPluginOperation(plugin_id: $id, args: $args)
-}"""
-
-
-class Installed(Library):
-    """A library whose Stash has the packed plugin installed."""
-
-    home: Home
-
-    def operate(self, mode: str, **args: object) -> Any:
-        """Ask the plugin something as its pages do."""
-        wanted = {"mode": mode, **args}
-        data = Client(self.stash).data(OPERATION, id=PLUGIN_ID, args=wanted)
-        return data["runPluginOperation"]
-
-    def press(self) -> threading.Thread:
-        """Press the task's button, and do not wait."""
-        pressed = threading.Thread(target=self.stash.run_task, args=(PLUGIN_ID, "Tag scenes"))
-        pressed.start()
-        return pressed
-
-    def pid(self) -> int | None:
-        """The worker's process, as its card says; None where there is none."""
-        pid = (read_json(self.home.worker_card) or {}).get("pid")
-        return pid if isinstance(pid, int) else None
-
-    def stage(self) -> tuple[str, str]:
-        """Return the scene in hand and what is done with it, as the worker keeps it."""
-        try:
-            noted = Path(self.home.folder, "store.sqlite-stage").read_bytes()
-            scene, stage = json.loads(noted)
-        except (OSError, ValueError):
-            return "", ""
-        return scene, stage
-
-    def said(self, level: str) -> list[str]:
-        return [line.message for line in self.stash.log if line.level == level]
+from tools.build_zip import PLUGIN_ID
 
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
     monkeypatch.setenv("STASH_SENSE_PYTHON", sys.executable)
-    plugin = tmp_path / "plugins" / PLUGIN_ID
-    with zipfile.ZipFile(build(ROOT, tmp_path / "dist")) as bundle:
-        bundle.extractall(plugin)
-    media = tmp_path / "media"
-    media.mkdir()
-    with StandIn(
-        tmp_path / "stash",
-        media=media,
-        plugins=plugin.parent,
-        python_path=sys.executable,
-    ) as stash:
-        installed = Installed(stash, write_clips(tmp_path / "clips"), media, PLUGIN_ID)
-        installed.home = Home(os.environ["STASH_SENSE_HOME"])
-        installed.configure()
+    with installed(tmp_path) as library:
         try:
-            yield installed
+            yield library
         finally:
-            package = str(plugin / "stash_sense_plugin")
-            worker.hand_over(installed.home, package)
-            wait_until(
-                lambda: installed.pid() is None and not workers(installed.home),
-                "the worker is still there",
-            )
-
-
-def workers(home: Home) -> list[int]:
-    """The processes that serve this home."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-        except psutil.Error:
-            continue
-        if home.folder in words and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process.pid)
-    return found
+            library.leave()
 
 
 def hold_up(stash: StandIn) -> None:

@@ -49,6 +49,8 @@ class Call:
     """Answer with the first half of the answer."""
     status: int = 0
     """Answer with this status and no body."""
+    at_reply: list[Callable[[], None]] = field(default_factory=list)
+    """Told when the answer has left."""
     _processes: list[PluginProcess] = field(default_factory=list)
     _gone: threading.Event = field(default_factory=threading.Event)
 

@@ -16,6 +16,7 @@ from graphql import (
     execute,
     get_operation_ast,
 )
+from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -138,6 +139,7 @@ async def answer(request: Request, call: Call, workers: Executor) -> Response:
         return Response(status_code=call.status)
     answered = _response(body, 200, media_type)
     if not call.halve:
+        answered.background = BackgroundTasks([BackgroundTask(told) for told in call.at_reply])
         return answered
     half = bytes(answered.body)[: len(answered.body) // 2]
     return Response(half, 200, media_type=media_type)
