@@ -38,7 +38,8 @@ from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.media.sampling import SceneMedia
 from stash_sense_plugin.media.sprites import sprite_sampling
-from stash_sense_plugin.pipeline import Parts, look_at
+from stash_sense_plugin.pipeline.looking import look_at
+from stash_sense_plugin.pipeline.parts import Parts
 from stash_sense_plugin.records import Fingerprint, Level, Scene
 from stash_sense_plugin.vocabulary import load_vocabulary
 

@@ -27,7 +27,8 @@ from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.media.sampling import SceneMedia
-from stash_sense_plugin.pipeline import MOST_BATCH_BYTES, Parts, failed, look_at
+from stash_sense_plugin.pipeline.looking import MOST_BATCH_BYTES, look_at
+from stash_sense_plugin.pipeline.parts import Parts, failed
 from stash_sense_plugin.records import (
     Box,
     Decision,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stash_sense_plugin.errors import InternalFault, MediaError, ModelError, SettingsError
-from stash_sense_plugin.pipeline import failed
+from stash_sense_plugin.pipeline.parts import failed
 from stash_sense_plugin.records import Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.operations import studios
 from stash_sense_plugin.tasks.engine import Call, Engine

@@ -21,7 +21,8 @@ from stash_sense_plugin.media.fingerprint import oshash
 from stash_sense_plugin.media.images import is_image
 from stash_sense_plugin.media.sampling import SceneMedia
 from stash_sense_plugin.media.video import probe_video
-from stash_sense_plugin.pipeline import Parts, look_at
+from stash_sense_plugin.pipeline.looking import look_at
+from stash_sense_plugin.pipeline.parts import Parts
 from stash_sense_plugin.records import Fingerprint, Reporter, Scene, SceneResult
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.operations import StashStudio

@@ -21,7 +21,7 @@ from stash_sense_plugin.errors import (
     WorkerDied,
 )
 from stash_sense_plugin.library.results import Death
-from stash_sense_plugin.pipeline import failed
+from stash_sense_plugin.pipeline.parts import failed
 from stash_sense_plugin.records import FrameSource, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import library_folders, studios

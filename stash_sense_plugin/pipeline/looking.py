@@ -1,16 +1,13 @@
-"""The whole flow: scene -> frames -> observations -> time ranges -> suggestions.
+"""The first half of the flow: scene -> frames -> observations, kept in the store.
 
 Looking is apart from deciding: what detectors saw is kept in the store under the file's
 fingerprint, so that a scene that did not change is decided anew without a frame or a network.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from stash_sense_plugin.detectors.clip import ZeroShot, ZeroShotLabel
 from stash_sense_plugin.errors import (
     MediaError,
     MediaMissing,
@@ -18,36 +15,24 @@ from stash_sense_plugin.errors import (
     ModelMissing,
     StashSenseError,
 )
-from stash_sense_plugin.identity import studio
-from stash_sense_plugin.library.store import Store, StoredAnalysis
+from stash_sense_plugin.library.store import StoredAnalysis
 from stash_sense_plugin.media.sampling import SceneMedia
+from stash_sense_plugin.pipeline.deciding import conclude
+from stash_sense_plugin.pipeline.parts import Look, Parts
 from stash_sense_plugin.records import (
     Detector,
-    Failure,
     Fingerprint,
     Frame,
     FrameSource,
     Observation,
     Ran,
-    ReadText,
     Reporter,
     Sampling,
     Scene,
     SceneResult,
     Skipped,
-    Suggestion,
     Wants,
 )
-from stash_sense_plugin.suggestions import DecideOptions, Seen, decide, restrain
-from stash_sense_plugin.timeline import (
-    by_word,
-    read_texts,
-    rule_for,
-    sample_scores,
-    samples_of,
-    time_ranges,
-)
-from stash_sense_plugin.vocabulary import Label, Vocabulary
 
 FIRST_BATCH = 2
 """Frames handed over first: how fast this machine is shows only then."""
@@ -67,40 +52,6 @@ OPENING = "opening the file"
 DECIDING = "deciding"
 
 
-def _untold(stage: str) -> None:
-    """Tell nobody what is being done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the flow is made of, joined by tasks."""
-
-    store: Store
-    vocabulary: Vocabulary
-    detectors: Sequence[Detector] = ()
-    missing: Mapping[str, ModelMissing] = field(default_factory=dict)
-    """Detectors whose networks are not here, by model: only the store can answer for them."""
-    skipped: Sequence[Skipped] = ()
-    """Detectors that are switched off or cannot be built, and why."""
-    zero_shot: ZeroShot | None = None
-    studios: Sequence[studio.StudioName] = ()
-    options: DecideOptions = field(default_factory=DecideOptions)
-    stage: Callable[[str], None] = _untold
-    """Told what is being done, several times a batch, for the case that this process dies of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one detector saw in one sampling of a scene."""
-
-    ran: Ran
-    sampling_key: str
-    source: FrameSource
-    duration_s: float | None
-    times_s: tuple[float, ...]
-    observations: tuple[Observation, ...]
-
-
 def look_at(
     scene: Scene, fingerprint: Fingerprint, media: SceneMedia, parts: Parts, reporter: Reporter
 ) -> SceneResult:
@@ -115,19 +66,6 @@ def look_at(
     reporter.check()
     parts.stage(DECIDING)
     return conclude(scene, looks, (*parts.skipped, *skipped), parts, reporter)
-
-
-def failed(scene: Scene, error: StashSenseError) -> SceneResult:
-    """Return the result of a scene that could not be looked at."""
-    return SceneResult(
-        source=scene.source,
-        duration_s=scene.duration_s,
-        frames={},
-        error=Failure(error.kind, error.message, error.remedy),
-    )
-
-
-# --- Looking ------------------------------------------------------------------------------------
 
 
 def observe(
@@ -401,118 +339,3 @@ def _recalled(stored: StoredAnalysis) -> Look:
         stored.times_s,
         stored.observations,
     )
-
-
-# --- Deciding -----------------------------------------------------------------------------------
-
-
-def conclude(
-    scene: Scene,
-    looks: Sequence[Look],
-    skipped: Sequence[Skipped],
-    parts: Parts,
-    reporter: Reporter,
-) -> SceneResult:
-    """Decide from what was seen alone; no frame is read and no image network run."""
-    duration_s = _duration(scene, looks)
-    seen, more_skipped = _labels_seen(looks, duration_s, parts, reporter)
-    readers = [look for look in looks if look.ran.detector == "text"]
-    texts = tuple(_texts(readers, duration_s, parts.options))
-    tags = decide(seen, duration_s, parts.options)
-    studios = _studios(readers, texts, duration_s, parts)
-    return SceneResult(
-        source=scene.source,
-        duration_s=duration_s,
-        frames=_frame_counts(looks),
-        suggestions=restrain((*tags, *studios), parts.options),
-        texts=texts,
-        ran=tuple(look.ran for look in looks),
-        skipped=(*skipped, *more_skipped),
-    )
-
-
-def _texts(
-    looks: Sequence[Look], duration_s: float | None, options: DecideOptions
-) -> Iterator[ReadText]:
-    for look in looks:
-        yield from read_texts(look.observations, look.times_s, duration_s, options.max_gap_s)
-
-
-def _duration(scene: Scene, looks: Sequence[Look]) -> float | None:
-    """Return the scene's length as the frames' own source knows it, else as Stash says."""
-    measured = [look.duration_s for look in looks if look.duration_s]
-    return max(measured) if measured else scene.duration_s
-
-
-def _frame_counts(looks: Sequence[Look]) -> dict[FrameSource, int]:
-    """Count each sampling's frames once, however many detectors saw them."""
-    counts = {(look.source, look.sampling_key): len(look.times_s) for look in looks}
-    total = dict.fromkeys(FrameSource, 0)
-    for (source, _), count in counts.items():
-        total[source] += count
-    return total
-
-
-def _labels_seen(
-    looks: Sequence[Look], duration_s: float | None, parts: Parts, reporter: Reporter
-) -> tuple[list[Seen], list[Skipped]]:
-    seen: list[Seen] = []
-    skipped: list[Skipped] = []
-    for look in looks:
-        if look.ran.detector != "clip":
-            seen += _words_seen(look, duration_s, parts)
-        elif parts.zero_shot is not None:
-            try:
-                seen += _prompts_seen(look, duration_s, parts, parts.zero_shot, reporter)
-            except ModelError as error:
-                name = f"{look.ran.detector} ({look.ran.model})"
-                skipped.append(Skipped(name, error.message, error.remedy))
-    return seen, skipped
-
-
-def _words_seen(look: Look, duration_s: float | None, parts: Parts) -> Iterator[Seen]:
-    """Yield the vocabulary's labels whose words this detector uses."""
-    words = by_word(look.observations)
-    for label in parts.vocabulary.labels.values():
-        found = [each for word in label.words for each in words.get(word, ())]
-        if not found:
-            continue
-        samples = sample_scores(look.times_s, found, label)
-        rule = rule_for(label, parts.options.max_gap_s)
-        ranges = time_ranges(label.name, samples, duration_s, rule)
-        yield Seen(label, look.ran.detector, look.ran.model, samples, ranges, tuple(found))
-
-
-def _prompts_seen(
-    look: Look, duration_s: float | None, parts: Parts, zero_shot: ZeroShot, reporter: Reporter
-) -> Iterator[Seen]:
-    """Yield the labels that are scored by their prompts against the frames' embeddings."""
-    frames = [each for each in look.observations if each.vector is not None]
-    labels = parts.vocabulary.zero_shot
-    if not frames or not labels:
-        return
-    vectors = np.stack([each.vector for each in frames if each.vector is not None])
-    times_s = [each.time_s for each in frames]
-    asked = [_asked(each) for each in labels]
-    scores: Mapping[str, np.ndarray] = zero_shot.scores(vectors, asked, reporter.check)
-    for label in labels:
-        samples = samples_of(times_s, scores[label.name].tolist())
-        rule = rule_for(label, parts.options.max_gap_s)
-        ranges = time_ranges(label.name, samples, duration_s, rule)
-        yield Seen(label, look.ran.detector, look.ran.model, samples, ranges)
-
-
-def _asked(label: Label) -> ZeroShotLabel:
-    return ZeroShotLabel(
-        label.name, label.prompts, label.negatives, label.exclusive, label.templates
-    )
-
-
-def _studios(
-    looks: Sequence[Look], read: Sequence[ReadText], duration_s: float | None, parts: Parts
-) -> Iterator[Suggestion]:
-    apply = studio.APPLY if parts.options.apply is None else parts.options.apply
-    for look in looks:
-        yield from studio.match_studios(
-            look.observations, parts.studios, look.times_s, duration_s, read, apply=apply
-        )
