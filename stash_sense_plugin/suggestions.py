@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from stash_sense_plugin.calibration import Platt, probability
+from stash_sense_plugin.calibration import Curve, probability
 from stash_sense_plugin.records import (
     Box,
     Decision,
@@ -67,7 +67,7 @@ def decide(
     seen: Iterable[Seen],
     duration_s: float | None,
     options: DecideOptions = PLAIN,
-    fitted: Mapping[tuple[str, str], Platt] = MappingProxyType({}),
+    fitted: Mapping[tuple[str, str], Curve] = MappingProxyType({}),
 ) -> tuple[Suggestion, ...]:
     """One suggestion per tag that was seen, the most certain first.
 
@@ -143,7 +143,7 @@ def _suggestion(
     held: Sequence[Seen],
     duration_s: float | None,
     options: DecideOptions,
-    fitted: Mapping[tuple[str, str], Platt],
+    fitted: Mapping[tuple[str, str], Curve],
 ) -> Suggestion:
     ranges = union((r for one in held for r in one.ranges), duration_s)
     judged = [(one, _confidence(one, duration_s, fitted)) for one in held]
@@ -162,7 +162,7 @@ def _suggestion(
 
 
 def _confidence(
-    seen: Seen, duration_s: float | None, fitted: Mapping[tuple[str, str], Platt]
+    seen: Seen, duration_s: float | None, fitted: Mapping[tuple[str, str], Curve]
 ) -> float:
     scores = [sample.score for sample in _inside(seen, duration_s)]
     score = robust_score(scores, len(seen.samples), seen.label.stay)
