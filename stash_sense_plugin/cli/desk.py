@@ -22,7 +22,16 @@ from stash_sense_plugin.stash.operations import system
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-READING = ("errors", "models", "verify_models", "result", "doctor", "job", "jobs")
+READING = (
+    "errors",
+    "models",
+    "verify_models",
+    "result",
+    "doctor",
+    "job",
+    "jobs",
+    "suggestions",
+)
 """Modes that only read: a sweep that runs in another copy of Stash Sense need not stop for them."""
 
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2

@@ -39,6 +39,8 @@ class Saying:
     said: Said
     source: Source = "asked"
     detail: Mapping[str, object] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    """Its other names, under which it may have been spoken of before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,8 @@ def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> None:
     """
     there = (row["target_id"], row["name"])
     words = (saying.target_id, folded(saying.name))
-    left = tuple("" if old == new else old for old, new in zip(there, words, strict=True))
+    names = {words[1], *map(folded, saying.also)}
+    left = ("" if there[0] == words[0] else there[0], "" if there[1] in names else there[1])
     if row["said"] == Said.ACCEPTED:
         gone = left != there
     elif saying.said is Said.REFUSED:

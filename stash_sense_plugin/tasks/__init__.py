@@ -15,8 +15,10 @@ from stash_sense_plugin.tasks.models import (
     pull_models,
     verify_models,
 )
+from stash_sense_plugin.tasks.suggesting import suggestions
 from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
 from stash_sense_plugin.tasks.upkeep import list_errors, scene_result, set_up
+from stash_sense_plugin.tasks.verdicts import accept, refuse, verdicts
 
 __all__ = ["MODES", "Call", "Engine", "Mode", "open_engine"]
 
@@ -44,5 +46,9 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "models": Mode(list_models, "operation"),
         "verify_models": Mode(verify_models, "operation"),
         "result": Mode(scene_result, "operation"),
+        "suggestions": Mode(suggestions, "operation"),
+        "accept": Mode(accept, "operation"),
+        "refuse": Mode(refuse, "operation"),
+        "verdicts": Mode(verdicts, "operation"),
     }
 )

@@ -63,9 +63,11 @@ def _set_up_says(fetched: Fetched, tagme: str) -> str:
 
 def list_errors(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Return scenes whose last look failed, newest first; `after` is the last page's `next`."""
-    limit = _number(call.args, "limit", PAGE, 1, MOST_IN_A_PAGE)
+    limit = whole_number(call.args, "limit", PAGE, 1, MOST_IN_A_PAGE)
     after = call.args.get("after")
-    rows = engine.store.errors(limit, None if after is None else _number(call.args, "after", 0))
+    rows = engine.store.errors(
+        limit, None if after is None else whole_number(call.args, "after", 0)
+    )
     here = _still_there(engine, call, reporter, [row.scene_id for row in rows])
     return {
         "errors": [
@@ -111,7 +113,7 @@ def scene_result(engine: Engine, call: Call, reporter: Reporter) -> dict[str, ob
     return {"result": engine.store.latest_result(str(scene_id))}
 
 
-def _number(
+def whole_number(
     args: Mapping[str, object], name: str, default: int, least: int = 0, most: int = 2**62
 ) -> int:
     """Read a count that may come as text, as Stash's task arguments do."""

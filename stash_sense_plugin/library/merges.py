@@ -1,0 +1,107 @@
+"""What is kept of scenes that were merged into others in Stash: it follows their files."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stash_sense_plugin.library.database import Database, to_json
+from stash_sense_plugin.records import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A scene that is gone, and the one that has its files now."""
+
+    gone: str
+    home: str
+    files: frozenset[Fingerprint]
+    """Those by which the gone scene was known."""
+    home_file: Fingerprint | None
+    """The primary file of the scene that is left."""
+
+
+class Merges:
+    """Rewrites what is kept when scenes were merged."""
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+
+    def strays(self, homes: Mapping[Fingerprint, str]) -> dict[str, frozenset[Fingerprint]]:
+        """Return the scenes by which we know files that lie elsewhere now, and these files.
+
+        `homes` are the scenes in which Stash has the files. Only scenes count to which we wrote
+        or of which something was said.
+        """
+        found: dict[str, set[Fingerprint]] = {}
+        with self._store.read() as db:
+            for file, home in homes.items():
+                for scene_id in _known(db, file):
+                    if scene_id != home:
+                        found.setdefault(scene_id, set()).add(file)
+        return {scene_id: frozenset(known) for scene_id, known in found.items()}
+
+    def last_tags(self, scene_id: str) -> frozenset[str] | None:
+        """Return the ids of the tags that a scene had at our last look; None where unknown."""
+        with self._store.read() as db:
+            row = db.execute("SELECT last_tags FROM scenes WHERE id = ?", (scene_id,)).fetchone()
+        return None if row is None or row[0] is None else frozenset(map(str, json.loads(row[0])))
+
+    def follow(self, merge: Merge, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        """Let verdicts of the gone scene be of the one that is left, and these rows of the ledger.
+
+        `rows` are their numbers, and more for the detail of each. What else was ours there is
+        withdrawn: it cannot be told any more from what the user put there.
+        """
+        now = self._store.clock()
+        with self._store.write(durable=True) as db:
+            for row, more in rows.items():
+                _copy(db, row, merge, more, now)
+            for file in merge.files:
+                where = (merge.gone, file.oshash, file.size_bytes)
+                db.execute(
+                    "UPDATE ledger SET withdrawn = 'merged' WHERE outcome = 'ours'"
+                    " AND withdrawn IS NULL AND scene_id = ? AND oshash = ? AND size_bytes = ?",
+                    where,
+                )
+                db.execute(
+                    "UPDATE OR REPLACE verdicts SET scene_id = ?"
+                    " WHERE scene_id = ? AND oshash = ? AND size_bytes = ?",
+                    (merge.home, *where),
+                )
+
+
+def _known(db: sqlite3.Connection, file: Fingerprint) -> Iterable[str]:
+    """Yield the scenes that rows and verdicts name with this file."""
+    for named in (
+        "ledger WHERE outcome = 'ours' AND withdrawn IS NULL",
+        "verdicts WHERE scene_id != ''",
+    ):
+        rows = db.execute(
+            f"SELECT DISTINCT scene_id FROM {named} AND oshash = ? AND size_bytes = ?",
+            (file.oshash, file.size_bytes),
+        )
+        yield from (row[0] for row in rows)
+
+
+def _copy(
+    db: sqlite3.Connection, row: int, merge: Merge, more: Mapping[str, Any], now: float
+) -> None:
+    """Write a row anew for the scene that is left: all that was written there before is earlier."""
+    [detail] = db.execute("SELECT detail FROM ledger WHERE row = ?", (row,)).fetchone()
+    file = merge.home_file
+    db.execute(
+        "INSERT INTO ledger (run_id, action, scene_id, oshash, size_bytes, target_id, target_name,"
+        " detail, outcome, intended_at_s, settled_at_s)"
+        " SELECT run_id, action, ?, ?, ?, target_id, target_name, ?, outcome, intended_at_s, ?"
+        " FROM ledger WHERE row = ?",
+        (
+            merge.home,
+            file and file.oshash,
+            file and file.size_bytes,
+            to_json({**json.loads(detail), "merged_from": merge.gone, **more}),
+            now,
+            row,
+        ),
+    )

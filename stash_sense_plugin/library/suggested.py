@@ -1,0 +1,187 @@
+"""What is suggested for the scenes of the library now, in pages."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from stash_sense_plugin.library.database import Database, from_json
+from stash_sense_plugin.library.verdicts import folded
+from stash_sense_plugin.records import Decision, Fingerprint
+
+_CHUNK = 500
+"""Scene ids per query: old SQLite binds at most 999 values."""
+
+_DECISION = "CASE WHEN undone AND decision = 2 THEN 1 ELSE decision END"
+"""What was undone waits for the user's word: it is asked about."""
+
+_SELECT = (
+    "SELECT suggestions.scene_id, source, kind, key, target_id, name, label, confidence,"
+    f" {_DECISION} AS decision, oshash, size_bytes, result_row FROM suggestions"
+    " JOIN scenes ON scenes.id = suggestions.scene_id LEFT JOIN files ON files.id = file_id"
+)
+
+Place = tuple[Any, ...]
+"""Where a page ends: what the next one begins behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """One suggestion for one scene, as the newest result has it."""
+
+    scene_id: str
+    source: str
+    """The path of the scene's file when it was looked at."""
+    kind: str
+    key: str
+    """The casefolded name."""
+    target_id: str
+    name: str
+    label: str
+    confidence: float
+    decision: Decision
+    fingerprint: Fingerprint | None
+    """The file's that was looked at."""
+    result_row: int
+
+    @property
+    def place_by_scene(self) -> Place:
+        """Where it stands in `by_scene`."""
+        return (self.scene_id, self.kind, self.key, self.target_id)
+
+    @property
+    def place_by_name(self) -> Place:
+        """Where it stands in `by_name`."""
+        return (-self.confidence, self.scene_id, self.kind, self.target_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How often one thing is suggested."""
+
+    kind: str
+    key: str
+    name: str
+    ask: int
+    apply: int
+    refused: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in `counts`."""
+        return (self.key, self.kind)
+
+
+class SuggestionList:
+    """Reads what is suggested; the store keeps it with every result."""
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+
+    def by_scene(
+        self,
+        decision: Decision | None = None,
+        scene_id: str | None = None,
+        after: Place | None = None,
+        limit: int = 50,
+    ) -> list[Suggested]:
+        """Return a page in the order of scenes, of one scene or all; `after` is a place there."""
+        where, values = _decided(decision)
+        if scene_id is not None:
+            where, values = [*where, "suggestions.scene_id = ?"], [*values, scene_id]
+        if after is not None:
+            where.append("(suggestions.scene_id, kind, key, target_id) > (?, ?, ?, ?)")
+            values += after
+        return self._rows(where, values, "suggestions.scene_id, kind, key, target_id", limit)
+
+    def by_name(
+        self,
+        name: str,
+        decision: Decision | None = None,
+        above: float = 0.0,
+        after: Place | None = None,
+        limit: int = 50,
+    ) -> list[Suggested]:
+        """Return a page of one thing's scenes, the most certain first; `after` is a place there."""
+        where, values = _decided(decision)
+        where += ["key = ?", "confidence >= ?"]
+        values += [folded(name), above]
+        if after is not None:
+            where.append("(-confidence, suggestions.scene_id, kind, target_id) > (?, ?, ?, ?)")
+            values += after
+        order = "-confidence, suggestions.scene_id, kind, target_id"
+        return self._rows(where, values, order, limit)
+
+    def counts(self, after: Place = ("", ""), limit: int = 500) -> list[Counted]:
+        """Return how often each thing is asked about and applied, in the order of names."""
+        with self._store.read() as db:
+            rows = db.execute(
+                f"SELECT kind, key, min(name), sum({_DECISION} = 1), sum({_DECISION} = 2),"
+                " sum(decision = 0) FROM suggestions WHERE (key, kind) > (?, ?)"
+                " GROUP BY key, kind ORDER BY key, kind LIMIT ?",
+                (*after, limit),
+            ).fetchall()
+        return [Counted(*row) for row in rows]
+
+    def of_scenes(self, scene_ids: Iterable[str]) -> dict[str, list[Suggested]]:
+        """Return by scene all that is suggested for these scenes."""
+        found: dict[str, list[Suggested]] = {}
+        each = iter(dict.fromkeys(scene_ids))
+        while some := list(islice(each, _CHUNK)):
+            marks = ", ".join("?" * len(some))
+            rows = self._rows([f"suggestions.scene_id IN ({marks})"], some, "1", -1)
+            for row in rows:
+                found.setdefault(row.scene_id, []).append(row)
+        return found
+
+    def shown(self, rows: Sequence[Suggested]) -> list[Mapping[str, Any]]:
+        """Return when and why of each suggestion: its part of the result; empty where it is gone.
+
+        Keys as `tag --json` has them: ranges, evidence.
+        """
+        parts: dict[int, dict[tuple[str, str], Mapping[str, Any]]] = {}
+        for number in dict.fromkeys(row.result_row for row in rows):
+            parts[number] = self._parts(number)
+        return [parts[row.result_row].get((row.kind, row.key), {}) for row in rows]
+
+    def _parts(self, result_row: int) -> dict[tuple[str, str], Mapping[str, Any]]:
+        with self._store.read() as db:
+            row = db.execute("SELECT result FROM run_scenes WHERE row = ?", (result_row,))
+            found = row.fetchone()
+        suggestions = from_json(found[0]).get("suggestions", []) if found else []
+        return {(each["kind"], folded(each["name"])): each for each in suggestions}
+
+    def _rows(
+        self, where: Sequence[str], values: Sequence[Any], order: str, limit: int
+    ) -> list[Suggested]:
+        clause = f" WHERE {' AND '.join(where)}" if where else ""
+        with self._store.read() as db:
+            rows = db.execute(
+                f"{_SELECT}{clause} ORDER BY {order} LIMIT ?", (*values, limit)
+            ).fetchall()
+        return [_suggested(row) for row in rows]
+
+
+def _decided(decision: Decision | None) -> tuple[list[str], list[Any]]:
+    """The wanted decision; without one, all that is not hidden."""
+    if decision is None:
+        return ["decision > 0"], []
+    return [f"{_DECISION} = ?"], [decision.value]
+
+
+def _suggested(row: sqlite3.Row) -> Suggested:
+    file = None if row["oshash"] is None else Fingerprint(row["oshash"], row["size_bytes"])
+    return Suggested(
+        scene_id=row["scene_id"],
+        source=row["source"],
+        kind=row["kind"],
+        key=row["key"],
+        target_id=row["target_id"],
+        name=row["name"],
+        label=row["label"],
+        confidence=row["confidence"],
+        decision=Decision(row["decision"]),
+        fingerprint=file,
+        result_row=row["result_row"],
+    )

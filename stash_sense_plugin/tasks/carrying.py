@@ -1,0 +1,366 @@
+"""Carry out what the user says of suggestions: the verdict is kept first, then Stash follows."""
+
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Final, Literal
+
+from stash_sense_plugin.errors import Cancelled, TagGone, TagUnusable
+from stash_sense_plugin.library.suggested import Suggested, SuggestionList
+from stash_sense_plugin.library.verdicts import Saying, folded
+from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Said, Scene
+from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.operations import (
+    StashTag,
+    find_tag,
+    in_groups,
+    scenes_by_ids,
+    tag_by_id,
+)
+from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Written
+from stash_sense_plugin.stash.writer import Writer
+from stash_sense_plugin.tasks.engine import Engine
+from stash_sense_plugin.tasks.merging import follow
+from stash_sense_plugin.tasks.writing import open_writing
+
+FAILED_SHOWN: Final = 100
+"""Of what could not be done so many are named; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One suggestion of which the user says something."""
+
+    scene_id: str
+    kind: str
+    name: str
+    target_id: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is called wherever things are compared."""
+        return self.kind, folded(self.name)
+
+
+class Carrying(ABC):
+    """Carries out what is said of many suggestions, some scenes at a time, as one run."""
+
+    kind: ClassVar[str]
+    """What the run is called, and the operation."""
+    said: ClassVar[Said]
+
+    def __init__(
+        self, engine: Engine, client: StashClient, reporter: Reporter, *, dry_run: bool
+    ) -> None:
+        self._engine, self._client, self._reporter = engine, client, reporter
+        self._dry_run = dry_run
+        self._run_id: str | None = None
+        self._opened: Writer | None = None
+        self._tags: dict[str, StashTag | None] = {}
+        self._counts: Counter[str] = Counter()
+        self._failed: list[dict[str, str]] = []
+
+    def carry_out(self, items: Sequence[Item]) -> dict[str, object]:
+        """Do all that is said and return what came of it.
+
+        Raises StashError where Stash as a whole fails: what was said by then is kept, and done
+        when the library is next decided on.
+        """
+        ended: Literal["done", "failed", "cancelled"] = "failed"
+        try:
+            self._carry_out(items)
+            ended = "done"
+        except Cancelled:
+            ended = "cancelled"
+            raise
+        finally:
+            if self._run_id is not None:
+                self._engine.store.end_run(self._run_id, ended, self._report())
+        return self._report()
+
+    def _carry_out(self, items: Sequence[Item]) -> None:
+        by_scene: dict[str, list[Item]] = defaultdict(list)
+        for item in items:
+            by_scene[item.scene_id].append(item)
+        done = 0
+        for group in in_groups(list(by_scene)):
+            self._reporter.check()
+            # A sweep may write beside us, and only one writer may be at work.
+            with self._engine.writing:
+                self._some({scene_id: by_scene[scene_id] for scene_id in group})
+            done += len(group)
+            self._reporter.progress(done / len(by_scene))
+
+    def _some(self, by_scene: Mapping[str, Sequence[Item]]) -> None:
+        found = scenes_by_ids(self._client, list(by_scene))
+        if not self._dry_run:
+            follow(self._engine, self._client, found)
+        scenes = {scene.id: scene for scene in found}
+        present: list[tuple[Item, Scene]] = []
+        for scene_id, items in by_scene.items():
+            for item in items:
+                if scene_id in scenes:
+                    present.append((item, scenes[scene_id]))
+                else:
+                    self._fail(item, "the scene is not in Stash")
+        self._say(present)
+
+    @abstractmethod
+    def _say(self, items: Sequence[tuple[Item, Scene]]) -> None:
+        """Keep what is said of some scenes that are there, and let Stash follow."""
+
+    @property
+    def _run(self) -> str:
+        if self._run_id is None:
+            settings = asdict(self._engine.settings)
+            self._run_id = self._engine.store.begin_run(self.kind, settings)
+        return self._run_id
+
+    @property
+    def _writer(self) -> Writer:
+        """The run's writer; what a kill left open before it is settled first."""
+        if self._opened is None:
+            self._opened, _ = open_writing(self._engine, self._client, self._run)
+            self._opened.recover()
+        return self._opened
+
+    def _keep(self, sayings: Sequence[Saying]) -> None:
+        self._engine.verdicts.say(sayings)
+
+    def _saying(self, item: Item, scene: Scene, target_id: str, row: Suggested | None) -> Saying:
+        detail: dict[str, object] = {"run_id": self._run}
+        if row is not None:
+            detail |= {"label": row.label, "confidence": round(row.confidence, 4)}
+        tag = self._tag_called(item.name) if item.kind == "tag" else None
+        also = (tag.name, *tag.aliases) if tag and tag.id == target_id else ()
+        return Saying(scene, item.kind, item.name, target_id, self.said, "asked", detail, also)
+
+    def _tag_called(self, name: str) -> StashTag | None:
+        """The tag that had this name or alias when it was asked for first."""
+        key = folded(name)
+        if key not in self._tags:
+            self._tags[key] = find_tag(self._client, name)
+        return self._tags[key]
+
+    def _known_tag(self, name: str) -> str:
+        """The id of the tag of this name or alias; empty where there is none."""
+        tag = self._tag_called(name)
+        return tag.id if tag else ""
+
+    def _rows(self, items: Iterable[tuple[Item, Scene]]) -> dict[tuple[str, str, str], Suggested]:
+        """What is suggested for the scenes, by scene, kind and folded name."""
+        found = SuggestionList(self._engine.store).of_scenes(scene.id for _, scene in items)
+        return {
+            (scene_id, row.kind, row.key): row for scene_id, rows in found.items() for row in rows
+        }
+
+    def _fail(self, item: Item, message: str, remedy: str = "") -> None:
+        self._counts["failed"] += 1
+        if len(self._failed) < FAILED_SHOWN:
+            self._failed.append({**asdict(item), "message": message, "remedy": remedy})
+
+    def _report(self) -> dict[str, object]:
+        return {
+            "run_id": self._run_id,
+            "dry_run": self._dry_run,
+            **{name: self._counts[name] for name in self._names()},
+            "failed": self._counts["failed"],
+            "failures": self._failed,
+        }
+
+    @abstractmethod
+    def _names(self) -> Sequence[str]:
+        """What is counted besides what failed."""
+
+
+class Accepting(Carrying):
+    """Writes what the user accepts: tags with their markers, and the studio."""
+
+    kind = "accept"
+    said = Said.ACCEPTED
+
+    def _names(self) -> Sequence[str]:
+        return ("accepted", "written", "there", "markers")
+
+    def _say(self, items: Sequence[tuple[Item, Scene]]) -> None:
+        rows = self._rows(items)
+        wanted = list(self._acceptable(items, rows))
+        self._counts["accepted"] += len(wanted)
+        if self._dry_run:
+            for _, scene, target_id in wanted:
+                there = target_id in scene.tag_ids or target_id == scene.studio_id
+                self._counts["there" if target_id and there else "written"] += 1
+            return
+        self._keep(
+            [
+                self._saying(Item(scene.id, row.kind, row.name), scene, target_id, row)
+                for row, scene, target_id in wanted
+            ]
+        )
+        self._write(wanted)
+
+    def _acceptable(
+        self,
+        items: Iterable[tuple[Item, Scene]],
+        rows: Mapping[tuple[str, str, str], Suggested],
+    ) -> Iterator[tuple[Suggested, Scene, str]]:
+        """Yield what may be written, with the id of the tag or studio."""
+        for item, scene in items:
+            row = rows.get((scene.id, *item.key))
+            if row is None:
+                listed = f"see what it suggested: suggestions list --scene {scene.id}"
+                self._fail(item, "Stash Sense suggested no such thing for this scene", listed)
+            elif row.fingerprint not in (None, scene.fingerprint):
+                again = "let the scene be tagged once more"
+                self._fail(item, "its file has changed since it was looked at", again)
+            elif {row.key, folded(row.label)} & self._engine.settings.never_names:
+                setting = "take it out of the setting 'Never suggest'"
+                self._fail(item, "you never want it suggested", setting)
+            elif (target_id := self._target(item, row)) is not None:
+                yield row, scene, target_id
+
+    def _target(self, item: Item, row: Suggested) -> str | None:
+        """The id of what is accepted; None, and said, where Stash cannot have it."""
+        if row.kind != "tag":
+            return row.target_id
+        try:
+            return self._known_tag(row.name) if self._dry_run else self._tag(row.name)
+        except TagUnusable as error:
+            self._fail(item, error.message, error.remedy)
+            return None
+
+    def _tag(self, name: str) -> str:
+        """Find or create the tag; one that we made and the user deleted is wanted again now."""
+        try:
+            return self._writer.ensure_tag(name)
+        except TagGone:
+            made = [
+                entry.target_id
+                for entry in self._engine.ledger.ours([""])
+                if folded(entry.target_name) == folded(name)
+            ]
+            if tag_by_id(self._client, made[-1]) is not None:
+                raise
+            return self._writer.ensure_tag(name, again=True)
+
+    def _write(self, wanted: Sequence[tuple[Suggested, Scene, str]]) -> None:
+        scenes = list({scene.id: scene for _, scene, _ in wanted}.values())
+        tags: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for row, scene, target_id in wanted:
+            if row.kind == "tag":
+                tags[scene.id].append((target_id, row.name))
+        if tags:
+            self._note(self._writer.add_tags(scenes, tags))
+        for row, scene, target_id in wanted:
+            if row.kind == "studio" and target_id:
+                self._note([self._writer.set_studio(scene, target_id, row.name)])
+        if self._engine.settings.markers:
+            self._mark([each for each in wanted if each[0].kind == "tag"])
+
+    def _mark(self, wanted: Sequence[tuple[Suggested, Scene, str]]) -> None:
+        shown = SuggestionList(self._engine.store).shown([row for row, _, _ in wanted])
+        markers: dict[str, list[MarkerWanted]] = defaultdict(list)
+        for (row, scene, tag_id), part in zip(wanted, shown, strict=True):
+            markers[scene.id] += _markers(tag_id, row.name, part)
+        scenes = {scene.id: scene for _, scene, _ in wanted if markers[scene.id]}
+        current = self._writer.current(list(scenes.values())) if scenes else None
+        for scene in scenes.values():
+            self._note(self._writer.create_markers(scene, markers[scene.id], current))
+
+    def _note(self, written: Iterable[Written]) -> None:
+        for each in written:
+            is_marker = each.action is Action.CREATE_MARKER
+            if each.ending is Ending.WRITTEN:
+                self._counts["markers" if is_marker else "written"] += 1
+            elif each.ending is Ending.THERE and not is_marker:
+                self._counts["there"] += 1
+            elif each.ending is Ending.FAILED:
+                kind = "studio" if each.action is Action.SET_STUDIO else "tag"
+                item = Item(each.scene_id, kind, each.name, each.target_id)
+                self._fail(item, each.reason, "decide again to have it written")
+
+
+def _markers(tag_id: str, name: str, part: Mapping[str, Any]) -> Iterator[MarkerWanted]:
+    for found in part.get("ranges", []):
+        yield MarkerWanted(tag_id, name, found["start_s"], found["end_s"])
+
+
+class Refusing(Carrying):
+    """Takes back of what the user refuses all that we wrote, and nothing else."""
+
+    kind = "refuse"
+    said = Said.REFUSED
+
+    def _names(self) -> Sequence[str]:
+        return ("refused", "taken_back", "markers", "not_ours")
+
+    def _say(self, items: Sequence[tuple[Item, Scene]]) -> None:
+        rows = self._rows(items)
+        ours: dict[str, list[LedgerEntry]] = defaultdict(list)
+        for entry in self._engine.ledger.ours(dict.fromkeys(scene.id for _, scene in items)):
+            ours[entry.scene_id].append(entry)
+        entries: list[LedgerEntry] = []
+        sayings: list[Saying] = []
+        for item, scene in items:
+            known = {item.target_id, self._known_tag(item.name) if item.kind == "tag" else ""}
+            about = [entry for entry in ours[scene.id] if _is_about(entry, item, known - {""})]
+            entries += about
+            self._count_not_ours(item, scene, known - {""}, about)
+            if not self._dry_run:
+                row = rows.get((scene.id, *item.key))
+                ids = (known | {_target_of(entry) for entry in about}) - {""}
+                sayings += [self._saying(item, scene, each, row) for each in sorted(ids) or [""]]
+        self._counts["refused"] += len(items)
+        if self._dry_run:
+            self._count(entries)
+            return
+        self._keep(sayings)
+        if entries:
+            self._note(self._writer.take_back(_once(entries)))
+
+    def _count_not_ours(
+        self, item: Item, scene: Scene, ids: set[str], about: Sequence[LedgerEntry]
+    ) -> None:
+        """Count what stays in Stash although it is refused: the user put it there."""
+        written = {entry.target_id for entry in about}
+        there = scene.tag_ids if item.kind == "tag" else {scene.studio_id}
+        if ids & there and not ids & there & written:
+            self._counts["not_ours"] += 1
+
+    def _count(self, entries: Iterable[LedgerEntry]) -> None:
+        for entry in entries:
+            is_marker = entry.action is Action.CREATE_MARKER
+            self._counts["markers" if is_marker else "taken_back"] += 1
+
+    def _note(self, taken: Iterable[Written]) -> None:
+        for each in taken:
+            if each.ending is Ending.TAKEN_BACK:
+                is_marker = each.action in (Action.CREATE_MARKER, Action.DESTROY_MARKER)
+                self._counts["markers" if is_marker else "taken_back"] += 1
+            elif each.ending is Ending.FAILED:
+                item = Item(each.scene_id, "tag", each.name, each.target_id)
+                self._fail(item, each.reason, "decide again to have it taken back")
+
+
+def _is_about(entry: LedgerEntry, item: Item, ids: set[str]) -> bool:
+    """Whether a row wrote what the user speaks of, or a marker of it."""
+    actions = {
+        "tag": (Action.ADD_TAG, Action.CREATE_MARKER),
+        "studio": (Action.SET_STUDIO,),
+    }.get(item.kind, ())
+    named = folded(entry.target_name) == folded(item.name)
+    return entry.action in actions and (named or _target_of(entry) in ids)
+
+
+def _target_of(entry: LedgerEntry) -> str:
+    """The id of the tag or studio that a row is about."""
+    if entry.action is not Action.CREATE_MARKER:
+        return entry.target_id
+    exact = entry.detail.get("exact")
+    return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""
+
+
+def _once(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    """Each row once: two names may be one tag's."""
+    return list({entry.row: entry for entry in entries}.values())

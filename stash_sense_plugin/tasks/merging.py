@@ -1,0 +1,91 @@
+"""Scenes that the user merged in Stash: what we know of the ones that are gone follows their files.
+
+The scene that is gone leaves its files to another one, with its markers under their own numbers;
+its tags are there only where the user took them over.
+"""
+
+from collections.abc import Iterable
+
+from stash_sense_plugin.library.merges import Merge, Merges
+from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Scene
+from stash_sense_plugin.stash import judging
+from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.operations import (
+    SceneState,
+    in_groups,
+    scene_states,
+    scenes_with_copies,
+)
+from stash_sense_plugin.tasks.engine import Engine
+
+
+def follow(engine: Engine, client: StashClient, scenes: Iterable[Scene]) -> int:
+    """Learn which of these scenes have the files of scenes that are gone; return of how many.
+
+    To be called before what is ours there is judged. Stash is asked only where the store knows a
+    file of theirs under another scene. Of what we wrote, only that follows which is there and
+    surely ours; of what the user said, all does.
+    """
+    homes = {file: scene.id for scene in scenes for file in scene.files}
+    merges = Merges(engine.store)
+    strays = merges.strays(homes)
+    if not strays:
+        return 0
+    there = scene_states(client, list(strays))
+    gone = {scene_id: files for scene_id, files in strays.items() if scene_id not in there}
+    by_home = {home for files in gone.values() for home in (homes[file] for file in files)}
+    states = scene_states(client, sorted(by_home))
+    for scene_id, files in gone.items():
+        for home in sorted({homes[file] for file in files}):
+            if home in states:
+                moved = frozenset(file for file in files if homes[file] == home)
+                merge = Merge(scene_id, home, moved, states[home].fingerprint)
+                _follow(engine, merges, merge, states[home])
+    return len(gone)
+
+
+def follow_all(engine: Engine, client: StashClient, reporter: Reporter) -> int:
+    """Learn of all merged scenes of the library, as `follow`: for what visits no scenes.
+
+    A question for each hundred scenes that have several files.
+    """
+    count = 0
+    for group in in_groups(list(scenes_with_copies(client))):
+        reporter.check()
+        with engine.writing:
+            count += follow(engine, client, group)
+    return count
+
+
+def _follow(engine: Engine, merges: Merges, merge: Merge, state: SceneState) -> None:
+    ledger = engine.ledger
+    had = merges.last_tags(merge.home)
+    ours = {entry.target_id for entry in ledger.ours([merge.home]) if _is_tag(entry)}
+    moment = None if state.changed_at is None else state.changed_at.isoformat()
+    # The times of the scene that is gone say nothing of the other one's: from here on they do.
+    times = {} if moment is None else {"changed_at": moment, "left_at": moment}
+    rows = {
+        entry.row: times
+        for entry in ledger.ours([merge.gone])
+        if entry.row is not None
+        and entry.fingerprint in merge.files
+        and judging.stands(entry, state)
+        and _is_surely_ours(entry, had, ours)
+    }
+    merges.follow(merge, rows)
+    engine.store.forget_scene(merge.gone)
+
+
+def _is_tag(entry: LedgerEntry) -> bool:
+    return entry.action is Action.ADD_TAG
+
+
+def _is_surely_ours(entry: LedgerEntry, had: frozenset[str] | None, ours: Iterable[str]) -> bool:
+    """Whether what stands on the scene that is left came there with the one that is gone.
+
+    A marker keeps its number; a tag may have been there before, from the user's hand.
+    """
+    if entry.action is Action.CREATE_MARKER:
+        return True
+    lacked = had is not None and entry.target_id not in had
+    return _is_tag(entry) and lacked and entry.target_id not in ours

@@ -1,0 +1,482 @@
+"""Suggestions are listed, accepted and refused: the verdict is kept, and Stash follows at once."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.stash import Fault, StandIn
+from stash_sense_plugin.errors import SettingsError, StashRefused, StashUnreachable
+from stash_sense_plugin.records import Fingerprint, Said
+from stash_sense_plugin.tasks import MODES
+from stash_sense_plugin.tasks.writing import open_writing
+from tests.verdict_kit import APPLY, ASK, VerdictRoom, open_room, suggestion
+
+
+@pytest.fixture(scope="module")
+def stash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("stash")) as running:
+        yield running
+
+
+@pytest.fixture
+def room(stash: StandIn, tmp_path: Path) -> Iterator[VerdictRoom]:
+    with open_room(stash, tmp_path) as opened:
+        yield opened
+
+
+def beach(room: VerdictRoom, *tags: str, count: int = 1) -> list[int]:
+    """Scenes for which Beach is suggested, ever more certainly."""
+    scenes = [room.scene(*tags) for _ in range(count)]
+    for number, scene in enumerate(scenes, 1):
+        room.looked(scene, suggestion("Beach", round(number / 10, 1)), suggestion("Dog", 0.3))
+    return scenes
+
+
+def write(room: VerdictRoom, scene: int, *names: str) -> None:
+    """Tag a scene as a sweep does."""
+    found = room.read(scene)
+    with room.client() as client:
+        run_id = room.engine.store.begin_run("tag_scenes", {})
+        writer, _ = open_writing(room.engine, client, run_id)
+        tags = [(writer.ensure_tag(name), name) for name in names]
+        writer.add_tags([found], {found.id: tags})
+        room.engine.store.end_run(run_id, "done", {})
+
+
+def every(room: VerdictRoom, **args: Any) -> list[Any]:
+    """All rows, page after page."""
+    page = room.run("suggestions", **args)
+    rows = list(page["suggestions"])
+    while page["next"] is not None:
+        assert len(json.dumps(page)) < 1_000_000
+        page = room.run("suggestions", after=page["next"], **args)
+        rows += page["suggestions"]
+    return rows
+
+
+# --- Accepting ----------------------------------------------------------------------------------
+
+
+def test_what_is_accepted_is_written_at_once_as_ours(room: VerdictRoom) -> None:
+    [scene] = beach(room, "Mine")
+    report = room.say("accept", scene, "beach")
+    assert (report["accepted"], report["written"], report["failed"]) == (1, 1, 0)
+    assert room.tags(scene) == {"Mine", "Beach"}
+    assert room.ours(scene) == ["Beach"]
+    assert room.accepted(scene) == {"beach", str(room.stash.tag_id("Beach"))}
+    run = room.engine.store.run(report["run_id"])
+    assert run is not None
+    assert (run.kind, run.status) == ("accept", "done")
+
+
+def test_what_is_there_already_stays_the_users(room: VerdictRoom) -> None:
+    [scene] = beach(room, "Beach")
+    report = room.say("accept", scene, "Beach")
+    assert (report["written"], report["there"]) == (0, 1)
+    assert room.ours(scene) == []
+
+
+def test_accepting_what_was_refused_writes_it(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    room.say("refuse", scene, "Beach")
+    room.say("accept", scene, "Beach")
+    assert room.tags(scene) == {"Beach"}
+    assert room.refused(scene) == set()
+
+
+def test_markers_come_with_the_tag_where_the_user_wants_them(room: VerdictRoom) -> None:
+    room.configure(markers=True)
+    scene = room.scene()
+    room.looked(scene, suggestion("Beach", ranges=[(1.0, 4.0), (20.0, 25.5)]))
+    report = room.say("accept", scene, "Beach")
+    assert report["markers"] == 2
+    found = room.stash.scene_markers(scene)
+    assert [(each["seconds"], each["end_seconds"]) for each in found] == [(1.0, 4.0), (20.0, 25.5)]
+    again = room.say("accept", scene, "Beach")
+    assert (again["markers"], again["there"]) == (0, 1)
+    assert len(room.stash.scene_markers(scene)) == 2
+
+
+def test_a_studio_is_accepted_where_there_is_none(room: VerdictRoom) -> None:
+    studio = room.stash.add_studio("Northlight")
+    scene = room.scene()
+    room.looked(scene, suggestion("Northlight", kind="studio", target_id=str(studio)))
+    report = room.say("accept", scene, "Northlight", kind="studio")
+    assert report["written"] == 1
+    assert room.stash.scene_studio(scene) == "Northlight"
+    room.say("refuse", scene, "Northlight", kind="studio")
+    assert room.stash.scene_studio(scene) is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param("gone", "the scene is not in Stash", id="scene gone"),
+        pytest.param("file", "its file has changed since it was looked at", id="another file"),
+        pytest.param("name", "Stash Sense suggested no such thing for this scene", id="a typo"),
+        pytest.param("never", "you never want it suggested", id="never"),
+    ],
+)
+def test_what_cannot_be_accepted_is_said_and_keeps_nothing_else_from_it(
+    room: VerdictRoom, spoil: str, reason: str
+) -> None:
+    good, bad = beach(room, count=2)
+    if spoil == "gone":
+        room.stash.remove_scene(bad)
+    if spoil == "file":
+        room.stash.database.run("UPDATE fingerprints SET value = 'f' || value WHERE file_id = 2")
+        room.stash.database.run(
+            "UPDATE fingerprints SET value = ? WHERE file_id IN"
+            " (SELECT file_id FROM scenes_files WHERE scene_id = ?)",
+            "f" * 16,
+            bad,
+        )
+    if spoil == "never":
+        room.looked(bad, suggestion("Cat"))
+        room.configure(never="cat")
+    name = {"name": "Baech", "never": "Cat"}.get(spoil, "Beach")
+    items = [{"scene_id": str(good), "name": "Beach"}, {"scene_id": str(bad), "name": name}]
+    report = room.run("accept", items=items)
+    assert (report["accepted"], report["failed"]) == (1, 1)
+    [failure] = report["failures"]
+    assert (failure["scene_id"], failure["message"]) == (str(bad), reason)
+    assert room.tags(good) == {"Beach"}
+    assert room.stash.tag_id("Baech") is None
+    assert len(room.engine.verdicts.listing()) == 1
+
+
+def test_a_tag_of_ours_that_was_deleted_is_made_again_and_a_renamed_one_is_not(
+    room: VerdictRoom,
+) -> None:
+    first, second, third = beach(room, count=3)
+    room.say("accept", first, "Beach")
+    made = room.tag("Beach")
+    room.stash.database.run("UPDATE tags SET name = 'Strand' WHERE id = ?", made)
+    report = room.say("accept", second, "Beach")
+    assert "is now called 'Strand'" in report["failures"][0]["message"]
+    assert room.tags(second) == set()
+    room.stash.remove_tag(made)
+    assert room.say("accept", third, "Beach")["written"] == 1
+    assert room.tags(third) == {"Beach"}
+
+
+# --- Refusing -----------------------------------------------------------------------------------
+
+
+def test_what_is_refused_is_taken_back_with_its_markers(room: VerdictRoom) -> None:
+    room.configure(markers=True)
+    [scene] = beach(room, "Mine")
+    room.say("accept", scene, "Beach", "Dog")
+    report = room.say("refuse", scene, "Beach")
+    assert (report["refused"], report["taken_back"], report["markers"]) == (1, 1, 1)
+    assert room.tags(scene) == {"Mine", "Dog"}
+    assert [each["primary_tag"] for each in room.stash.scene_markers(scene)] == ["Dog"]
+    assert room.accepted(scene) >= {"dog"}
+    assert room.refused(scene) == {"beach", str(room.stash.tag_id("Beach"))}
+
+
+def test_what_the_user_put_there_stays_although_it_is_refused(room: VerdictRoom) -> None:
+    [scene] = beach(room, "Beach")
+    report = room.say("refuse", scene, "Beach")
+    assert (report["refused"], report["taken_back"], report["not_ours"]) == (1, 0, 1)
+    assert room.tags(scene) == {"Beach"}
+    room.stash.untag_scene(scene, room.tag("Beach"))
+    write(room, scene, "Beach")
+    assert room.tags(scene) == set()
+
+
+def test_what_is_not_suggested_may_be_refused_too(room: VerdictRoom) -> None:
+    scene = room.scene()
+    assert room.say("refuse", scene, "Cat")["refused"] == 1
+    write(room, scene, "Cat")
+    assert room.tags(scene) == set()
+
+
+@pytest.mark.parametrize("change", ["renamed", "made anew", "merged", "the user's alias"])
+def test_refused_stays_refused_whatever_becomes_of_the_tag(room: VerdictRoom, change: str) -> None:
+    [scene] = beach(room)
+    old = room.tag("Beach")
+    room.say("accept", scene, "Beach")
+    room.say("refuse", scene, "Beach")
+    name = "Beach"
+    if change == "renamed":
+        room.stash.database.run("UPDATE tags SET name = 'Strand' WHERE id = ?", old)
+        name = "Strand"
+    else:
+        room.stash.remove_tag(old)
+    if change == "made anew":
+        room.stash.add_tag("BEACH")
+    if change == "merged":
+        room.stash.add_tag("Seaside", aliases=["Beach"])
+    if change == "the user's alias":
+        room.stash.add_tag("Strand", aliases=["Beach"])
+    write(room, scene, name)
+    assert room.tags(scene) == set()
+    if change == "merged":
+        # Suggested by its other name, it is the same tag still.
+        write(room, scene, "Seaside")
+        assert room.tags(scene) == set()
+
+
+def test_what_was_taken_away_in_stash_is_listed_as_a_verdict(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    write(room, scene, "Beach", "Dog")
+    room.stash.untag_scene(scene, room.tag("Beach"))
+    with room.client() as client:
+        writer, _ = open_writing(room.engine, client, "run")
+        writer.notice_removed([room.read(scene)], on_purpose=True)
+    [verdict] = room.run("verdicts")["verdicts"]
+    assert (verdict["said"], verdict["source"], verdict["name"]) == ("refused", "noticed", "Beach")
+    assert room.ours(scene) == ["Dog"]
+
+
+def test_a_kill_between_the_verdict_and_its_taking_back_leaves_it_refused_and_ours(
+    room: VerdictRoom,
+) -> None:
+    [scene] = beach(room)
+    room.say("accept", scene, "Beach")
+    room.stash.fault("bulkSceneUpdate", Fault(drop="before", times=9))
+    with pytest.raises(StashUnreachable):
+        room.say("refuse", scene, "Beach")
+    room.stash.clear_faults()
+    assert "beach" in room.refused(scene)
+    assert room.tags(scene) == {"Beach"}
+    assert room.say("refuse", scene, "Beach")["taken_back"] == 1
+    assert room.tags(scene) == set()
+    assert room.engine.ledger.unsettled() == []
+
+
+def test_where_stash_refuses_the_write_the_verdict_is_kept_and_the_run_says_so(
+    room: VerdictRoom,
+) -> None:
+    [scene] = beach(room)
+    room.stash.fault("bulkSceneUpdate", Fault(error="constraint failed", times=9))
+    try:
+        report = room.say("accept", scene, "Beach")
+    except StashRefused:
+        report = {"failed": 1}
+    room.stash.clear_faults()
+    assert report["failed"] == 1
+    assert "beach" in room.accepted(scene)
+
+
+# --- Many at once -------------------------------------------------------------------------------
+
+
+def test_all_of_a_tag_above_a_confidence(room: VerdictRoom) -> None:
+    scenes = beach(room, count=5)
+    dry = room.run("accept", tag="beach", above=0.3, dry_run=True)
+    assert (dry["accepted"], dry["written"], dry["run_id"]) == (3, 3, None)
+    assert room.stash.tag_id("Beach") is None
+    assert room.engine.verdicts.listing() == []
+    report = room.run("accept", tag="beach", above="0.3")
+    assert report["accepted"] == 3
+    assert [room.tags(scene) for scene in scenes] == [set(), set(), *[{"Beach"}] * 3]
+    # What was accepted is no question any more, and is refused with the rest all the same.
+    assert room.run("accept", tag="Beach", above=0, dry_run=True)["accepted"] == 2
+    gone = room.run("refuse", tag="Beach", above=0, dry_run=True)
+    assert (gone["refused"], gone["taken_back"]) == (5, 3)
+    assert room.run("refuse", tag="Beach", above=0)["taken_back"] == 3
+    assert [room.tags(scene) for scene in scenes] == [set()] * 5
+
+
+def test_hundreds_of_scenes_take_few_questions(room: VerdictRoom) -> None:
+    scenes = [room.scene() for _ in range(150)]
+    for scene in scenes:
+        room.looked(scene, suggestion("Beach"))
+    room.stash.calls.clear()
+    assert room.run("accept", tag="Beach", above=0)["written"] == 150
+    assert room.stash.calls["bulkSceneUpdate"] == 2
+    assert room.stash.calls.total() <= 24
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param({}, "No suggestion is named", id="nothing"),
+        pytest.param({"items": "all"}, "no list", id="no list"),
+        pytest.param({"items": []}, "no list", id="empty list"),
+        pytest.param({"items": [1]}, "1 is no suggestion", id="no item"),
+        pytest.param({"items": [{"scene_id": "1"}]}, "has no name", id="no name"),
+        pytest.param({"items": [{"name": "Beach"}]}, "not the number of a scene", id="no scene"),
+        pytest.param(
+            {"items": [{"scene_id": "1", "name": "B", "kind": "thing"}]}, "no kind", id="no kind"
+        ),
+        pytest.param({"tag": "Beach", "above": "most"}, "above is 'most'", id="no number"),
+        pytest.param({"tag": "Beach", "above": 80}, "above is 80", id="percent"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["accept", "refuse"])
+def test_what_cannot_be_meant_is_refused_by_name(
+    room: VerdictRoom, mode: str, args: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        room.run(mode, **args)
+
+
+# --- Beside a sweep -----------------------------------------------------------------------------
+
+
+def test_an_operation_waits_until_the_job_has_written(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    done = threading.Event()
+
+    def accept() -> None:
+        room.say("accept", scene, "Beach")
+        done.set()
+
+    thread = threading.Thread(target=accept)
+    with room.engine.writing:
+        thread.start()
+        while not room.stash.calls["configuration"]:
+            assert thread.is_alive()
+        assert room.tags(scene) == set()
+        assert not done.is_set()
+    thread.join(timeout=30)
+    assert done.is_set()
+    assert room.tags(scene) == {"Beach"}
+
+
+@pytest.mark.parametrize("mode", ["suggestions", "accept", "refuse", "verdicts"])
+def test_they_are_operations(mode: str) -> None:
+    assert MODES[mode].kind == "operation"
+
+
+# --- Lists --------------------------------------------------------------------------------------
+
+
+def test_the_list_by_tag_begins_with_the_most_certain(room: VerdictRoom) -> None:
+    beach(room, count=5)
+    first = room.run("suggestions", by="tag", tag="Beach", limit=2)
+    rest = room.run("suggestions", by="tag", tag="Beach", limit=9, after=first["next"])
+    sure = [row["confidence"] for page in (first, rest) for row in page["suggestions"]]
+    assert sure == [0.5, 0.4, 0.3, 0.2, 0.1]
+    assert rest["next"] is None
+
+
+def test_all_are_listed_once_in_pages(room: VerdictRoom) -> None:
+    scenes = beach(room, count=4)
+    found = [(row["scene_id"], row["name"]) for row in every(room, limit="3")]
+    assert sorted(found) == sorted((str(s), name) for s in scenes for name in ("Beach", "Dog"))
+
+
+def test_a_row_says_why_when_and_what_was_said(room: VerdictRoom) -> None:
+    scene = room.scene("Mine")
+    room.looked(scene, suggestion("Beach", 0.75, APPLY, [(1, 4)]), suggestion("Dog"))
+    room.say("refuse", scene, "Dog")
+    [row] = room.run("suggestions", by="scene", scene_id=scene)["suggestions"]
+    assert (row["title"], row["source"]) == ("Scene 1", "/lib/1.mp4")
+    assert (row["kind"], row["name"], row["decision"], row["said"]) == (
+        "tag",
+        "Beach",
+        "APPLY",
+        None,
+    )
+    assert row["ranges"] == [{"start_s": 1, "end_s": 4, "score": 0.75}]
+    assert row["evidence"][0]["time_s"] == 1
+    [refused] = room.run("suggestions", by="scene", scene_id=scene, decision="refused")[
+        "suggestions"
+    ]
+    assert (refused["name"], refused["said"]) == ("Dog", "refused")
+
+
+def test_the_list_follows_the_verdict_at_once(room: VerdictRoom) -> None:
+    one, two, three = beach(room, count=3)
+    room.say("accept", one, "Beach")
+    room.say("refuse", two, "Beach")
+
+    def listed(decision: str) -> list[str]:
+        page = room.run("suggestions", by="tag", tag="Beach", decision=decision)
+        return [row["scene_id"] for row in page["suggestions"]]
+
+    assert [listed(each) for each in ("ask", "apply", "refused")] == [
+        [str(three)],
+        [str(one)],
+        [str(two)],
+    ]
+    counts = room.run("suggestions", by="tag")["tags"]
+    assert counts[0] == {"kind": "tag", "name": "Beach", "ask": 1, "apply": 1, "refused": 1}
+    assert counts[1] == {"kind": "tag", "name": "Dog", "ask": 3, "apply": 0, "refused": 0}
+    paged = room.run("suggestions", by="tag", limit=1)
+    assert room.run("suggestions", by="tag", after=paged["next"])["tags"] == counts[1:]
+
+
+def test_what_was_undone_is_asked_about(room: VerdictRoom) -> None:
+    scene = room.scene()
+    room.looked(scene, suggestion("Beach", decision=APPLY))
+    with room.engine.store.write() as db:
+        db.execute("UPDATE suggestions SET undone = 1")
+    [row] = room.run("suggestions", decision="ask")["suggestions"]
+    assert row["decision"] == "ASK"
+    assert room.run("accept", tag="Beach", above=0, dry_run=True)["accepted"] == 1
+
+
+def test_scenes_that_are_gone_are_not_listed_where_stash_is_there(room: VerdictRoom) -> None:
+    gone, there = beach(room, count=2)
+    room.stash.remove_scene(gone)
+    page = room.run("suggestions", by="tag", tag="Beach", limit=1)
+    rest = room.run("suggestions", by="tag", tag="Beach", limit=1, after=page["next"])
+    rows = [*page["suggestions"], *rest["suggestions"]]
+    assert [row["scene_id"] for row in rows] == [str(there)]
+
+
+def test_a_reply_stays_below_a_megabyte_and_loses_nothing(room: VerdictRoom) -> None:
+    ranges = [(float(n), n + 0.5) for n in range(200)]
+    scenes = [room.scene() for _ in range(12)]
+    for scene in scenes:
+        tags = [suggestion(f"Tag {n} {'long ' * 200}", 0.5, ASK, ranges) for n in range(10)]
+        room.looked(scene, *tags)
+    assert room.run("suggestions", limit=500)["next"] is not None
+    found = [(row["scene_id"], row["name"]) for row in every(room, limit=500)]
+    assert len(found) == len(set(found)) == 120
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param({"by": "studio"}, "by is 'studio'", id="by"),
+        pytest.param({"by": "scene"}, "not the number of a scene", id="no scene"),
+        pytest.param({"decision": "maybe"}, "decision is 'maybe'", id="decision"),
+        pytest.param({"limit": 501}, "limit is 501", id="limit"),
+        pytest.param({"after": "7"}, "after is '7'", id="after"),
+        pytest.param({"after": '["1", 2]'}, "after is", id="after of another list"),
+    ],
+)
+def test_a_list_that_cannot_be_is_refused_by_name(
+    room: VerdictRoom, args: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        room.run("suggestions", **args)
+
+
+# --- What was said ------------------------------------------------------------------------------
+
+
+def test_verdicts_are_listed_and_forgotten(room: VerdictRoom) -> None:
+    one, two = beach(room, count=2)
+    room.say("accept", one, "Beach")
+    room.say("refuse", two, "Dog")
+    first = room.run("verdicts", limit=1)
+    assert [(row["said"], row["name"]) for row in first["verdicts"]] == [("refused", "Dog")]
+    [second] = room.run("verdicts", limit=1, after=first["next"])["verdicts"]
+    assert (second["said"], second["scene_id"]) == ("accepted", str(one))
+    [only] = room.run("verdicts", said="refused", scene_id=two)["verdicts"]
+    assert room.run("verdicts", forget=only["id"])["forgotten"]["name"] == "Dog"
+    assert room.refused(two) == set()
+    with pytest.raises(SettingsError, match=f"no verdict {only['id']}"):
+        room.run("verdicts", forget=only["id"])
+    with pytest.raises(SettingsError, match="said is 'maybe'"):
+        room.run("verdicts", said="maybe")
+
+
+def test_a_verdict_carries_what_learning_needs(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    report = room.say("accept", scene, "Beach")
+    [verdict] = room.engine.verdicts.listing(said=Said.ACCEPTED)
+    assert verdict.detail["run_id"] == report["run_id"]
+    assert (verdict.detail["label"], verdict.detail["confidence"]) == ("beach", 0.1)
+    assert verdict.fingerprint == Fingerprint(f"{1:016x}", 1001)
