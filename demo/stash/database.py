@@ -153,6 +153,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self._copies: list[sqlite3.Connection] = []
         self._connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=0.05
         )
@@ -163,9 +164,10 @@ class Database:
         )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of the copies."""
         with self._lock:
-            self._connection.close()
+            for connection in (self._connection, *self._copies):
+                connection.close()
 
     def rows(self, sql: str, *values: object) -> list[Record]:
         """All rows of a query."""
@@ -204,9 +206,10 @@ class Database:
             self._connection.executemany(sql, values)
 
     def copied(self) -> sqlite3.Connection:
-        """A copy of everything, in memory."""
+        """A copy of everything, in memory, for as long as this is open."""
         copy = sqlite3.connect(":memory:", check_same_thread=False)
         with self._lock:
+            self._copies.append(copy)
             self._connection.backup(copy)
         return copy
 
