@@ -1,7 +1,7 @@
 """Runs, what each said of a scene, and which scenes failed."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -9,8 +9,9 @@ from typing import Any, Literal
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.analyses import file_row
 from stash_sense_plugin.library.database import Database, from_json, to_json
+from stash_sense_plugin.library.scenes import drop_replaced, keep_suggestions, tags_json
 from stash_sense_plugin.library.stages import StageFile
-from stash_sense_plugin.records import Failure, Fingerprint
+from stash_sense_plugin.records import Failure, Fingerprint, Suggestion
 
 RESULTS_PER_SCENE = 5
 """How many results of one scene are kept, the newest first."""
@@ -192,15 +193,26 @@ class Results(Database):
         scene_id: str,
         fingerprint: Fingerprint | None,
         result_json: Mapping[str, Any],
+        *,
+        suggestions: Iterable[Suggestion] | None = None,
+        decided: bytes | None = None,
+        tags: Collection[str] | None = None,
+        keep_undone: bool = False,
     ) -> None:
         """Keep what the run said of the scene; a success clears the scene's error.
 
-        Of older results of the scene, only the newest few stay.
+        Of older results of the scene, only the newest few stay, and none of another file.
+        `suggestions` replace the scene's in the list of them, where given; of the hidden ones those
+        are kept that the user refused, and with `keep_undone` what was undone stays so. `decided`
+        is the digest of them all. `tags` are the ids of the scene's tags just before, in Stash.
         """
         text = to_json(result_json)
         with self.write() as db:
             _need_run(db, run_id)
-            file_id = None if fingerprint is None else file_row(db, fingerprint)
+            file_id = None
+            if fingerprint is not None:
+                drop_replaced(db, scene_id, fingerprint)
+                file_id = file_row(db, fingerprint)
             now = self.clock()
             # Deleted and written again, not changed: the newest result has the highest row.
             db.execute(
@@ -215,13 +227,16 @@ class Results(Database):
             db.execute(
                 "INSERT INTO scenes (id, file_id, source, run_id, result_row, error_kind,"
                 " error_message, error_remedy, seen_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET file_id = excluded.file_id,"
+                " ON CONFLICT (id) DO UPDATE SET file_id = coalesce(excluded.file_id, file_id),"
                 " source = excluded.source, run_id = excluded.run_id,"
                 " result_row = excluded.result_row, error_kind = excluded.error_kind,"
                 " error_message = excluded.error_message, error_remedy = excluded.error_remedy,"
                 " seen_at_s = excluded.seen_at_s",
                 (scene_id, file_id, source, run_id, row, *_error(result_json), now),
             )
+            if suggestions is not None:
+                keep_suggestions(db, scene_id, fingerprint, suggestions, keep_undone)
+            _note_tags(db, scene_id, decided, tags)
             _forget_old_results(db, scene_id)
 
     def result(self, run_id: str, scene_id: str) -> dict[str, Any] | None:
@@ -420,6 +435,18 @@ def _error(result: Mapping[str, Any]) -> tuple[str | None, ...]:
     if not error:
         return (None, None, None)
     return tuple(str(error.get(part) or "") for part in ("kind", "message", "remedy"))
+
+
+def _note_tags(
+    db: sqlite3.Connection, scene_id: str, decided: bytes | None, tags: Collection[str] | None
+) -> None:
+    if decided is not None:
+        db.execute("UPDATE scenes SET decided = ? WHERE id = ?", (decided, scene_id))
+    if tags is not None:
+        db.execute(
+            "UPDATE scenes SET last_tags = ?1, first_tags = coalesce(first_tags, ?1) WHERE id = ?2",
+            (tags_json(tags), scene_id),
+        )
 
 
 def _forget_old_results(db: sqlite3.Connection, scene_id: str) -> None:

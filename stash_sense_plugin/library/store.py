@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from stash_sense_plugin.library.analyses import Analyses, StoredAnalysis, StorePrompts
 from stash_sense_plugin.library.results import Results, Run, SceneError, StoredResult
+from stash_sense_plugin.library.scenes import Decidable, Moves, Scenes
 
 __all__ = [
+    "Decidable",
     "LibraryIdentity",
+    "Moves",
     "Run",
     "SceneError",
     "Store",
@@ -68,7 +71,7 @@ class StoreStats:
     bytes_on_disk: int
 
 
-class Store(Analyses, Results):
+class Store(Analyses, Results, Scenes):
     """Everything kept between runs; opens on construction, closes with `with` or `close`.
 
     Raises StoreError where the file cannot be used, was written by a newer version of ours or

@@ -85,7 +85,7 @@ class Verdicts:
         Where files that were merged into one scene disagree, the refusal holds.
         """
         with self._store.read() as db:
-            return _said_of(db, scene)
+            return said_of(db, scene)
 
     def said_of_many(self, scenes: Iterable[Scene]) -> dict[str, tuple[Words, Words]]:
         """Return by scene id what `said_of` says, of those scenes of which something was said."""
@@ -93,7 +93,7 @@ class Verdicts:
         each = iter(scenes)
         while some := tuple(islice(each, _CHUNK)):
             with self._store.read() as db:
-                said = ((scene.id, _said_of(db, scene)) for scene in some)
+                said = ((scene.id, said_of(db, scene)) for scene in some)
                 found.update({scene_id: words for scene_id, words in said if any(words)})
         return found
 
@@ -191,7 +191,7 @@ def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> None:
         db.execute("DELETE FROM verdicts WHERE id = ?", (row["id"],))
 
 
-def _said_of(db: sqlite3.Connection, scene: Scene) -> tuple[Words, Words]:
+def said_of(db: sqlite3.Connection, scene: Scene) -> tuple[Words, Words]:
     accepted, refused = [], set()
     for row in _rows_of(db, scene):
         words = {(row["kind"], word) for word in (row["target_id"], row["name"]) if word}
