@@ -25,6 +25,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 READING = (
     "errors",
     "models",
+    "runs",
     "verify_models",
     "result",
     "doctor",

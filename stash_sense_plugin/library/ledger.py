@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from stash_sense_plugin.errors import StoreError
@@ -31,6 +32,25 @@ _SELECT = (
     "SELECT row, run_id, action, scene_id, oshash, size_bytes, target_id, target_name, detail,"
     " outcome, takes_back FROM ledger"
 )
+
+
+_OURS = "outcome = 'ours' AND withdrawn IS NULL"
+_LEFT = "outcome IN ('ours', 'done') AND withdrawn IS NULL"
+"""What can still be undone: what is ours, and what was taken away and not put again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLeft:
+    """A run, and what of it can still be undone; times are seconds since 1970."""
+
+    run_id: str
+    kind: str
+    """Empty where the history of runs no longer has it."""
+    status: str
+    begun_at_s: float
+    newest_row: int
+    counts: Mapping[Action, int]
+    """What of it is still ours; under the actions that take back, what it took away."""
 
 
 class StoreLedger:
@@ -175,6 +195,89 @@ class StoreLedger:
                 db.execute(f"{_SELECT} WHERE {of_run}row > ? ORDER BY row LIMIT ?", values)
             )
 
+    # --- For undo
+
+    def runs_left(self, limit: int = -1, after: int | None = None) -> list[RunLeft]:
+        """Return runs of which something can be undone, the newest first.
+
+        Page on with the last one's `newest_row` as `after`.
+        """
+        with self._store.read() as db:
+            rows = db.execute(
+                "SELECT ledger.run_id, coalesce(kind, '') AS kind, coalesce(status, '') AS status,"
+                " coalesce(begun_at_s, min(intended_at_s)) AS begun_at_s, max(ledger.row) AS newest"
+                " FROM ledger LEFT JOIN runs ON runs.id = ledger.run_id"
+                f" WHERE {_LEFT} GROUP BY ledger.run_id"
+                " HAVING ? IS NULL OR max(ledger.row) < ? ORDER BY newest DESC LIMIT ?",
+                (after, after, limit),
+            ).fetchall()
+            return [_run_left(db, row) for row in rows]
+
+    def undone_runs(self) -> dict[str, int]:
+        """Return by run up to which row of the ledger it was undone, as `undone_up_to` said."""
+        with self._store.read() as db:
+            rows = db.execute(
+                "SELECT summary FROM runs WHERE kind = 'undo' AND status = 'done' ORDER BY row"
+            ).fetchall()
+        undone: dict[str, int] = {}
+        for row in rows:
+            summary = from_json(row[0])
+            if run_id := summary.get("undone_run"):
+                undone[str(run_id)] = int(summary.get("undone_up_to", 0))
+        return undone
+
+    def scenes_left(self, run_id: str | None = None, name: str | None = None) -> list[str]:
+        """Return the scenes with something to undo: of a run, of a tag's name, or of all."""
+        where, values = [_LEFT if run_id is not None else _OURS, "scene_id != ''"], list[str]()
+        if run_id is not None:
+            where, values = [*where, "run_id = ?"], [run_id]
+        with self._store.read() as db:
+            if name is not None:
+                names = _names_like(db, name)
+                where.append(f"action != '{Action.MOVE_WORKFLOW}'")
+                where.append(f"target_name IN ({', '.join('?' * len(names))})")
+                values += names
+            rows = db.execute(
+                f"SELECT DISTINCT scene_id FROM ledger WHERE {' AND '.join(where)}", values
+            ).fetchall()
+        return sorted((row[0] for row in rows), key=_in_order)
+
+    def taken_by(self, run_id: str) -> list[LedgerEntry]:
+        """Return what a run took away of what others wrote, and nobody put again."""
+        with self._store.read() as db:
+            return _entries(
+                db.execute(
+                    f"{_SELECT} WHERE run_id = ? AND outcome = 'done' AND withdrawn IS NULL"
+                    " AND takes_back NOT IN (SELECT row FROM ledger WHERE run_id = ?) ORDER BY row",
+                    (run_id, run_id),
+                )
+            )
+
+
+def _run_left(db: sqlite3.Connection, row: sqlite3.Row) -> RunLeft:
+    counts = db.execute(
+        f"SELECT action, count(*) FROM ledger WHERE run_id = ? AND {_LEFT} GROUP BY action",
+        (row["run_id"],),
+    ).fetchall()
+    return RunLeft(
+        run_id=row["run_id"],
+        kind=row["kind"],
+        status=row["status"],
+        begun_at_s=row["begun_at_s"],
+        newest_row=row["newest"],
+        counts={Action(action): count for action, count in counts},
+    )
+
+
+def _names_like(db: sqlite3.Connection, name: str) -> list[str]:
+    """The names under which this one was written, in whatever case."""
+    rows = db.execute(f"SELECT DISTINCT target_name FROM ledger WHERE {_OURS}").fetchall()
+    return [row[0] for row in rows if folded(row[0]) == folded(name)]
+
+
+def _in_order(scene_id: str) -> tuple[int, str]:
+    return (int(scene_id) if scene_id.isdigit() else 0, scene_id)
+
 
 def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
     file = entry.fingerprint
@@ -220,8 +323,9 @@ def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, 
 def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
     """Withdraw what a row took back, and what else says that the same thing is ours."""
     taken = db.execute(
-        "SELECT old.row, old.scene_id, old.action, old.target_id, new.detail, new.target_name"
-        " FROM ledger AS new JOIN ledger AS old ON old.row = new.takes_back WHERE new.row = ?",
+        "SELECT old.row, old.scene_id, old.action, old.target_id, new.detail, new.target_name,"
+        " old.run_id = new.run_id AS by_itself FROM ledger AS new"
+        " JOIN ledger AS old ON old.row = new.takes_back WHERE new.row = ?",
         (row,),
     ).fetchone()
     if taken is None:
@@ -230,6 +334,9 @@ def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
     db.execute(f"{gone} AND outcome IN ('ours', 'done') AND row = ?", (taken["row"],))
     if taken["action"] == Action.MOVE_WORKFLOW:
         return
+    if taken["by_itself"]:
+        # What a run wrote and took away again leaves nothing to undo.
+        db.execute(f"{gone} AND outcome = 'done' AND row = ?", (row,))
     # Without this the other rows would be missing at the next visit, and be taken for refused.
     db.execute(
         f"{gone} AND outcome = 'ours' AND scene_id = ? AND action = ? AND target_id = ?",

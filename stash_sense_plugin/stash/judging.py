@@ -103,12 +103,25 @@ _ABSENT: Final = "it is there no longer"
 _EDITED: Final = "it was changed since"
 
 
-def why_it_stays(entry: LedgerEntry, state: SceneState | None, is_itself: bool) -> str:
-    """Why a row's thing is not to be taken from its scene; empty when it is to be."""
+def why_not_here(entry: LedgerEntry, state: SceneState | None) -> str:
+    """Why nothing of a scene is to be touched for a row; empty when it is the one written to."""
     if state is None:
         return "the scene is no longer in Stash"
     if not same_file(entry, {entry.scene_id: state}):
         return "the scene has another file now"
+    return ""
+
+
+def bare_scene(state: SceneState) -> Scene:
+    """The scene with what a row needs of it."""
+    return Scene(state.id, "", "", state.fingerprint, None, other_files=state.other_files)
+
+
+def why_it_stays(entry: LedgerEntry, state: SceneState | None, is_itself: bool) -> str:
+    """Why a row's thing is not to be taken from its scene; empty when it is to be."""
+    why = why_not_here(entry, state)
+    if why or state is None:
+        return why
     if not still_there(entry, state):
         return _ABSENT
     if not stands(entry, state) or _has_more_tags(entry, state):
@@ -344,7 +357,9 @@ def _is_later(other: LedgerEntry, entry: LedgerEntry) -> bool:
     """Whether a row was written in another's run, or after it; a move only after it."""
     if other.row is None or entry.row is None or other.row == entry.row:
         return False
-    same_run = other.run_id == entry.run_id and other.action is not Action.MOVE_WORKFLOW
+    # What came from a merged scene is there only since the merge, whatever run wrote it.
+    is_moved = other.action is Action.MOVE_WORKFLOW or "merged_from" in entry.detail
+    same_run = other.run_id == entry.run_id and not is_moved
     return same_run or other.row > entry.row
 
 

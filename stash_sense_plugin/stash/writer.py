@@ -82,11 +82,18 @@ class Writer:
         self._taking = Taking(client, self._ledger, run_id, self._changes, dry_run=dry_run)
         self._parent = parent_tag_name.strip()
         self._tags: dict[str, str] = {}
+        self._names: dict[str, frozenset[str]] = {}
+        """Of tags that were found, all their names and aliases, casefolded."""
         self._visit = _Visit()
         self.restored: set[str] = set()
         """Scenes that lack what we wrote because their database is an older one."""
         self._looked_for: set[str] = set()
         """Tags of what those scenes lack, which are forgotten by now where they are lost too."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of this run; a dry run's keeps nothing."""
+        return self._ledger
 
     # --- What is there now
 
@@ -105,9 +112,14 @@ class Writer:
     # --- Tags of scenes
 
     def add_tags(
-        self, scenes: Sequence[Scene], wanted: Mapping[str, Sequence[tuple[str, str]]]
+        self,
+        scenes: Sequence[Scene],
+        wanted: Mapping[str, Sequence[tuple[str, str]]],
+        again: Mapping[tuple[str, str], int] | None = None,
     ) -> list[Written]:
         """Add tags, given as (id, name) by scene id; nothing that is there is touched.
+
+        `again` names by (scene id, tag id) the rows of taking back that this undoes.
 
         Raises StashUnreachable or StashRefused when Stash as a whole fails; what a lost answer
         leaves open is for `recover`.
@@ -115,24 +127,28 @@ class Writer:
         asked = [scene for scene in scenes if wanted.get(scene.id)]
         written: list[Written] = []
         for group in operations.in_groups(asked):
-            written.extend(self._add_tags(group, wanted))
+            written.extend(self._add_tags(group, wanted, again or {}))
         return written
 
     def _add_tags(
-        self, scenes: Sequence[Scene], wanted: Mapping[str, Sequence[tuple[str, str]]]
+        self,
+        scenes: Sequence[Scene],
+        wanted: Mapping[str, Sequence[tuple[str, str]]],
+        again: Mapping[tuple[str, str], int],
     ) -> list[Written]:
         states, lost = self.current(scenes)
         written: list[Written] = []
         entries: list[LedgerEntry] = []
         for scene in scenes:
-            refused = self._ledger.refused(scene)
+            refused = self._refused(scene)
             # By id; what a dry run would create has none.
             tags = {tag_id or name: (tag_id, name) for tag_id, name in wanted[scene.id]}
             for tag_id, name in tags.values():
                 ending, reason = judging.before_adding(scene, tag_id, name, states, lost, refused)
                 if ending is None:
                     detail = self._times(states[scene.id])
-                    entries.append(self._row(Action.ADD_TAG, scene, tag_id, name, detail))
+                    row = self._row(Action.ADD_TAG, scene, tag_id, name, detail)
+                    entries.append(replace(row, takes_back=again.get((scene.id, tag_id))))
                 else:
                     args = (scene.id, Action.ADD_TAG, name, ending, tag_id, reason)
                     written.append(Written(*args))
@@ -146,10 +162,12 @@ class Writer:
         mode: Mode,
         workflow_ids: frozenset[str],
         reason: str = "",
+        again: Mapping[str, int] | None = None,
     ) -> list[Written]:
         """Add a workflow tag (id, name) to scenes or take it away; only what changes is sent.
 
-        The ledger keeps which workflow tags each scene had, for undo.
+        The ledger keeps which workflow tags each scene had, for undo; `again` names by scene the
+        rows of moves that this undoes.
         """
         tag_id, name = tag
         entries = []
@@ -159,7 +177,8 @@ class Writer:
                 continue
             detail: dict[str, object] = {"mode": mode, "there": sorted(had & workflow_ids)}
             detail |= {"reason": reason} if reason else {}
-            entries.append(self._row(Action.MOVE_WORKFLOW, scene, tag_id, name, detail))
+            row = self._row(Action.MOVE_WORKFLOW, scene, tag_id, name, detail)
+            entries.append(replace(row, takes_back=(again or {}).get(scene.id)))
         return self._changes.change(entries, mode)
 
     def _forget_tag(self, tag_id: str) -> None:
@@ -181,8 +200,22 @@ class Writer:
         key = wanted.casefold()
         if key not in self._tags:
             found = operations.find_tag(self.client, wanted)
+            if found is not None:
+                self._names[found.id] = frozenset(map(str.casefold, (found.name, *found.aliases)))
             self._tags[key] = found.id if found else self._create_tag(wanted, again)
         return self._tags[key]
+
+    def _refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
+        """What is refused for a scene, and what has a refused name among its aliases.
+
+        A tag that is merged into another one leaves its name there as an alias.
+        """
+        refused = self._ledger.refused(scene)
+        names = {name for kind, name in refused if kind == "tag"}
+        if not names:
+            return refused
+        merged = (tag_id for tag_id, known in self._names.items() if known & names)
+        return refused | {("tag", tag_id) for tag_id in merged}
 
     def _create_tag(self, name: str, again: bool) -> str:
         if not again:
@@ -252,14 +285,16 @@ class Writer:
 
     # --- The studio
 
-    def set_studio(self, scene: Scene, studio_id: str, studio_name: str) -> Written:
-        """Write the studio where there is none."""
+    def set_studio(
+        self, scene: Scene, studio_id: str, studio_name: str, again: int | None = None
+    ) -> Written:
+        """Write the studio where there is none; `again` is the row of its clearing, if any."""
         states, lost = self.current([scene])
         detail = self._times(states[scene.id]) if scene.id in states else {}
         entry = self._row(Action.SET_STUDIO, scene, studio_id, studio_name, detail)
         refused = self._ledger.refused(scene)
         before = judging.before_studio(entry, states, lost, refused)
-        return self._set_studio(entry) if before is None else before
+        return self._set_studio(replace(entry, takes_back=again)) if before is None else before
 
     def _set_studio(self, entry: LedgerEntry) -> Written:
         scene_id, studio_id = entry.scene_id, entry.target_id
@@ -293,13 +328,15 @@ class Writer:
         scene: Scene,
         wanted: Sequence[MarkerWanted],
         current: tuple[Mapping[str, SceneState], Mapping[str, str]] | None = None,
+        again: Mapping[MarkerWanted, int] | None = None,
     ) -> list[Written]:
         """Create markers with their ends; one that is there already is never made twice.
 
         `current` is what was just read of this scene and others; left out, it is read here.
+        `again` names the rows of their destruction, where this undoes it.
         """
         states, lost = current or self.current([scene])
-        refused = self._ledger.refused(scene)
+        refused = self._refused(scene)
         there = states[scene.id].markers if scene.id in states else ()
         written: list[Written] = []
         wishes: list[MarkerWanted] = []
@@ -311,22 +348,23 @@ class Writer:
                 wishes.append(wish)
             else:
                 written.append(judging.marked(scene.id, wish, ending, marker_id, reason))
-        return written + (self._create_markers(scene, wishes, states[scene.id]) if wishes else [])
+        if not wishes:
+            return written
+        return written + self._create_markers(scene, wishes, states[scene.id], again or {})
 
     def _create_markers(
-        self, scene: Scene, wishes: Sequence[MarkerWanted], state: SceneState
+        self,
+        scene: Scene,
+        wishes: Sequence[MarkerWanted],
+        state: SceneState,
+        again: Mapping[MarkerWanted, int],
     ) -> list[Written]:
         known = {"there": [marker.id for marker in state.markers], **judging.seen_at(state)}
-        entries = [
-            self._row(
-                Action.CREATE_MARKER,
-                scene,
-                "",
-                wish.tag_name,
-                {"exact": list(wish.exact), **known},
-            )
-            for wish in wishes
-        ]
+        entries = []
+        for wish in wishes:
+            detail = {"exact": list(wish.exact), **known}
+            entry = self._row(Action.CREATE_MARKER, scene, "", wish.tag_name, detail)
+            entries.append(replace(entry, takes_back=again.get(wish)))
         if self.dry_run:
             return [judging.would_be(entry) for entry in entries]
         rows = self._ledger.intend(entries)

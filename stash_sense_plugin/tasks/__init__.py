@@ -17,6 +17,7 @@ from stash_sense_plugin.tasks.models import (
 )
 from stash_sense_plugin.tasks.suggesting import suggestions
 from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
+from stash_sense_plugin.tasks.undoing import list_runs, undo
 from stash_sense_plugin.tasks.upkeep import list_errors, scene_result, set_up
 from stash_sense_plugin.tasks.verdicts import accept, refuse, verdicts
 
@@ -46,6 +47,8 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "models": Mode(list_models, "operation"),
         "verify_models": Mode(verify_models, "operation"),
         "result": Mode(scene_result, "operation"),
+        "undo": Mode(undo, "task"),
+        "runs": Mode(list_runs, "operation"),
         "suggestions": Mode(suggestions, "operation"),
         "accept": Mode(accept, "operation"),
         "refuse": Mode(refuse, "operation"),

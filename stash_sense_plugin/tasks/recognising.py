@@ -63,6 +63,11 @@ class Recognition:
             return False
         return True
 
+    def is_this_library(self) -> bool:
+        """Say whether Stash surely has the library that was written to; nothing is changed."""
+        same = self._store.same_library(self.path, self._present())
+        return same or (same is None and not self._samples)
+
     def is_elsewhere(self, path: str) -> bool:
         """Say whether this is another library than the one whose database lay there."""
         return self._same is False or (self._same is None and path != self.path)
