@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,8 @@ class Merges:
     def strays(self, homes: Mapping[Fingerprint, str]) -> dict[str, frozenset[Fingerprint]]:
         """Return the scenes by which we know files that lie elsewhere now, and these files.
 
-        `homes` are the scenes in which Stash has the files. Only scenes count to which we wrote
-        or of which something was said.
+        `homes` are the scenes in which Stash has the files. Only scenes count that we looked at or
+        wrote to, or of which something was said.
         """
         found: dict[str, set[Fingerprint]] = {}
         with self._store.read() as db:
@@ -45,17 +45,28 @@ class Merges:
     def last_tags(self, scene_id: str) -> frozenset[str] | None:
         """Return the ids of the tags that a scene had at our last look; None where unknown."""
         with self._store.read() as db:
-            row = db.execute("SELECT last_tags FROM scenes WHERE id = ?", (scene_id,)).fetchone()
-        return None if row is None or row[0] is None else frozenset(map(str, json.loads(row[0])))
+            return _last_tags(db, scene_id)
 
-    def follow(self, merge: Merge, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def follow(
+        self,
+        merge: Merge,
+        rows: Mapping[int, Mapping[str, Any]],
+        not_ours: Iterable[int],
+        had: Collection[str],
+    ) -> None:
         """Let verdicts of the gone scene be of the one that is left, and these rows of the ledger.
 
         `rows` are their numbers, and more for the detail of each. What else was ours there is
-        withdrawn: it cannot be told any more from what the user put there.
+        withdrawn, and so are the rows `not_ours` of the scene that is left: it cannot be told any
+        more from what the user put there. `had` are the tags that the user brings along.
         """
         now = self._store.clock()
         with self._store.write(durable=True) as db:
+            _add_last_tags(db, merge.home, had)
+            db.executemany(
+                "UPDATE ledger SET withdrawn = 'merged' WHERE row = ?",
+                ((row,) for row in not_ours),
+            )
             for row, more in rows.items():
                 _copy(db, row, merge, more, now)
             for file in merge.files:
@@ -72,17 +83,35 @@ class Merges:
                 )
 
 
-def _known(db: sqlite3.Connection, file: Fingerprint) -> Iterable[str]:
-    """Yield the scenes that rows and verdicts name with this file."""
-    for named in (
-        "ledger WHERE outcome = 'ours' AND withdrawn IS NULL",
-        "verdicts WHERE scene_id != ''",
-    ):
+_NAMED = (
+    "SELECT scene_id FROM ledger WHERE outcome = 'ours' AND withdrawn IS NULL",
+    "SELECT scene_id FROM verdicts WHERE TRUE",
+    "SELECT scenes.id FROM files JOIN scenes ON scenes.file_id = files.id WHERE TRUE",
+)
+
+
+def _known(db: sqlite3.Connection, file: Fingerprint) -> set[str]:
+    """The scenes of Stash's that rows, verdicts and results name with this file."""
+    found: set[str] = set()
+    for named in _NAMED:
         rows = db.execute(
-            f"SELECT DISTINCT scene_id FROM {named} AND oshash = ? AND size_bytes = ?",
-            (file.oshash, file.size_bytes),
+            f"{named} AND oshash = ? AND size_bytes = ?", (file.oshash, file.size_bytes)
         )
-        yield from (row[0] for row in rows)
+        found.update(row[0] for row in rows)
+    # A file from the command line has its path for a scene.
+    return {scene_id for scene_id in found if scene_id.isdigit()}
+
+
+def _last_tags(db: sqlite3.Connection, scene_id: str) -> frozenset[str] | None:
+    row = db.execute("SELECT last_tags FROM scenes WHERE id = ?", (scene_id,)).fetchone()
+    return None if row is None or row[0] is None else frozenset(map(str, json.loads(row[0])))
+
+
+def _add_last_tags(db: sqlite3.Connection, scene_id: str, more: Collection[str]) -> None:
+    there = _last_tags(db, scene_id)
+    if there is not None and more:
+        tags = json.dumps(sorted(there | set(more)))
+        db.execute("UPDATE scenes SET last_tags = ? WHERE id = ?", (tags, scene_id))
 
 
 def _copy(

@@ -58,34 +58,44 @@ def follow_all(engine: Engine, client: StashClient, reporter: Reporter) -> int:
 
 
 def _follow(engine: Engine, merges: Merges, merge: Merge, state: SceneState) -> None:
-    ledger = engine.ledger
+    ours = {scene: engine.ledger.ours([scene]) for scene in (merge.gone, merge.home)}
+    moving = [entry for entry in ours[merge.gone] if entry.fingerprint in merge.files]
+    brought = (merges.last_tags(merge.gone) or frozenset()) - _tags(ours[merge.gone])
     had = merges.last_tags(merge.home)
-    ours = {entry.target_id for entry in ledger.ours([merge.home]) if _is_tag(entry)}
-    moment = None if state.changed_at is None else state.changed_at.isoformat()
-    # The times of the scene that is gone say nothing of the other one's: from here on they do.
-    times = {} if moment is None else {"changed_at": moment, "left_at": moment}
-    rows = {
-        entry.row: times
-        for entry in ledger.ours([merge.gone])
-        if entry.row is not None
-        and entry.fingerprint in merge.files
-        and judging.stands(entry, state)
-        and _is_surely_ours(entry, had, ours)
-    }
-    merges.follow(merge, rows)
+    known = None if had is None else had | brought | _tags(ours[merge.home])
+    rows = [
+        entry for entry in moving if judging.stands(entry, state) and _is_surely_ours(entry, known)
+    ]
+    times = _times_of(state)
+    merges.follow(
+        merge,
+        {entry.row: times for entry in rows if entry.row is not None},
+        [entry.row for entry in ours[merge.home] if entry.row and _tags([entry]) & brought],
+        brought,
+    )
     engine.store.forget_scene(merge.gone)
 
 
-def _is_tag(entry: LedgerEntry) -> bool:
-    return entry.action is Action.ADD_TAG
+def _tags(entries: Iterable[LedgerEntry]) -> frozenset[str]:
+    """The tags that rows gave to a scene."""
+    return frozenset(each.target_id for each in entries if each.action is Action.ADD_TAG)
 
 
-def _is_surely_ours(entry: LedgerEntry, had: frozenset[str] | None, ours: Iterable[str]) -> bool:
+def _times_of(state: SceneState) -> dict[str, object]:
+    """When the scene that is left had changed by now.
+
+    The times of the scene that is gone say nothing of it.
+    """
+    now = "" if state.changed_at is None else state.changed_at.isoformat()
+    return {"changed_at": now, "left_at": now}
+
+
+def _is_surely_ours(entry: LedgerEntry, known: frozenset[str] | None) -> bool:
     """Whether what stands on the scene that is left came there with the one that is gone.
 
-    A marker keeps its number; a tag may have been there before, from the user's hand.
+    A marker keeps its number. A tag is ours where the other scene had it neither from the user
+    nor from us; unknown where we never looked at that one.
     """
     if entry.action is Action.CREATE_MARKER:
         return True
-    lacked = had is not None and entry.target_id not in had
-    return _is_tag(entry) and lacked and entry.target_id not in ours
+    return entry.action is Action.ADD_TAG and known is not None and entry.target_id not in known
