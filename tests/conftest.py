@@ -59,7 +59,7 @@ def _no_error_logged(
 
 @pytest.fixture
 def rounds() -> Callable[[int, int], int]:
-    """How many rounds to go: few in the suite, many under `make torture-life`."""
+    """How many rounds to go: few in the suite, many under `make torture`."""
     times = os.environ.get(TORTURE)
     return lambda short, long: long * int(times) if times else short
 

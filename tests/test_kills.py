@@ -1,0 +1,209 @@
+"""Killed at any moment, nothing is lost, nothing doubled, and nothing of the user's touched."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import TORTURE
+from tests.installed_kit import Installed, installed
+from tests.kill_kit import (
+    BOTH,
+    DOOR,
+    WORKER,
+    Ground,
+    Ids,
+    Kept,
+    Moment,
+    Point,
+    Step,
+    check_store,
+    claimed,
+    kill_at,
+    log_since,
+    seen,
+)
+
+pytestmark = [
+    pytest.mark.torture,
+    pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's own tables"),
+]
+
+Record = Callable[[str, int], None]
+
+
+# --- What is done, and what comes of it ---------------------------------------------------------
+
+
+@dataclass
+class Scenario:
+    """A library of a user's, and what is pressed there."""
+
+    ready: Kept
+    before: dict[str, Any]
+    """What the user sees before any of our writing."""
+    ids: Ids
+    after: dict[str, Any]
+    """What the user sees when nothing was killed."""
+    press: Callable[[], threading.Thread]
+
+
+@dataclass
+class Stage:
+    """The scenarios, each made once."""
+
+    ground: Ground
+    made: dict[str, Scenario] = field(default_factory=dict)
+
+    def scenario(self, name: str) -> Scenario:
+        if name not in self.made:
+            self.made[name] = SCENARIOS[name](self.ground)
+        return self.made[name]
+
+
+def a_library(library: Installed) -> None:
+    """Scenes with what the user made by hand: tags, markers, a performer, a studio."""
+    stash = library.stash
+    library.configure(markers=True)
+    grey = library.add("grey.mp4", "TagMe", "Mine")
+    library.add("tall.mp4", "TagMe", "Errored")
+    nights = library.add("nights.mp4", "TagMe")
+    library.add("damaged.mp4", "TagMe")
+    by_hand = library.add("grey.mp4", "TagMe", "Black and White")
+    library.add("tall.mp4", "Tagged", "Mine")
+    theirs = stash.add_studio("Theirs")
+    stash.set_studio(by_hand, theirs)
+    penny = stash.add_performer("Penny")
+    for scene in (grey, nights):
+        pair = "INSERT INTO performers_scenes (performer_id, scene_id) VALUES (?, ?)"
+        stash.database.run(pair, penny, scene)
+        marker = """INSERT INTO scene_markers
+          (title, seconds, scene_id, primary_tag_id, created_at, updated_at)
+          VALUES ('by hand', 1.5, ?, ?, '2020-01-01T00:00:00Z', '2020-01-01T00:00:00Z')"""
+        stash.database.run(marker, scene, library.tag("Mine"))
+
+
+def sweep(ground: Ground) -> Scenario:
+    """Tag scenes, for the first time."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    ready, before, ids = ground.keep("sweep"), seen(library), Ids.of(library)
+    library.press().join()
+    after = seen(library)
+    assert after != before
+    return Scenario(ready, before, ids, after, library.press)
+
+
+SCENARIOS: dict[str, Callable[[Ground], Scenario]] = {"sweep": sweep}
+
+
+# --- Which moments ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How often a scenario does something, and after which of these a row is written at once."""
+
+    step: Step
+    count: int
+    settled: tuple[int, ...]
+
+
+STEPS: dict[str, tuple[Steps, ...]] = {
+    "sweep": (
+        Steps(Step.MAKE_TAG, 5, (1, 2, 3, 4, 5)),
+        Steps(Step.ADD_TAG, 4, (4,)),
+        Steps(Step.MAKE_MARKER, 6, (1, 2, 5, 6)),
+        Steps(Step.ARRIVE, 2, (1, 2)),
+        Steps(Step.LEAVE, 3, (1, 2, 3)),
+        Steps(Step.READ, 4, (1, 2, 3, 4)),
+    ),
+}
+SAMPLE = (
+    "sweep-make_tag-2-applied-worker",
+    "sweep-add_tag-4-answered-worker",
+    "sweep-make_marker-4-late-both",
+    "sweep-leave-1-asked-worker",
+)
+
+
+def moments() -> Iterator[Moment]:
+    """Yield all moments."""
+    for scenario, steps in STEPS.items():
+        for each in steps:
+            for nth in range(1, each.count + 1):
+                for point in Point:
+                    for victim in victims(each, nth, point):
+                        yield Moment(scenario, each.step, nth, point, victim)
+
+
+def victims(each: Steps, nth: int, point: Point) -> tuple[Any, ...]:
+    """Who may be killed there, so that it is another state than those of the others."""
+    if point is Point.ANSWERED:
+        return (WORKER, BOTH) if nth in each.settled else ()
+    if each.step is Step.READ:
+        # What is asked of a reading is nothing that a kill can spoil.
+        return ()
+    if point is Point.ASKED:
+        return (WORKER, BOTH, DOOR)
+    return (WORKER, BOTH)
+
+
+def chosen() -> list[Any]:
+    wanted = [each for each in moments() if TORTURE in os.environ or str(each) in SAMPLE]
+    return [pytest.param(each, id=str(each)) for each in wanted]
+
+
+# --- The kills ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("kills")
+    with pytest.MonkeyPatch.context() as patch:
+        surroundings(patch, folder)
+        with installed(folder) as library:
+            ground = Ground(library, folder)
+            try:
+                yield Stage(ground)
+            finally:
+                surroundings(patch, folder)
+                ground.leave()
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    surroundings(monkeypatch, stage.ground.folder)
+
+
+def surroundings(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let all doors and workers of this file have one home."""
+    (folder / "run").mkdir(mode=0o700, exist_ok=True)
+    patch.setenv("STASH_SENSE_PYTHON", sys.executable)
+    patch.setenv("STASH_SENSE_HOME", str(folder / "home"))
+    patch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+
+
+@pytest.mark.parametrize("moment", chosen())
+def test_a_kill_loses_and_doubles_nothing(
+    stage: Stage, moment: Moment, record_count: Record
+) -> None:
+    scenario, library = stage.scenario(moment.scenario), stage.ground.library
+    stage.ground.begin(scenario.ready)
+    heard = len(library.stash.log)
+    kill_at(library, moment, scenario.press)
+    # A door takes its call to another worker; where the door is dead, the user presses again.
+    if moment.victim.door:
+        scenario.press().join()
+    else:
+        assert [told for told in log_since(library, heard) if told[0] == "Error"] == []
+    check_store(library)
+    assert seen(library) == scenario.after
+    assert claimed(library) == Ids.of(library).since(scenario.ids)
+    record_count(f"killed: {moment.state}", 1)
