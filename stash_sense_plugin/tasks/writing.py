@@ -14,6 +14,7 @@ from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.suggestions import marker_ranges
 from stash_sense_plugin.tasks.engine import Engine
+from stash_sense_plugin.tasks.merging import follow
 from stash_sense_plugin.tasks.slices import REMOVED, RESTORED
 
 Looked = tuple[Scene, SceneResult]
@@ -70,6 +71,7 @@ class Writing:
         self._writer, self.workflow = open_writing(engine, client, run_id)
         self._ledger = engine.ledger
         self._turn = engine.writing
+        self._engine, self._client = engine, client
         self._markers = engine.settings.markers
         self._reporter = reporter
         self._counts = counts
@@ -112,6 +114,7 @@ class Writing:
         A tag that is gone from Stash itself is not written again in this run, and holds up nothing.
         """
         with self._turn:
+            follow(self._engine, self._client, scenes)
             missing = self._writer.notice_removed(
                 scenes, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
             )
