@@ -264,6 +264,34 @@ def test_where_stash_refuses_the_write_the_verdict_is_kept_and_the_run_says_so(
     assert "beach" in room.accepted(scene)
 
 
+# --- Undoing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["last", "tag", "scene"])
+def test_an_accepted_suggestion_that_is_undone_is_accepted_no_longer(
+    room: VerdictRoom, what: str
+) -> None:
+    [scene] = beach(room, "Mine")
+    room.say("accept", scene, "Beach")
+    more = {"tag": "Beach"} if what == "tag" else {"scene": scene} if what == "scene" else {}
+    room.run("undo", what=what, **more)
+    assert room.tags(scene) == {"Mine"}
+    assert room.accepted(scene) == set()
+    [row] = room.run("suggestions", by="tag", tag="Beach")["suggestions"]
+    assert (row["decision"], row["said"]) == ("ASK", None)
+
+
+def test_a_refusal_that_is_undone_puts_again_what_it_took(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    write(room, scene, "Beach")
+    room.say("refuse", scene, "Beach")
+    assert room.tags(scene) == set()
+    room.run("undo")
+    assert room.tags(scene) == {"Beach"}
+    assert room.refused(scene) == set()
+    assert room.ours(scene) == ["Beach"]
+
+
 # --- Many at once -------------------------------------------------------------------------------
 
 

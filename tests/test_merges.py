@@ -295,6 +295,16 @@ def test_a_refusal_learns_of_the_merge_by_itself(room: VerdictRoom) -> None:
     assert room.tags(home) == {"Dog"}
 
 
+def test_an_undo_takes_back_what_came_along(room: VerdictRoom) -> None:
+    source, home = room.scene("Holiday"), room.scene("Mine")
+    write(room, source, "Beach", marker=True)
+    write(room, home, "Dog")
+    merge(room, source, home)
+    room.run("undo", what="everything", confirm="everything")
+    assert room.tags(home) == {"Holiday", "Mine"}
+    assert room.stash.scene_markers(home) == []
+
+
 # --- All of it ----------------------------------------------------------------------------------
 
 

@@ -1,7 +1,6 @@
 """What the tests of verdicts share: a Stash with scenes for which something is suggested."""
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from demo.stash import StandIn, fake_file
-from stash_sense_plugin.library.verdicts import folded
 from stash_sense_plugin.records import (
     Decision,
     Evidence,
@@ -77,29 +75,15 @@ class VerdictRoom(Room):
         store, found = self.engine.store, self.read(scene)
         result = SceneResult(found.source, 60.0, {}, suggested)
         run_id = store.begin_run("tag_scenes", {})
-        store.save_result(run_id, found.id, found.fingerprint, result.as_json())
+        store.save_result(
+            run_id,
+            found.id,
+            found.fingerprint,
+            result.as_json(),
+            suggestions=suggested,
+            tags=found.tag_ids,
+        )
         store.end_run(run_id, "done", {})
-        with store.write() as db:
-            db.execute("DELETE FROM suggestions WHERE scene_id = ?", (found.id,))
-            tags = json.dumps(sorted(found.tag_ids))
-            db.execute("UPDATE scenes SET last_tags = ? WHERE id = ?", (tags, found.id))
-            db.executemany(
-                "INSERT INTO suggestions (scene_id, kind, key, target_id, name, label, confidence,"
-                " decision) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        found.id,
-                        one.kind,
-                        folded(one.name),
-                        one.target_id or "",
-                        one.name,
-                        one.label,
-                        one.confidence,
-                        one.decision.value,
-                    )
-                    for one in suggested
-                ],
-            )
 
     def say(self, mode: str, scene: int, *names: str, **more: Any) -> Any:
         """Accept or refuse suggestions of one scene."""

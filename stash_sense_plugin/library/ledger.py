@@ -7,7 +7,7 @@ from itertools import islice
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import Database, from_json, to_json
-from stash_sense_plugin.library.verdicts import Saying, Verdicts, folded, keep
+from stash_sense_plugin.library.verdicts import Saying, Verdicts, folded, keep, unsay
 from stash_sense_plugin.records import (
     Action,
     Decision,
@@ -351,6 +351,7 @@ def _mark_undone(
     db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name: str
 ) -> None:
     """Remember that a person undid it: deciding again asks, and does not write it by itself."""
+    unsay(db, scene_id, kind, target_id, name)
     if kind == "tag":
         target_id = ""
     key = folded(name)

@@ -42,11 +42,6 @@ class Merges:
                         found.setdefault(scene_id, set()).add(file)
         return {scene_id: frozenset(known) for scene_id, known in found.items()}
 
-    def last_tags(self, scene_id: str) -> frozenset[str] | None:
-        """Return the ids of the tags that a scene had at our last look; None where unknown."""
-        with self._store.read() as db:
-            return _last_tags(db, scene_id)
-
     def follow(
         self,
         merge: Merge,

@@ -166,6 +166,15 @@ def keep(db: sqlite3.Connection, saying: Saying, now: float) -> None:
     _show(db, saying)
 
 
+def unsay(db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name: str) -> None:
+    """Forget that a thing was accepted, for who undoes it; for who holds the transaction."""
+    db.execute(
+        "DELETE FROM verdicts WHERE said = 'accepted' AND scene_id = ? AND kind = ?"
+        " AND (name = ? OR (target_id != '' AND target_id = ?))",
+        (scene_id, kind, folded(name), target_id),
+    )
+
+
 def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> None:
     """Let an earlier verdict say no more what the new one speaks of.
 

@@ -60,8 +60,9 @@ def follow_all(engine: Engine, client: StashClient, reporter: Reporter) -> int:
 def _follow(engine: Engine, merges: Merges, merge: Merge, state: SceneState) -> None:
     ours = {scene: engine.ledger.ours([scene]) for scene in (merge.gone, merge.home)}
     moving = [entry for entry in ours[merge.gone] if entry.fingerprint in merge.files]
-    brought = (merges.last_tags(merge.gone) or frozenset()) - _tags(ours[merge.gone])
-    had = merges.last_tags(merge.home)
+    last = engine.store.last_tags([merge.gone, merge.home])
+    brought = last.get(merge.gone, frozenset()) - _tags(ours[merge.gone])
+    had = last.get(merge.home)
     known = None if had is None else had | brought | _tags(ours[merge.home])
     rows = [
         entry for entry in moving if judging.stands(entry, state) and _is_surely_ours(entry, known)

@@ -17,6 +17,7 @@ from stash_sense_plugin.stash.wishes import Ending, Written
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.choosing import switched_on
 from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.merging import follow_all
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.tally import counted
 from stash_sense_plugin.tasks.upkeep import MOST_IN_A_PAGE, PAGE, whole_number
@@ -106,6 +107,8 @@ def undo(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
             recovered = 0 if wanted.dry_run else Writer(client, engine.ledger, "").recover()
         if recovered:
             reporter.log("info", f"Settled {recovered} writes that were cut short before")
+        if not wanted.dry_run:
+            follow_all(engine, client, reporter)
         target = _target(engine, wanted)
         if target is None:
             reporter.log("info", "Nothing to undo: nothing that Stash Sense wrote is left to undo")
