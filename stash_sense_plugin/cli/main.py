@@ -8,7 +8,16 @@ from types import ModuleType
 
 from rich.console import Console
 
-from stash_sense_plugin.cli import doctor, errors, models, suggestions, tag, tag_scenes, undo
+from stash_sense_plugin.cli import (
+    doctor,
+    errors,
+    evaluate,
+    models,
+    suggestions,
+    tag,
+    tag_scenes,
+    undo,
+)
 from stash_sense_plugin.cli.desk import DONE, SOME_FAILED, WRONG_USAGE, Desk, WrongUsage
 from stash_sense_plugin.cli.showing import shown
 from stash_sense_plugin.errors import StashSenseError
@@ -20,6 +29,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     tag_scenes,
     suggestions,
     undo,
+    evaluate,
     errors,
     models,
     doctor,

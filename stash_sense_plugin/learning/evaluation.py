@@ -203,6 +203,8 @@ class Evaluation:
     curves: tuple[NewCurve, ...]
     thresholds: tuple[NewThreshold, ...]
     unknown: tuple[Unknown, ...]
+    not_looked_for: tuple[str, ...] = ()
+    """Tags of the user's for which every detector is switched off, or never ran."""
 
 
 # --- Evaluating ---------------------------------------------------------------------------------
@@ -223,11 +225,12 @@ def evaluate(
     by_label = {each.label: each.found.apply for each in offered}
     applies = [by_label.get(each.name, each.apply) for each in findings.labels]
     after = _Saying(findings, held_out, applies)
+    figures = [now.figures(place, examples) for place in range(len(findings.tags))]
     return Evaluation(
         wanted=wanted,
         scenes=len(findings.scenes),
         groups=len({scene.group for scene in findings.scenes}),
-        tags=tuple(now.figures(place, examples) for place in range(len(findings.tags))),
+        tags=tuple(each for each in figures if each.scenes),
         written=now.summary(now.written),
         shown=now.summary(now.shown),
         calibration=now.calibration(),
@@ -236,6 +239,7 @@ def evaluate(
         curves=curves,
         thresholds=offered,
         unknown=_unknown(findings, names, examples),
+        not_looked_for=tuple(each.name for each in figures if not each.scenes),
     )
 
 
@@ -346,9 +350,10 @@ class _Saying:
         ids = [tag.id for tag in findings.tags]
         tagged = [at for at, scene in enumerate(findings.scenes) if scene.by_hand]
         used = [tag_id for at in tagged for tag_id in findings.scenes[at].by_hand]
-        universe = metrics.with_ancestors(ids, findings.parents)
-        universe &= metrics.with_ancestors(used, findings.parents)
         known = {tag: frozenset(self._judged(tag).tolist()) for tag in range(len(ids))}
+        judged = [tag_id for tag, tag_id in enumerate(ids) if known[tag]]
+        universe = metrics.with_ancestors(judged, findings.parents)
+        universe &= metrics.with_ancestors(used, findings.parents)
         claims = [
             {ids[tag] for tag in np.flatnonzero(said[at]).tolist() if at in known[tag]}
             for at in tagged

@@ -1,6 +1,8 @@
 """What evaluation learnt and the user agreed to: curves, thresholds, and the reports."""
 
+import json
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +84,30 @@ class Learnt:
         with self._store.write(durable=True) as db:
             dropped = db.execute("DELETE FROM fits").rowcount
             return dropped + db.execute("DELETE FROM thresholds").rowcount
+
+    # --- What evaluation goes by
+
+    def first_tags(self) -> dict[str, frozenset[str]]:
+        """Return by scene the ids of the tags that Stash had at our first look at it."""
+        with self._store.read() as db:
+            rows = db.execute(
+                "SELECT id, first_tags FROM scenes WHERE first_tags IS NOT NULL"
+            ).fetchall()
+        return {scene_id: frozenset(map(str, json.loads(tags))) for scene_id, tags in rows}
+
+    def ever_written(self) -> dict[str, frozenset[str]]:
+        """Return by scene the ids of the tags that we ever wrote to it, ours still or not."""
+        with self._store.read() as db:
+            rows = db.execute(
+                "SELECT DISTINCT scene_id, target_id FROM ledger"
+                " WHERE action = 'add-tag' AND outcome IN ('ours', 'intended')"
+            ).fetchall()
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for scene_id, tag_id in rows:
+            found[scene_id].add(tag_id)
+        return {scene_id: frozenset(tags) for scene_id, tags in found.items()}
+
+    # --- Reports
 
     def keep_report(self, report: Mapping[str, Any]) -> None:
         """Keep an evaluation's figures, so that a later one can be compared."""

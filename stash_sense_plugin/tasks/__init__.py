@@ -8,6 +8,7 @@ from typing import Literal
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.tasks.doctor import doctor
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
+from stash_sense_plugin.tasks.evaluating import run_evaluate
 from stash_sense_plugin.tasks.files import tag_file
 from stash_sense_plugin.tasks.models import (
     download_models,
@@ -40,6 +41,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "set_up": Mode(set_up, "task"),
         "download_models": Mode(download_models, "task"),
         "doctor": Mode(doctor, "operation"),
+        "evaluate": Mode(run_evaluate, "task"),
         "tag_file": Mode(tag_file, "task"),
         "pull_models": Mode(pull_models, "task"),
         "tag_scene": Mode(tag_scene, "job"),

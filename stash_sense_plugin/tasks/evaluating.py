@@ -1,0 +1,465 @@
+"""Evaluate: how good what is said is on this very library, and what would make it better."""
+
+import hashlib
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from stash_sense_plugin.errors import (
+    Cancelled,
+    InternalFault,
+    MediaError,
+    ModelBroken,
+    SettingsError,
+    StashSenseError,
+    StoreError,
+)
+from stash_sense_plugin.learning import page, report
+from stash_sense_plugin.learning.evaluation import (
+    Evaluation,
+    Findings,
+    LabelColumn,
+    SceneRow,
+    TagColumn,
+    evaluate,
+)
+from stash_sense_plugin.learning.truth import (
+    Marks,
+    SceneTags,
+    Tag,
+    TagBook,
+    groups_of,
+    tag_book,
+)
+from stash_sense_plugin.library.learnt import Learnt, LearntCurve, LearntThreshold
+from stash_sense_plugin.library.verdicts import Verdicts, Words
+from stash_sense_plugin.records import Reporter, Scene
+from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.operations import all_tags, scenes_with_any_tag
+from stash_sense_plugin.tasks.choosing import switched_on
+from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.looking import Looker
+from stash_sense_plugin.tasks.scoring import Score, Scorer
+from stash_sense_plugin.tasks.tally import counted
+from stash_sense_plugin.vocabulary import Label
+
+PERCENT = 90
+"""The precision that thresholds are sought for, unless the user says otherwise."""
+BROKEN_IN_A_ROW = 3
+"""After so many scenes at which a network broke, it is not theirs."""
+Ended = Literal["done", "failed", "cancelled"]
+PAGE, FIGURES = "evaluation.html", "evaluation.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asks of Evaluate."""
+
+    percent: int = PERCENT
+    use: bool = False
+    forget: bool = False
+    look: int = 0
+    dry_run: bool = False
+
+    @classmethod
+    def read(cls, args: Mapping[str, object]) -> "Asked":
+        """Read a call's arguments; they may be text. Raises SettingsError."""
+        asked = cls(
+            _whole(args, "precision", PERCENT, 1, 100),
+            switched_on(args.get("use")),
+            switched_on(args.get("forget")),
+            _whole(args, "look", 0, 0, 1_000_000),
+            switched_on(args.get("dry_run")),
+        )
+        if asked.use and asked.forget:
+            raise SettingsError("use and forget contradict each other", "leave one of them out")
+        return asked
+
+
+def _whole(args: Mapping[str, object], name: str, default: int, least: int, most: int) -> int:
+    given = args.get(name)
+    if given is None or given == "":
+        return default
+    text = str(given).strip().removesuffix("%")
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise SettingsError(f"{name} is {given!r}", f"say a whole number from {least} to {most}")
+    return int(text)
+
+
+def run_evaluate(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+    """Judge what is said of the scenes that the user tagged by hand; nothing goes to Stash.
+
+    Args: `precision` in percent, `look` at so many scenes first, `use` what is suggested, `forget`
+    what was, `dry_run`. Figures, page and what is used lie in the store and in the home folder.
+    """
+    asked = Asked.read(call.args)
+    learnt = Learnt(engine.store)
+    with engine.stash(call, reporter) as client:
+        if asked.forget:
+            return _forget(learnt, asked, reporter)
+        library = _Library(engine, client, reporter)
+        if asked.look and not asked.dry_run:
+            library.look(asked.look)
+        gathered = library.gather()
+        found = evaluate(gathered.findings, gathered.names, asked.percent / 100)
+    told = report.as_json(found) | {"coverage": asdict(gathered.coverage)}
+    _tell(found, gathered.coverage, reporter)
+    answer: dict[str, object] = {"report": report.without_points(told), "used": None}
+    if not asked.dry_run:
+        learnt.keep_report(report.without_points(told))
+        answer["files"] = write_report(engine.home, told)
+        reporter.log("info", f"The whole report: {engine.home / PAGE}")
+    if asked.use:
+        answer["used"] = _use(learnt, found, engine.settings, asked, reporter)
+    return answer
+
+
+# --- What is known of the library -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which scenes could be judged."""
+
+    judged: int
+    """Scenes with tags of the user's that were looked at, and scenes with verdicts."""
+    by_hand: int
+    """Of them, those with tags by hand."""
+    not_looked: int
+    """Scenes with tags that were never looked at, or before this version."""
+    unjudged_tags: tuple[str, ...] = ()
+    """Tags that some label has and the user never gives: nothing can be said of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What evaluation needs."""
+
+    findings: Findings
+    names: Mapping[str, str]
+    """Of tags, by id."""
+    coverage: Coverage
+
+
+class _Library:
+    """The scenes, tags and verdicts of one library, and what the store knows of them."""
+
+    def __init__(self, engine: Engine, client: StashClient, reporter: Reporter) -> None:
+        self._engine, self._client, self._reporter = engine, client, reporter
+        self._settings = engine.settings
+        self._book = _tags(client, engine.settings)
+        self._scenes = list(scenes_with_any_tag(client))
+        self._learnt = Learnt(engine.store)
+        self._ours = self._learnt.ever_written()
+
+    # --- Looking first
+
+    def look(self, most: int) -> None:
+        """Look at scenes with tags by hand that were never looked at, and write nothing to Stash.
+
+        They are taken from anywhere in the library: the oldest alone would not be like the rest.
+        """
+        first = self._learnt.first_tags()
+        chosen = sorted(
+            (scene for scene in self._scenes if scene.id not in first and self._has_own(scene)),
+            key=lambda scene: hashlib.blake2b(scene.id.encode(), digest_size=8).digest(),
+        )[:most]
+        if chosen:
+            _Looking(self._engine, self._client, self._reporter).look(chosen)
+
+    def _has_own(self, scene: Scene) -> bool:
+        """Whether it carries a tag that says something and is not of our writing."""
+        return bool(self._book.counted(scene.tag_ids) - self._ours.get(scene.id, frozenset()))
+
+    # --- Gathering
+
+    def gather(self) -> Gathered:
+        """Bring together what was seen and what is true. Raises ModelError, StoreError."""
+        first = self._learnt.first_tags()
+        said = Verdicts(self._engine.store).said_of_many(self._scenes)
+        looked = [scene for scene in self._scenes if scene.id in first]
+        facts = {scene.id: self._facts(scene, first[scene.id], said) for scene in looked}
+        judged = [
+            scene
+            for scene in looked
+            if facts[scene.id].by_hand or facts[scene.id].accepted or facts[scene.id].refused
+        ]
+        not_looked = [
+            scene for scene in self._scenes if scene.id not in first and self._has_own(scene)
+        ]
+        labels, tags, unjudged = self._columns(facts.values())
+        coverage = Coverage(
+            judged=len(judged),
+            by_hand=sum(bool(facts[scene.id].by_hand) for scene in judged),
+            not_looked=len(not_looked),
+            unjudged_tags=tuple(unjudged),
+        )
+        findings = self._findings(judged, facts, labels, tags)
+        names = {tag.id: tag.name for tag in self._book.tags.values()}
+        return Gathered(findings, names, coverage)
+
+    def _facts(
+        self, scene: Scene, first: frozenset[str], said: Mapping[str, tuple[Words, Words]]
+    ) -> SceneTags:
+        accepted, refused = said.get(scene.id, (frozenset(), frozenset()))
+        return SceneTags(
+            now=self._book.counted(scene.tag_ids),
+            first=self._book.counted(first),
+            ours=self._ours.get(scene.id, frozenset()),
+            accepted=self._ids(accepted),
+            refused=self._ids(refused),
+        )
+
+    def _ids(self, words: Words) -> frozenset[str]:
+        """The tags that verdicts speak of, by id or name."""
+        tags = [word for kind, word in words if kind == "tag"]
+        found = (word if word in self._book.tags else self._book.id_of(word) for word in tags)
+        return self._book.counted(tag_id for tag_id in found if tag_id is not None)
+
+    def _columns(
+        self, facts: Collection[SceneTags]
+    ) -> tuple[list[Label], list[TagColumn], list[str]]:
+        """The labels whose tags the user gives, these tags, and the names of other labels' tags."""
+        never = self._settings.never_names
+        used = frozenset().union(*(each.by_hand | each.accepted for each in facts))
+        labels, tags, unjudged = [], dict[str, TagColumn](), dict[str, None]()
+        for label in self._engine.vocabulary().labels.values():
+            if never & {label.name.casefold(), label.tag.casefold()}:
+                continue
+            tag_id = self._book.id_of(label.tag)
+            if tag_id is None or tag_id not in used:
+                unjudged[label.tag] = None
+                continue
+            labels.append(label)
+            tags.setdefault(tag_id, TagColumn(tag_id, self._book.tags[tag_id].name))
+        return labels, list(tags.values()), list(unjudged)
+
+    def _findings(
+        self,
+        judged: Sequence[Scene],
+        facts: Mapping[str, SceneTags],
+        labels: Sequence[Label],
+        tags: Sequence[TagColumn],
+    ) -> Findings:
+        place = {tag.id: number for number, tag in enumerate(tags)}
+        thresholds = self._learnt.thresholds()
+        columns = [
+            self._column(label, place[self._book.by_name[label.tag.strip().casefold()]], thresholds)
+            for label in labels
+        ]
+        scores = np.full((len(judged), len(labels)), np.nan)
+        holds = np.zeros((len(judged), len(labels)), np.bool_)
+        scorer = self._scorer()
+        for row, scene in enumerate(judged):
+            self._reporter.progress(row / len(judged))
+            _fill(scores[row], holds[row], labels, scorer.scores(scene.files, scene.duration_s))
+        truth = np.array(
+            [[facts[scene.id].truth(tag.id) for tag in tags] for scene in judged], np.int8
+        ).reshape(len(judged), len(tags))
+        groups = groups_of([_marks(scene) for scene in judged])
+        rows = [
+            SceneRow(scene.id, _title(scene), group, facts[scene.id].by_hand)
+            for scene, group in zip(judged, groups, strict=True)
+        ]
+        sayable = {self._book.id_of(each.tag) for each in self._engine.vocabulary().labels.values()}
+        return Findings(
+            scenes=rows,
+            labels=columns,
+            tags=tags,
+            scores=scores,
+            holds=holds,
+            truth=truth,
+            parents=self._book.parents,
+            fitted=self._learnt.fits(),
+            sayable=frozenset(tag_id for tag_id in sayable if tag_id is not None),
+        )
+
+    def _column(self, label: Label, tag: int, thresholds: Mapping[str, float]) -> LabelColumn:
+        """A label with the threshold in force: the setting's, else the user's own, else learnt."""
+        apply = label.apply
+        if apply is not None and not label.stated:
+            apply = thresholds.get(label.name, apply)
+        if apply is not None and self._settings.apply is not None:
+            apply = self._settings.apply
+        return LabelColumn(label.name, tag, label.scale, label.ask, apply, fixed=label.stated)
+
+    def _scorer(self) -> Scorer:
+        engine, settings = self._engine, self._settings
+        sight = engine.sight(settings)
+        words = {card.name: card.words for card in engine.catalogue() if card.words}
+        return Scorer(
+            engine.store,
+            engine.vocabulary(),
+            sight.detectors,
+            sight.zero_shot,
+            words,
+            settings.max_gap_s,
+            self._reporter.check,
+        )
+
+
+def _tags(client: StashClient, settings: Settings) -> TagBook:
+    ours = (settings.tagme_tag, settings.tagged_tag, settings.errored_tag, settings.parent_tag)
+    tags = (Tag(tag.id, tag.name, tag.aliases, tag.parent_ids) for tag in all_tags(client))
+    return tag_book(tags, ours)
+
+
+def _fill(
+    scores: np.ndarray, holds: np.ndarray, labels: Sequence[Label], told: Mapping[str, Score]
+) -> None:
+    for place, label in enumerate(labels):
+        if (found := told.get(label.name)) is not None:
+            scores[place], holds[place] = found.score, found.holds
+
+
+def _marks(scene: Scene) -> Marks:
+    files = tuple(f"{file.oshash} {file.size_bytes}" for file in scene.files)
+    return Marks(files, scene.phashes)
+
+
+def _title(scene: Scene) -> str:
+    return scene.title or Path(scene.path).name or f"scene {scene.id}"
+
+
+# --- Looking at scenes first ----------------------------------------------------------------------
+
+
+class _Looking:
+    """Looks at scenes and keeps what was seen; Stash is only read."""
+
+    def __init__(self, engine: Engine, client: StashClient, reporter: Reporter) -> None:
+        self._engine, self._reporter = engine, reporter
+        self._looker = Looker(engine, reporter, client)
+        self._broken = 0
+
+    def look(self, scenes: Sequence[Scene]) -> None:
+        """Look at each; what fails is said and left out. Raises what stops every scene alike."""
+        store = self._engine.store
+        run_id = store.begin_run("evaluate", asdict(self._engine.settings))
+        looked = 0
+        ended: Ended = "failed"
+        try:
+            for number, scene in enumerate(scenes):
+                self._reporter.progress(number / len(scenes))
+                self._reporter.check()
+                looked += self._one(run_id, scene)
+            ended = "done"
+        except Cancelled:
+            ended = "cancelled"
+            raise
+        finally:
+            store.end_run(run_id, ended, {"looked": looked})
+        self._reporter.log("info", f"Looked at {counted(looked, 'scene')} with tags of yours")
+
+    def _one(self, run_id: str, scene: Scene) -> bool:
+        store, by_itself = self._engine.store, False
+        store.begin_look(scene.id)
+        try:
+            result = self._looker.look(scene)
+            by_itself = True
+        except (MediaError, ModelBroken, InternalFault) as error:
+            self._pass_over(scene, error)
+            return False
+        finally:
+            store.end_look(scene.id, by_itself=by_itself)
+        store.save_result(
+            run_id, scene.id, scene.fingerprint, result.as_json(), tags=sorted(scene.tag_ids)
+        )
+        self._broken = 0
+        return True
+
+    def _pass_over(self, scene: Scene, error: StashSenseError) -> None:
+        self._broken += isinstance(error, ModelBroken)
+        if self._broken >= BROKEN_IN_A_ROW:
+            raise error
+        self._reporter.log("warning", f"{scene.source} is left out: {error}")
+
+
+# --- What comes of it -----------------------------------------------------------------------------
+
+
+def _tell(found: Evaluation, coverage: Coverage, reporter: Reporter) -> None:
+    if coverage.not_looked or not found.tags:
+        looked = counted(coverage.by_hand, "scene")
+        reporter.log(
+            "info" if found.tags else "warning",
+            f"{looked} with tags of yours {'was' if coverage.by_hand == 1 else 'were'} looked at;"
+            f" {coverage.not_looked} were not: run Tag scenes for them, or"
+            " `python -m stash_sense_plugin --stash URL evaluate --look 50`, which writes nothing"
+            " to Stash",
+        )
+    for line in report.lines(found):
+        reporter.log("info", line)
+
+
+def _use(
+    learnt: Learnt, found: Evaluation, settings: Settings, asked: Asked, reporter: Reporter
+) -> dict[str, object]:
+    """Take over what is suggested; from then on deciding goes by it."""
+    curves = [
+        LearntCurve(each.scale, each.label, each.curve, each.positives, each.negatives)
+        for each in found.curves
+    ]
+    thresholds = [
+        LearntThreshold(each.label, each.found.apply, each.found.precision, each.found.positives)
+        for each in found.thresholds
+    ]
+    used: dict[str, object] = {"curves": len(curves), "thresholds": len(thresholds)}
+    if not curves and not thresholds:
+        reporter.log("info", "There is nothing to use: no curve or threshold is better supported")
+        return used
+    what = f"{counted(len(thresholds), 'threshold')} and {counted(len(curves), 'curve')}"
+    if asked.dry_run:
+        reporter.log("info", f"Would use {what}")
+        return used
+    learnt.use(curves, thresholds)
+    reporter.log("info", f"Uses {what} from now on: the task Decide again goes by them")
+    if settings.apply is not None:
+        reporter.log(
+            "warning",
+            "The setting 'Confidence to write' holds for every label, and these thresholds wait"
+            " until it is 0",
+        )
+    return used
+
+
+def _forget(learnt: Learnt, asked: Asked, reporter: Reporter) -> dict[str, object]:
+    """Go back to what ships, and to the vocabulary's own thresholds."""
+    if asked.dry_run:
+        dropped = len(learnt.fits()) + len(learnt.thresholds())
+        reporter.log("info", f"Would forget {counted(dropped, 'curve or threshold')}")
+    else:
+        dropped = learnt.forget()
+        reporter.log("info", f"Forgot {dropped} learnt curves and thresholds")
+    return {"report": None, "used": None, "forgotten": dropped}
+
+
+def write_report(home: Path, told: Mapping[str, Any]) -> list[str]:
+    """Write figures and page for this user's eyes alone; return where. Raises StoreError."""
+    written = []
+    for name, text in ((FIGURES, report.text(told)), (PAGE, page.page(told))):
+        _write_private(home / name, text)
+        written.append(str(home / name))
+    return written
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Put a file in place of another at once, so that whoever reads it reads one of the two."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"The report {path} cannot be written ({error.strerror})",
+            "check that its folder is there, may be written by the user that runs Stash, and has"
+            " room",
+        ) from error
