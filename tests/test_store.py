@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stash_sense_plugin.errors import StoreError
-from stash_sense_plugin.library.database import printable
+from stash_sense_plugin.library.database import BUSY_TIMEOUT_S, printable
 from stash_sense_plugin.library.health import check
 from stash_sense_plugin.library.opening import ALONE as ALONE_WAYS
 from stash_sense_plugin.library.opening import opened
@@ -99,6 +99,22 @@ def test_it_writes_ahead_and_checks_its_references(store: Store) -> None:
     assert check(store, None) == ("whole", "")
 
 
+def test_what_belongs_to_a_row_goes_with_it(store: Store) -> None:
+    save(store, frame(0, [1.0, 0.0]))
+    with store.write() as db:
+        db.execute("DELETE FROM files")
+        tables = ("samplings", "frames", "analyses", "observations", "embeddings")
+        left = [db.execute(f"SELECT count(*) FROM {each}").fetchone()[0] for each in tables]
+    assert left == [0] * len(tables)
+
+
+def test_every_connection_checks_its_references_and_waits_for_others(store: Store) -> None:
+    for connection in (store.read, store.write, store.read_beside):
+        with connection() as db:
+            assert db.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+            assert db.execute("PRAGMA busy_timeout").fetchone()[0] == BUSY_TIMEOUT_S * 1000
+
+
 def test_what_was_kept_is_there_after_closing(tmp_path: Path) -> None:
     with Store(tmp_path / "s.sqlite") as store:
         save(store, frame(0))
@@ -134,6 +150,58 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is damaged") as caught, Store(path) as store:
         store.latest_analysis(Fingerprint("f", 7), "clip")
     assert str(path) in caught.value.message
+
+
+def damaged_inside(path: Path, tmp_path: Path, *, left_open: bool) -> Path:
+    """Copy a store of many pages with one of them overwritten, as it was closed or left open."""
+    copy = tmp_path / "damaged.sqlite"
+    with Store(path) as store:
+        for size in range(300):
+            save(store, frame(0, [1.0, 0.0], text="x" * 200), file=Fingerprint("f", size))
+        with store.write() as db:
+            db.execute(
+                "INSERT INTO verdicts VALUES (1, 'tag', '', 'dog', 'refused', 'asked', '7',"
+                " '', 0, '{}', 0)"
+            )
+            [page] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'observations'")
+        with store.read_beside() as db:
+            db.execute("PRAGMA query_only = OFF")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        save(store, frame(0), file=Fingerprint("last", 1))
+        ends = ("", "-wal") if left_open else ("",)
+        for end in ends:
+            copy.with_name(copy.name + end).write_bytes(
+                path.with_name(path.name + end).read_bytes()
+            )
+    with copy.open("r+b") as file:
+        file.seek((page[0] - 1) * 4096 + 100)
+        file.write(b"\xa5" * 3000)
+    return copy
+
+
+def test_a_broken_page_is_found_when_a_store_that_was_not_closed_is_opened(tmp_path: Path) -> None:
+    path = damaged_inside(tmp_path / "s.sqlite", tmp_path, left_open=True)
+    backup = path.with_name(path.name + ".before-4")
+    backup.touch()
+    files = [path, path.with_name(path.name + "-wal")]
+    before = [each.read_bytes() for each in files]
+    for _ in range(2):
+        with pytest.raises(StoreError) as caught:
+            Store(path)
+    assert f"{path} is damaged" in caught.value.message
+    assert backup.name in caught.value.remedy
+    assert [each.read_bytes() for each in files] == before
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM verdicts").fetchall() == [("dog",)]
+
+
+def test_a_broken_page_that_is_met_later_is_named_and_the_rest_is_kept(tmp_path: Path) -> None:
+    path = damaged_inside(tmp_path / "s.sqlite", tmp_path, left_open=False)
+    with Store(path) as store:
+        with pytest.raises(StoreError, match="is damaged") as caught:
+            [store.latest_analysis(Fingerprint("f", size), "clip") for size in range(300)]
+        assert "put a backup" in caught.value.remedy
+        assert store.stats().refusals == 1
 
 
 @pytest.mark.parametrize(

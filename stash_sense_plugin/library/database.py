@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
-from stash_sense_plugin.errors import StoreError
-from stash_sense_plugin.library.migrations import migrate
+from stash_sense_plugin.errors import StoreBusy, StoreError
+from stash_sense_plugin.library.backup import FreeSpace, free_bytes, instead_of, keep_before
+from stash_sense_plugin.library.health import STARTING_S, read_through
+from stash_sense_plugin.library.migrations import migrate, refuse_unread
 from stash_sense_plugin.library.opening import ALONE, SHARED, NotHeld, opened
 from stash_sense_plugin.start import disks
 
@@ -47,19 +50,15 @@ _MEANINGS = {
         "The disk or mount that holds {path} failed",
         f"check the disk and its connection, {_AGAIN}",
     ),
-    sqlite3.SQLITE_CORRUPT: (
-        "{path} is damaged",
-        "put a backup in its place, or move it away to begin a new store",
-    ),
-    sqlite3.SQLITE_NOTADB: (
-        "{path} is not a database",
-        "put a backup in its place, or move it away to begin a new store",
-    ),
+    sqlite3.SQLITE_CORRUPT: ("{path} is damaged", "{instead}"),
+    sqlite3.SQLITE_NOTADB: ("{path} is not a database", "{instead}"),
     sqlite3.SQLITE_NOMEM: (
         "Memory is short for {path}",
         f"let other programs go, or give the container more memory, {_AGAIN}",
     ),
 }
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NO_LOCKS = frozenset(
     {
         sqlite3.SQLITE_IOERR_LOCK,
@@ -91,7 +90,9 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
     if known is None:
         return StoreError(f"The store {path} failed: {error}")
     meaning, remedy = known
-    return StoreError(f"{meaning.format(path=path)} ({error})", remedy)
+    told = remedy.format(instead=instead_of(path)) if "{" in remedy else remedy
+    kind = StoreBusy if code is not None and code & 0xFF in _HELD else StoreError
+    return kind(f"{meaning.format(path=path)} ({error})", told)
 
 
 class _Connection(sqlite3.Connection):
@@ -129,22 +130,29 @@ class Database:
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         vfs: str = "",
         mounts: str = disks.MOUNTS,
+        free: FreeSpace = free_bytes,
     ) -> None:
         """Open the file, or make it; `vfs` is SQLite's way to files, where not the usual one.
 
-        `mounts` is the system's table of what is mounted.
+        `mounts` is the system's table of what is mounted. A file that an older version wrote is
+        copied before it is changed, and one that was not closed is looked through for some seconds.
         """
         self.path = path
         self.clock = clock
+        self.free = free
         self._vfs = vfs
         self._lock = threading.RLock()
         self._connection: _Connection | None = None
         self._busy_timeout_s = busy_timeout_s
+        refuse_unread(path)
+        was_open = _was_open(path)
         _prepare(path)
         mount = disks.mount_of(str(path.parent), mounts)
         # Memory that programs share through a file of another machine is gone when that machine
         # is, and ends whoever touches it then.
         ways = ALONE if mount is not None and mount.network else (SHARED, *ALONE)
+        if was_open:
+            self._look_through(SHARED in ways)
         with self._errors():
             self._connection, self.way = opened(
                 path.parent, self._connect, self._bring_up, busy_timeout_s, ways
@@ -160,20 +168,46 @@ class Database:
         """Return `normal`, or `exclusive` where no other program can open the file meanwhile."""
         return self.way.locking
 
-    def _connect(self, timeout_s: float) -> _Connection:
+    def _connect(self, timeout_s: float, *, reading: bool = False) -> _Connection:
+        words = {"vfs": self._vfs, "mode": "ro" if reading else ""}
+        named = urlencode({name: word for name, word in words.items() if word})
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?vfs={self._vfs}" if self._vfs else self.path,
+            f"{self.path.absolute().as_uri()}?{named}" if named else self.path,
             timeout=timeout_s,
             isolation_level=None,
             check_same_thread=False,
             factory=_Connection,
-            uri=bool(self._vfs),
+            uri=bool(named),
         )
         connection.row_factory = sqlite3.Row
         return connection
 
     def _bring_up(self, connection: _Connection) -> None:
-        migrate(connection, str(self.path))
+        def before(version: int, newest: int) -> None:
+            keep_before(connection, self.path, version, newest, self.free)
+
+        migrate(connection, str(self.path), before=before)
+
+    def _look_through(self, shared: bool) -> None:
+        """Raise StoreError where a file that was not closed is damaged; it is left as it is.
+
+        What was not closed is only read, so that the next start finds it as this one did.
+        """
+        way = "normal" if shared else "exclusive"
+        try:
+            with contextlib.closing(self._connect(self._busy_timeout_s, reading=True)) as db:
+                db.execute(f"PRAGMA locking_mode = {way}").fetchone()
+                state, faults = read_through(db, STARTING_S)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGES:
+                return  # Who opens it for writing says what else is wrong, or can do without.
+            state, faults = "damaged", str(error)
+        if state == "damaged":
+            raise StoreError(
+                f"{self.path} is damaged ({faults}), perhaps since this machine stopped without"
+                " warning; it is left as it is",
+                instead_of(self.path),
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -210,6 +244,7 @@ class Database:
                 yield connection
             return
         with self._errors(), contextlib.closing(self._connect(self._busy_timeout_s)) as connection:
+            connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA query_only = ON")
             yield connection
 
@@ -273,6 +308,15 @@ def _prepare(path: Path) -> None:
     # A mount without Unix rights (exFAT, SMB) refuses, and has nothing to set.
     with contextlib.suppress(OSError):
         path.chmod(0o600)
+
+
+def _was_open(path: Path) -> bool:
+    """Whether whoever had the file last did not close it: its log or journal is still there."""
+    logs = (path.with_name(path.name + end) for end in ("-wal", "-journal"))
+    try:
+        return any(log.stat().st_size for log in logs if log.exists())
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

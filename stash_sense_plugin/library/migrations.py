@@ -1,7 +1,9 @@
 """The store's schema, as numbered steps that each happen wholly or not at all."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from stash_sense_plugin.errors import StoreError
 
@@ -9,6 +11,11 @@ APPLICATION_ID = 0x53545353
 """`STSS` in the file's header: tells our store from another program's database."""
 
 _FIRST_STRICT = (3, 37)
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 108
+"""The file's header and that of its first page: https://sqlite.org/fileformat.html"""
+_LEAF = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +309,9 @@ _FOURTH = (
     """,
     # Below this score nothing of a look was kept; 0 in looks of before it was known.
     "ALTER TABLE analyses ADD COLUMN floor REAL NOT NULL DEFAULT 0",
+    # How often work was tried again, and when it is the next time.
+    "ALTER TABLE jobs ADD COLUMN tries INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE jobs ADD COLUMN next_at_s REAL",
     # What evaluation learnt and the user agreed to: curves from a score to a probability, and the
     # confidence from which a label is written.
     """
@@ -358,31 +368,51 @@ def migrate(
     path: str,
     migrations: tuple[Migration, ...] = MIGRATIONS,
     strict: bool = sqlite3.sqlite_version_info >= _FIRST_STRICT,
+    before: Callable[[int, int], None] | None = None,
 ) -> None:
     """Bring the file to the newest version, each step in a transaction of its own.
 
-    Raises StoreError when the file is another program's or of a newer version of ours.
+    `before` is called with its version and the newest one where a store that holds something is
+    about to change. Raises StoreError when the file is another program's or of a newer version of
+    ours.
     """
-    _refuse_foreign(connection, path)
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
     newest = migrations[-1].number
     version = version_of(connection)
-    if version > newest:
-        raise StoreError(
-            f"{path} was written by a newer Stash Sense (store version {version}; this one "
-            f"knows up to {newest})",
-            "update the plugin, or move the file away to begin a new store",
-        )
+    _refuse(path, bool(tables), owner, version, newest)
+    if before is not None and 0 < version < newest:
+        before(version, newest)
     for migration in migrations:
         if migration.number > version:
             _step(connection, migration, strict)
 
 
-def _refuse_foreign(connection: sqlite3.Connection, path: str) -> None:
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    if tables and owner != APPLICATION_ID:
+def refuse_unread(path: Path, newest: int = NEWEST) -> None:
+    """Raise StoreError for a file that is not ours to open, by its header: it is not touched."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return  # There is none, or whoever opens it says what is wrong with it.
+    if len(header) == _HEADER_BYTES and header.startswith(_MAGIC):
+        owner = int.from_bytes(header[68:72], "big", signed=True)
+        version = int.from_bytes(header[60:64], "big", signed=True)
+        # The first page is the table of tables: without a cell on its one leaf there are none.
+        empty = header[100] == _LEAF and header[103:105] == bytes(2)
+        _refuse(str(path), not empty, owner, version, newest)
+
+
+def _refuse(path: str, holds_tables: bool, owner: int, version: int, newest: int) -> None:
+    if holds_tables and owner != APPLICATION_ID:
         raise StoreError(
             f"{path} is a database of another program", "name another file for Stash Sense's store"
+        )
+    if version > newest:
+        raise StoreError(
+            f"{path} was written by a newer Stash Sense (store version {version}; this one "
+            f"knows up to {newest})",
+            "update the plugin, or move the file away to begin a new store; it was not changed",
         )
 
 
