@@ -7,8 +7,8 @@ why, and HIDE, ASK or APPLY.
 import bisect
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from stash_sense_plugin.calibration import Curve, probability
@@ -56,6 +56,8 @@ class DecideOptions:
     """Names of tags and labels that are never suggested, casefolded."""
     refused: frozenset[tuple[str, str]] = frozenset()
     """(kind, id or casefolded name) of what the user refused for this scene."""
+    accepted: frozenset[tuple[str, str]] = frozenset()
+    """The same of what the user accepted: written whatever the confidence, once it was seen."""
     max_gap_s: float = 30.0
     """The cap of timeline.rule_for."""
 
@@ -63,11 +65,55 @@ class DecideOptions:
 PLAIN = DecideOptions()
 
 
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What evaluation learnt and the user agreed to."""
+
+    fitted: Mapping[tuple[str, str], Curve] = field(default_factory=dict)
+    """By (scale, label): what makes a probability of a score; "" for a scale as a whole."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """By label: the confidence from which it is written. What the user states goes before it."""
+
+
+NOTHING_LEARNT = Learnt()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A label that was there, with the frames that say so."""
+
+    label: Label
+    detector: str
+    model: str
+    looks: int
+    """How many frames were looked at."""
+    times_s: Sequence[float]
+    """Of the frames in the ranges that are not below `stay`."""
+    scores: Sequence[float]
+    """One for each time."""
+    ranges: tuple[TimeRange, ...]
+    boxes: Mapping[float, Observation] = field(default_factory=dict)
+    """The best that was seen at a time."""
+
+
 def decide(
     seen: Iterable[Seen],
     duration_s: float | None,
     options: DecideOptions = PLAIN,
     fitted: Mapping[tuple[str, str], Curve] = MappingProxyType({}),
+    thresholds: Mapping[str, float] = MappingProxyType({}),
+) -> tuple[Suggestion, ...]:
+    """One suggestion per tag that was seen, the most certain first: see `decide_held`."""
+    held = (holding(one, duration_s) for one in seen)
+    there = [one for one in held if one is not None]
+    return decide_held(there, duration_s, options, Learnt(fitted, thresholds))
+
+
+def decide_held(
+    held: Iterable[Held],
+    duration_s: float | None,
+    options: DecideOptions = PLAIN,
+    learnt: Learnt = NOTHING_LEARNT,
 ) -> tuple[Suggestion, ...]:
     """One suggestion per tag that was seen, the most certain first.
 
@@ -76,13 +122,52 @@ def decide(
     together, and so do two labels for the same thing. A scene of unknown length is treated like a
     picture: what was seen counts, and has no ranges.
     """
-    end_s = duration_s if duration_s and 0 < duration_s < math.inf else None
-    tags: defaultdict[str, list[Seen]] = defaultdict(list)
-    for one in seen:
-        if _holds(one, end_s):
-            tags[one.label.tag.casefold()].append(one)
-    found = (_suggestion(held, end_s, options, fitted) for held in tags.values())
+    end_s = known_length(duration_s)
+    tags: defaultdict[str, list[Held]] = defaultdict(list)
+    for one in held:
+        tags[one.label.tag.casefold()].append(one)
+    found = (_suggestion(each, end_s, options, learnt) for each in tags.values())
     return restrain(found, options)
+
+
+def known_length(duration_s: float | None) -> float | None:
+    """Return a scene's length where it has one."""
+    return duration_s if duration_s and 0 < duration_s < math.inf else None
+
+
+def holding(seen: Seen, duration_s: float | None) -> Held | None:
+    """Return what was seen of a label that was there; None where it was not."""
+    times = [sample.time_s for sample in seen.samples]
+    scores = [sample.score for sample in seen.samples]
+    held = hold(seen.label, seen.detector, seen.model, times, scores, seen.ranges, duration_s)
+    return replace(held, boxes=_best_seen(seen)) if held and seen.observations else held
+
+
+def hold(
+    label: Label,
+    detector: str,
+    model: str,
+    times_s: Sequence[float],
+    scores: Sequence[float],
+    ranges: tuple[TimeRange, ...],
+    duration_s: float | None,
+) -> Held | None:
+    """Return a label that was there: somewhere in a scene, at all in a picture; else None.
+
+    `times_s` are different ones in order, with one score for each.
+    """
+    end_s = known_length(duration_s)
+    if end_s is None:
+        if not any(score >= label.enter for score in scores):
+            return None
+        inside = [(t, s) for t, s in zip(times_s, scores, strict=True) if s >= label.stay]
+    elif not ranges:
+        return None
+    else:
+        inside = _inside(label.stay, times_s, scores, ranges, end_s)
+    times = [time for time, _ in inside]
+    best = [score for _, score in inside]
+    return Held(label, detector, model, len(times_s), times, best, ranges)
 
 
 def restrain(
@@ -90,7 +175,8 @@ def restrain(
 ) -> tuple[Suggestion, ...]:
     """Suggestions of any kind within the user's bounds, in the order of their certainty.
 
-    What the user refused or never wants is hidden; nothing is applied when only suggesting.
+    What the user refused or never wants is hidden, and before that what was accepted is applied;
+    nothing is applied when only suggesting.
     """
     bounded = (_restrained(suggestion, options) for suggestion in suggestions)
     return tuple(
@@ -111,7 +197,7 @@ def union(ranges: Iterable[TimeRange], duration_s: float | None) -> tuple[TimeRa
     """Join ranges that overlap or touch, clipped to the scene; each takes its best part's label."""
     end_s = math.inf if duration_s is None else duration_s
     clipped = [
-        replace(r, start_s=max(0.0, r.start_s), end_s=min(end_s, r.end_s))
+        r if r.start_s >= 0.0 and r.end_s <= end_s else _clipped(r, end_s)
         for r in ranges
         if r.start_s < end_s and r.end_s > 0 and r.start_s < r.end_s
     ]
@@ -124,6 +210,10 @@ def union(ranges: Iterable[TimeRange], duration_s: float | None) -> tuple[TimeRa
     return tuple(joined)
 
 
+def _clipped(one: TimeRange, end_s: float) -> TimeRange:
+    return replace(one, start_s=max(0.0, one.start_s), end_s=min(end_s, one.end_s))
+
+
 def _both(one: TimeRange, other: TimeRange) -> TimeRange:
     best = min(one, other, key=lambda r: (-r.score, r.label))
     return TimeRange(best.label, one.start_s, max(one.end_s, other.end_s), best.score)
@@ -132,41 +222,34 @@ def _both(one: TimeRange, other: TimeRange) -> TimeRange:
 # --- Deciding -----------------------------------------------------------------------------------
 
 
-def _holds(seen: Seen, duration_s: float | None) -> bool:
-    """Whether the label was there: somewhere in a scene, at all in a picture."""
-    if duration_s is None:
-        return any(sample.score >= seen.label.enter for sample in seen.samples)
-    return bool(seen.ranges)
-
-
 def _suggestion(
-    held: Sequence[Seen],
-    duration_s: float | None,
-    options: DecideOptions,
-    fitted: Mapping[tuple[str, str], Curve],
+    held: Sequence[Held], duration_s: float | None, options: DecideOptions, learnt: Learnt
 ) -> Suggestion:
     ranges = union((r for one in held for r in one.ranges), duration_s)
-    judged = [(one, _confidence(one, duration_s, fitted)) for one in held]
-    best, confidence = min(
-        judged, key=lambda j: (-_decision(j[0].label, j[1], options), -j[1], j[0].label.name)
+    confidences = [_confidence(one, learnt) for one in held]
+    decisions = [
+        _decision(one.label, confidence, options, learnt)
+        for one, confidence in zip(held, confidences, strict=True)
+    ]
+    order = sorted(
+        range(len(held)), key=lambda i: (-decisions[i], -confidences[i], held[i].label.name)
     )
+    best = order[0]
     return Suggestion(
         kind="tag",
-        name=best.label.tag,
-        label=best.label.name,
-        confidence=confidence,
-        decision=_decision(best.label, confidence, options),
+        name=held[best].label.tag,
+        label=held[best].label.name,
+        confidence=confidences[best],
+        decision=decisions[best],
         ranges=ranges,
         evidence=_evidence(held, ranges, duration_s),
     )
 
 
-def _confidence(
-    seen: Seen, duration_s: float | None, fitted: Mapping[tuple[str, str], Curve]
-) -> float:
-    scores = [sample.score for sample in _inside(seen, duration_s)]
-    score = robust_score(scores, len(seen.samples), seen.label.stay)
-    return probability(seen.label.scale, seen.label.name, score, fitted)
+def _confidence(held: Held, learnt: Learnt) -> float:
+    label = held.label
+    score = robust_score(held.scores, held.looks, label.stay)
+    return probability(label.scale, label.name, score, learnt.fitted)
 
 
 def robust_score(scores: Iterable[float], looks: int, floor: float) -> float:
@@ -181,82 +264,97 @@ def robust_score(scores: Iterable[float], looks: int, floor: float) -> float:
     return math.fsum([*best, *([floor] * missing)]) / wanted
 
 
-def _inside(seen: Seen, duration_s: float | None) -> list[Sample]:
-    """The samples that hold: not below `stay`, and in the ranges of a scene that has a length."""
-    strong = [sample for sample in seen.samples if sample.score >= seen.label.stay]
-    if duration_s is None:
-        return strong
-    ordered = sorted(seen.ranges, key=lambda r: r.start_s)
+def _inside(
+    stay: float,
+    times_s: Sequence[float],
+    scores: Sequence[float],
+    ranges: Sequence[TimeRange],
+    end_s: float,
+) -> list[tuple[float, float]]:
+    """Return (time, score) of the frames that hold: not below `stay`, and in a range."""
+    ordered = sorted(ranges, key=lambda r: r.start_s)
     starts = [r.start_s for r in ordered]
     kept = []
-    for sample in strong:
-        time_s = min(max(sample.time_s, 0.0), duration_s)
-        at = bisect.bisect_right(starts, time_s) - 1
-        if at >= 0 and time_s <= ordered[at].end_s:
-            kept.append(sample)
+    for time_s, score in zip(times_s, scores, strict=True):
+        if score >= stay:
+            inside_s = min(max(time_s, 0.0), end_s)
+            at = bisect.bisect_right(starts, inside_s) - 1
+            if at >= 0 and inside_s <= ordered[at].end_s:
+                kept.append((time_s, score))
     return kept
 
 
-def _decision(label: Label, confidence: float, options: DecideOptions) -> Decision:
-    apply = label.apply if label.apply is None or options.apply is None else options.apply
+def _decision(label: Label, confidence: float, options: DecideOptions, learnt: Learnt) -> Decision:
+    apply = _apply(label, options, learnt)
     if apply is not None and confidence >= apply:
         return Decision.APPLY
     return Decision.ASK if confidence >= label.ask else Decision.HIDE
 
 
+def _apply(label: Label, options: DecideOptions, learnt: Learnt) -> float | None:
+    """Return from which confidence a label is written: what the user states goes first."""
+    if label.apply is None:
+        return None
+    if options.apply is not None:
+        return options.apply
+    return label.apply if label.stated else learnt.thresholds.get(label.name, label.apply)
+
+
 def _restrained(suggestion: Suggestion, options: DecideOptions) -> Suggestion:
     name = suggestion.name.casefold()
-    refused = {(suggestion.kind, name), (suggestion.kind, suggestion.target_id or name)}
-    if options.never & {name, suggestion.label.casefold()} or options.refused & refused:
-        return replace(suggestion, decision=Decision.HIDE)
-    if options.suggest_only and suggestion.decision is Decision.APPLY:
-        return replace(suggestion, decision=Decision.ASK)
-    return suggestion
+    words = {(suggestion.kind, name), (suggestion.kind, suggestion.target_id or name)}
+    decision = Decision.APPLY if options.accepted & words else suggestion.decision
+    if options.never & {name, suggestion.label.casefold()} or options.refused & words:
+        decision = Decision.HIDE
+    elif options.suggest_only and decision is Decision.APPLY:
+        decision = Decision.ASK
+    return suggestion if decision is suggestion.decision else replace(suggestion, decision=decision)
 
 
 # --- Evidence -----------------------------------------------------------------------------------
 
 
+_Frame = tuple[float, float, str, str, bool, tuple[float, ...], int, float]
+"""A frame to be sorted: its score (less is more), time, detector, model, whether it has no box,
+the box's corner, its place in `held`, and its time there."""
+
+
 def _evidence(
-    held: Sequence[Seen], ranges: Sequence[TimeRange], duration_s: float | None
+    held: Sequence[Held], ranges: Sequence[TimeRange], duration_s: float | None
 ) -> tuple[Evidence, ...]:
     """The best frames, spread: the best of each range first, then the second best of each."""
-    frames = sorted(
-        (frame for one in held for frame in _shown(one, duration_s)),
-        key=lambda e: (-e.score, e.time_s, e.detector, e.model, e.box is None, _corner(e.box)),
-    )
+    end_s = math.inf if duration_s is None else duration_s
+    frames = sorted(frame for place, one in enumerate(held) for frame in _frames(one, place, end_s))
     starts = [r.start_s for r in ranges]
     turns: defaultdict[int, int] = defaultdict(int)
     taken: set[float] = set()
     ranked = []
     for frame in frames:
-        if frame.time_s not in taken:
-            taken.add(frame.time_s)
-            place = bisect.bisect_right(starts, frame.time_s)
+        time_s = frame[1]
+        if time_s not in taken:
+            taken.add(time_s)
+            place = bisect.bisect_right(starts, time_s)
             ranked.append((turns[place], frame))
             turns[place] += 1
     ranked.sort(key=lambda pair: pair[0])
-    return tuple(frame for _, frame in ranked[:MOST_EVIDENCE])
+    return tuple(_shown(frame, held) for _, frame in ranked[:MOST_EVIDENCE])
 
 
-def _shown(seen: Seen, duration_s: float | None) -> list[Evidence]:
-    """The frames where a label held, each with the best box that was seen in it."""
-    boxes = _best_seen(seen)
-    end_s = math.inf if duration_s is None else duration_s
-    frames = []
-    for sample in _inside(seen, duration_s):
-        best = boxes.get(sample.time_s)
-        frames.append(
-            Evidence(
-                time_s=min(max(sample.time_s, 0.0), end_s),
-                score=sample.score,
-                detector=seen.detector,
-                model=seen.model,
-                box=best.box if best else None,
-                text=best.text if best else None,
-            )
-        )
-    return frames
+def _frames(held: Held, place: int, end_s: float) -> Iterator[_Frame]:
+    detector, model, boxes = held.detector, held.model, held.boxes
+    for time_s, score in zip(held.times_s, held.scores, strict=True):
+        best = boxes.get(time_s)
+        box = best.box if best else None
+        shown_s = min(max(time_s, 0.0), end_s)
+        yield (-score, shown_s, detector, model, box is None, _corner(box), place, time_s)
+
+
+def _shown(frame: _Frame, held: Sequence[Held]) -> Evidence:
+    """The frame with the best box that was seen in it."""
+    score, time_s, detector, model, _, _, place, own_time_s = frame
+    best = held[place].boxes.get(own_time_s)
+    box, text = (best.box, best.text) if best else (None, None)
+    return Evidence(time_s, -score, detector, model, box, text)
 
 
 def _best_seen(seen: Seen) -> dict[float, Observation]:

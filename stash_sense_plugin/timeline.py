@@ -11,6 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from rapidfuzz import fuzz, process
 
@@ -121,11 +122,8 @@ def samples_of(times_s: Sequence[float], scores: Iterable[float]) -> tuple[Sampl
 
     The best counts where a time comes twice; a score that is not a number counts as not seen.
     """
-    best: dict[float, float] = {}
-    for time, score in zip(times_s, scores, strict=True):
-        if math.isfinite(time):
-            best[time] = max(best.get(time, 0.0), _unit(float(score)))
-    return tuple(Sample(time, best[time]) for time in sorted(best))
+    frames = Frames.at(times_s, None)
+    return tuple(map(Sample, frames.times_s, frames.scores(scores)))
 
 
 def _counts(observation: Observation, label: Label) -> bool:
@@ -191,34 +189,72 @@ def time_ranges(
     Samples may come in any order; the best counts where a time comes twice. A picture, or a scene
     of unknown length, has no ranges.
     """
-    if duration_s is None or not 0 < duration_s < math.inf:
-        return ()
-    ordered = _ordered(samples, duration_s)
-    times = [sample.time_s for sample in ordered]
-    scores = [sample.score for sample in ordered]
-    runs = _joined(_runs(scores, _edges(times, duration_s), rule), times, rule)
-    return tuple(
-        TimeRange(label, run.start_s, run.end_s, max(scores[run.first : run.last + 1]))
-        for run in _long_enough(runs, duration_s, rule)
-    )
-
-
-def _ordered(samples: Iterable[Sample], duration_s: float) -> tuple[Sample, ...]:
-    """One sample per time, in order; a time outside the scene moves to its nearer end.
-
-    Stash rounds durations, so the last frame may lie a little behind the end.
-    """
     held = list(samples)
-    times = [
-        min(max(s.time_s, 0.0), duration_s) if math.isfinite(s.time_s) else math.nan for s in held
-    ]
-    return samples_of(times, [s.score for s in held])
+    frames = Frames.at([sample.time_s for sample in held], duration_s)
+    return frames.ranges(label, frames.scores([sample.score for sample in held]), rule)
 
 
-def _edges(times: Sequence[float], duration_s: float) -> list[float]:
-    """Where the samples' times meet: sample i stands for edges[i] to edges[i + 1]."""
-    middles = [a + (b - a) / 2 for a, b in itertools.pairwise(times)]
-    return [0.0, *middles, duration_s]
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The times at which frames of one scene were looked at, laid out once for all labels."""
+
+    times_s: tuple[float, ...]
+    """Different ones, in order."""
+    duration_s: float | None
+    """None for a picture, and where the length is not known."""
+    places: tuple[int, ...] | None
+    """For each frame the place of its time, -1 where it has none; None where all are in order."""
+    inside: "Frames | None"
+    """The same in the scene: a time outside it moves to its nearer end. None where none is."""
+    edges_s: tuple[float, ...] = ()
+    """Where the times meet: a frame stands for edges_s[i] to edges_s[i + 1]."""
+
+    @classmethod
+    def at(cls, times_s: Sequence[float], duration_s: float | None) -> Self:
+        """Lay out frames that may come in any order, and some at one time."""
+        times, places = _distinct(times_s)
+        if duration_s is None or not 0 < duration_s < math.inf:
+            return cls(times, None, places, None)
+        inside = None
+        # Stash rounds durations, so the last frame may lie a little behind the end.
+        if times and (times[0] < 0.0 or times[-1] > duration_s):
+            inside = cls.at([min(max(time, 0.0), duration_s) for time in times], duration_s)
+        middles = [a + (b - a) / 2 for a, b in itertools.pairwise(times)]
+        return cls(times, duration_s, places, inside, (0.0, *middles, duration_s))
+
+    def scores(self, scores: Iterable[float]) -> list[float]:
+        """Return one score per time from one per frame: the best, where a time comes twice.
+
+        A score that is not a number counts as not seen.
+        """
+        if self.places is None:
+            return [_unit(score) for score in scores]
+        best = [0.0] * len(self.times_s)
+        for place, score in zip(self.places, scores, strict=True):
+            if place >= 0:
+                best[place] = max(best[place], _unit(score))
+        return best
+
+    def ranges(self, label: str, scores: Sequence[float], rule: Rule) -> tuple[TimeRange, ...]:
+        """Return where a label holds: see `time_ranges`; `scores` has one for each time."""
+        if self.duration_s is None:
+            return ()
+        if self.inside is not None:
+            return self.inside.ranges(label, self.inside.scores(scores), rule)
+        runs = _joined(_runs(scores, self.edges_s, rule), self.times_s, rule)
+        return tuple(
+            TimeRange(label, run.start_s, run.end_s, max(scores[run.first : run.last + 1]))
+            for run in _long_enough(runs, self.duration_s, rule)
+        )
+
+
+def _distinct(times_s: Sequence[float]) -> tuple[tuple[float, ...], tuple[int, ...] | None]:
+    """Return the different times in order, and the place of each one given."""
+    if all(a < b for a, b in itertools.pairwise(times_s)) and all(map(math.isfinite, times_s)):
+        return tuple(times_s), None
+    times = sorted({time for time in times_s if math.isfinite(time)})
+    place = {time: index for index, time in enumerate(times)}
+    return tuple(times), tuple(place.get(time, -1) for time in times_s)
 
 
 def _runs(scores: Sequence[float], edges: Sequence[float], rule: Rule) -> list[_Run]:

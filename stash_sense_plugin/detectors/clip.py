@@ -118,6 +118,123 @@ class ClipDetector:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Columns `first` to `labels_end` are labels of one group, up to `end` what is none of it."""
+
+    first: int
+    labels_end: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """Columns `first` to `end` are free labels that stand against the same columns `rivals`."""
+
+    first: int
+    end: int
+    rivals: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Labels and what they compete with, as a matrix that scores any number of frames.
+
+    A frame's scores depend in their last bits on how many frames are multiplied at once: hand over
+    one scene's at a time, and they are the same whether it is decided alone or with others.
+    """
+
+    names: tuple[str, ...]
+    """The labels' names, in the order of the scores' columns."""
+    matrix: Floats
+    """[dimensions, columns]: labels and what they compete with, each of length 1."""
+    scale: np.float32
+    model: str
+    groups: tuple[_Together, ...]
+    free: tuple[_Alone, ...]
+
+    def scores(self, vectors: Vectors) -> Floats:
+        """Return scores 0..1, float32 [frames, labels].
+
+        `vectors` is float32 [frames, dimensions], rows of length 1, of the same model. Labels of
+        a group share one softmax with all their negatives; a free label is the sigmoid of its
+        lead over the best of its negatives. Both multiply cosines by the card's logit_scale
+        (Radford et al. 2021). Raises ModelBroken where the dimensions differ.
+        """
+        return self.leads(vectors).all()
+
+    def leads(self, vectors: Vectors) -> "Leads":
+        """Multiply one scene's frames with all labels; their scores follow for those asked for."""
+        if not self.names:
+            return Leads(np.empty((len(vectors), 0), np.float32), 0)
+        if vectors.shape[1] != len(self.matrix):
+            raise _unequal(self.model, {vectors.shape[1], len(self.matrix)})
+        cosines = np.asarray(vectors, np.float32) @ self.matrix
+        parts = [_shares(cosines, each, self.scale) for each in self.groups]
+        shared = sum(part.shape[1] for part in parts)
+        parts += [_exponents(cosines, each, self.scale) for each in self.free]
+        return Leads(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), shared)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leads:
+    """A scene's frames against all labels, before the last step to scores.
+
+    Few labels hold in a scene; the exponential is left out for the others.
+    """
+
+    values: Floats
+    """[frames, labels]: shares of a softmax, then exponents of a sigmoid (less is more)."""
+    shared: int
+    """How many columns are shares."""
+
+    def best(self) -> Floats:
+        """Return each label's best score, float32 [labels]; there must be frames."""
+        shares = self.values[:, : self.shared].max(axis=0)
+        free = _sigmoid(self.values[:, self.shared :].min(axis=0))
+        return np.concatenate((shares, free))
+
+    def of(self, columns: NDArray[np.intp]) -> Floats:
+        """Return the scores of some labels, float32 [frames, columns]."""
+        chosen = self.values[:, columns]
+        free = columns >= self.shared
+        chosen[:, free] = _sigmoid(chosen[:, free])
+        return chosen
+
+    def all(self) -> Floats:
+        """Return the scores of all labels, float32 [frames, labels]."""
+        return self.of(np.arange(self.values.shape[1]))
+
+
+def _shares(cosines: Floats, group: _Together, scale: np.float32) -> Floats:
+    """Return the softmax over a group and its rivals, for its labels: [frames, labels]."""
+    logits = scale * cosines[:, group.first : group.end]
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(shares[:, : group.labels_end - group.first], np.float32)
+
+
+def _exponents(cosines: Floats, alone: _Alone, scale: np.float32) -> Floats:
+    """Return what `_sigmoid` makes scores of: [frames, labels]."""
+    rivals = cosines[:, alone.rivals[0], None]
+    for rival in alone.rivals[1:]:
+        rivals = np.maximum(rivals, cosines[:, rival, None])
+    return np.asarray(-scale * (cosines[:, alone.first : alone.end] - rivals), np.float32)
+
+
+def _sigmoid(exponents: Floats) -> Floats:
+    # Beyond this exponent float32 overflows, and the score is 0 long before.
+    return np.asarray(1 / (1 + np.exp(np.minimum(exponents, np.float32(80)))), np.float32)
+
+
+def _unequal(model: str, sides: set[int]) -> ModelBroken:
+    return ModelBroken(
+        f"{model} gives vectors of {' and '.join(map(str, sorted(sides)))} "
+        "numbers for pictures and words: they do not belong together",
+        "check the files of its row in the catalogue",
+    )
+
+
 class ZeroShot:
     """Says how well words fit pictures, from their vectors alone."""
 
@@ -127,6 +244,7 @@ class ZeroShot:
         self._remember = remember
         self._lock = threading.Lock()
         self._tried = not card.untried
+        self._made: tuple[tuple[str, tuple[ZeroShotLabel, ...]], Columns] | None = None
 
     @property
     def model(self) -> str:
@@ -139,23 +257,30 @@ class ZeroShot:
         labels: Sequence[ZeroShotLabel],
         between: Callable[[], None] = lambda: None,
     ) -> dict[str, NDArray[np.float32]]:
-        """Return a score 0..1 per frame for each label's name.
+        """Return a score 0..1 per frame for each label's name: see `Columns.scores`.
 
-        `vectors` is float32 [frames, dimensions], rows of length 1, of the same model. Labels of
-        a group share one softmax with all their negatives; a free label is the sigmoid of its
-        lead over the best of its negatives. Both multiply cosines by the card's logit_scale
-        (Radford et al. 2021). Texts that are not remembered run the text network; `between` is
-        called before each of its batches and may raise to stop, and what is done is kept.
         Raises ModelMissing or ModelBroken.
         """
-        texts = self.text_vectors(_texts(labels), between)
-        self._check_sides(vectors, texts)
-        scale = np.float32(self._card.logit_scale)
-        scores: dict[str, NDArray[np.float32]] = {}
-        for group, members in _grouped(labels):
-            score = _free_scores if group is None else _group_scores
-            scores |= score(np.asarray(vectors, np.float32), members, texts, scale)
-        return scores
+        columns = self.columns(labels, between)
+        return dict(zip(columns.names, columns.scores(vectors).T, strict=True))
+
+    def columns(
+        self, labels: Sequence[ZeroShotLabel], between: Callable[[], None] = lambda: None
+    ) -> Columns:
+        """Return the labels as a matrix to be multiplied with any number of scenes' vectors.
+
+        The last one made is kept. Texts that are not remembered run the text network; `between`
+        is called before each of its batches and may raise to stop, and what is done is kept.
+        Raises ModelMissing or ModelBroken.
+        """
+        asked = (self.model, tuple(labels))
+        made = self._made
+        if made is None or made[0] != asked:
+            texts = self.text_vectors(_texts(labels), between)
+            self._check_sides({len(vector) for vector in texts.values()})
+            made = asked, _columns(labels, texts, self._card)
+            self._made = made
+        return made[1]
 
     def text_vectors(
         self, texts: Iterable[str], between: Callable[[], None] = lambda: None
@@ -171,14 +296,9 @@ class ZeroShot:
                 found[text] = vector
         return {text: vector for text, vector in found.items() if vector is not None}
 
-    def _check_sides(self, vectors: Vectors, texts: Mapping[str, Floats]) -> None:
-        sides = {len(vector) for vector in texts.values()} | {vectors.shape[1]}
-        if texts and len(sides) > 1:
-            raise ModelBroken(
-                f"{self._card.name} gives vectors of {' and '.join(map(str, sorted(sides)))} "
-                "numbers for pictures and words: they do not belong together",
-                "check the files of its row in the catalogue",
-            )
+    def _check_sides(self, sides: set[int]) -> None:
+        if len(sides) > 1:
+            raise _unequal(self._card.name, sides)
 
     def _encode(
         self, texts: Sequence[str], between: Callable[[], None]
@@ -313,37 +433,80 @@ def _mean(texts: Mapping[str, Floats], prompts: Sequence[str], label: ZeroShotLa
     return _unit(np.mean([texts[text] for text in _filled(prompts, label.templates)], axis=0))
 
 
-def _free_scores(
-    vectors: Vectors,
+def _columns(
+    labels: Sequence[ZeroShotLabel], texts: Mapping[str, Floats], card: ModelCard
+) -> Columns:
+    """Lay out all labels: groups with their rivals first, then those that share negatives."""
+    made = _Layout(texts)
+    for group, members in _grouped(labels):
+        if group is not None:
+            # A negative that two members name is one rival.
+            rivals = {negative: label for label in members for negative in label.negatives}
+            first = made.add(_mean(texts, label.prompts, label) for label in members)
+            made.add(_mean(texts, (negative,), label) for negative, label in rivals.items())
+            made.groups.append((first, first + len(members), made.width))
+            made.names += [label.name for label in members]
+            continue
+        for _, alike in _by_negatives(members):
+            first = made.add(_mean(texts, label.prompts, label) for label in alike)
+            made.free.append((first, made.width, made.rivals(alike[0])))
+            made.names += [label.name for label in alike]
+    return made.columns(card)
+
+
+def _by_negatives(
     labels: Sequence[ZeroShotLabel],
-    texts: Mapping[str, Floats],
-    scale: np.float32,
-) -> dict[str, NDArray[np.float32]]:
-    scores = {}
+) -> Iterator[tuple[object, list[ZeroShotLabel]]]:
+    """Put free labels together that stand against the same."""
+    by: dict[tuple[frozenset[str], tuple[str, ...]], list[ZeroShotLabel]] = {}
     for label in labels:
-        wanted = vectors @ _mean(texts, label.prompts, label)
-        against = [_mean(texts, (negative,), label) for negative in _negatives(label)]
-        lead = wanted - (vectors @ np.stack(against).T).max(axis=1)
-        # Beyond this exponent float32 overflows, and the score is 0 long before.
-        exponent = np.minimum(-scale * lead, np.float32(80))
-        scores[label.name] = np.asarray(1 / (1 + np.exp(exponent)), np.float32)
-    return scores
+        by.setdefault((frozenset(_negatives(label)), label.templates), []).append(label)
+    yield from by.items()
 
 
-def _group_scores(
-    vectors: Vectors,
-    labels: Sequence[ZeroShotLabel],
-    texts: Mapping[str, Floats],
-    scale: np.float32,
-) -> dict[str, NDArray[np.float32]]:
-    columns = [_mean(texts, label.prompts, label) for label in labels]
-    # A negative that two members name is one rival.
-    rivals = {negative: label for label in labels for negative in label.negatives}
-    columns += [_mean(texts, (negative,), label) for negative, label in rivals.items()]
-    logits = scale * (vectors @ np.stack(columns).T)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares = np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
-    return {label.name: shares[:, column] for column, label in enumerate(labels)}
+class _Layout:
+    """Columns in the making."""
+
+    def __init__(self, texts: Mapping[str, Floats]) -> None:
+        self._texts = texts
+        self._vectors: list[Floats] = []
+        self._against: dict[tuple[str, tuple[str, ...]], int] = {}
+        self.names: list[str] = []
+        self.groups: list[tuple[int, int, int]] = []
+        self.free: list[tuple[int, int, list[int]]] = []
+
+    @property
+    def width(self) -> int:
+        return len(self._vectors)
+
+    def add(self, vectors: Iterable[Floats]) -> int:
+        """Add columns and return the place of the first."""
+        first = self.width
+        self._vectors += vectors
+        return first
+
+    def rivals(self, label: ZeroShotLabel) -> list[int]:
+        """The columns of a free label's negatives, each made once for all labels."""
+        found = []
+        for negative in dict.fromkeys(_negatives(label)):
+            key = (negative, label.templates)
+            if key not in self._against:
+                self._against[key] = self.add([_mean(self._texts, (negative,), label)])
+            found.append(self._against[key])
+        return found
+
+    def columns(self, card: ModelCard) -> Columns:
+        matrix = np.stack(self._vectors, axis=1) if self._vectors else np.empty((0, 0), np.float32)
+        groups = tuple(_Together(*places) for places in self.groups)
+        free = tuple(_Alone(first, last, tuple(rivals)) for first, last, rivals in self.free)
+        return Columns(
+            tuple(self.names),
+            np.ascontiguousarray(matrix, np.float32),
+            np.float32(card.logit_scale),
+            card.name,
+            groups,
+            free,
+        )
 
 
 def tokenize(texts: Sequence[str], tokenizer: Path, length: int = CONTEXT) -> NDArray[np.int64]:
