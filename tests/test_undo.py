@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from demo.stash import StandIn, fake_file
-from stash_sense_plugin.records import Scene
+from stash_sense_plugin.errors import Cancelled, SettingsError, StashError
+from stash_sense_plugin.records import Decision, Scene, Suggestion
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids
 from stash_sense_plugin.stash.wishes import MarkerWanted
@@ -17,7 +18,7 @@ from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.recognising import Recognition
 from tests.stash_kit import empty
-from tests.sweep_kit import Room, open_engine
+from tests.sweep_kit import Room, open_engine, stopping
 
 TAGS = ("Beach", "Dog", "Night", "Rain", "Street")
 
@@ -119,3 +120,282 @@ def test_undo_of_a_run_over_a_library_restores_its_exact_state(room: Room) -> No
     assert (done["workflow_put_back"], done["left"], done["failed"]) == (2000, {}, 0)
     after = state(stash)
     assert {table: rows for table, rows in after.items() if rows != before[table]} == {}
+
+
+def small(room: Room, count: int = 3, *tags: str) -> list[int]:
+    return [add_scene(room, "TagMe", *tags) for _ in range(count)]
+
+
+def tagged(room: Room, numbers: Sequence[int], *names: str, kind: str = "tag_scenes") -> str:
+    """A run that gives these scenes some tags; its id."""
+    with running(room, kind) as run:
+        scenes = scenes_of(run, numbers)
+        run.tag(scenes, *names)
+        return run.end(scenes)
+
+
+# --- What the user changed since ----------------------------------------------------------------
+
+
+def test_what_the_user_changed_since_stays(room: Room) -> None:
+    stash = room.stash
+    untouched, untagged, again, renamed, own = small(room, 5, "Holiday")
+    tagged(room, [untouched, untagged, again, own], "Beach", "Dog")
+    tagged(room, [renamed], "Cat")
+    stash.untag_scene(untagged, room.tag("Beach"))
+    room.again(again)
+    stash.tag_scene(own, room.tag("Mine"))
+    stash.database.run("UPDATE tags SET name = 'Kitten' WHERE name = 'Cat'")
+    done = room.run("undo", what="everything", confirm="everything")
+    assert stash.scene_tags(untouched) == {"Holiday", "TagMe"}
+    assert stash.scene_tags(untagged) == {"Holiday", "TagMe"}
+    assert stash.scene_tags(again) == {"Holiday", "TagMe", "Tagged"}
+    assert stash.scene_tags(own) == {"Holiday", "TagMe", "Mine"}
+    assert stash.scene_tags(renamed) == {"Holiday", "TagMe", "Kitten"}
+    assert set(stash.tags()) == {"Holiday", "TagMe", "Tagged", "Mine", "Kitten", "Stash Sense"}
+    assert done["left"] == {
+        "it is there no longer": 1,
+        "its workflow tags were changed since": 1,
+        "what it was written under has another name now": 1,
+        "it was changed since": 1,
+        "it is used (1 scenes)": 1,
+        "it is used (2 children)": 1,
+    }
+    assert room.told.said("info")[-1].startswith(
+        "Took back 7 tags, 2 created tags, put back the workflow tags of 4 scenes; left 6 as they"
+    )
+
+
+def test_what_the_user_took_away_is_noticed_after_an_undo_too(room: Room) -> None:
+    [scene] = small(room, 1)
+    tagged(room, [scene], "Beach")
+    room.stash.untag_scene(scene, room.tag("Beach"))
+    room.run("undo", what="last")
+    with running(room) as run:
+        run.writer.notice_removed(scenes_of(run, [scene]), on_purpose=True)
+        assert ("tag", "beach") in room.engine.ledger.refused(scenes_of(run, [scene])[0])
+
+
+def test_what_a_later_run_wrote_anew_is_not_the_earlier_ones(room: Room) -> None:
+    [scene] = small(room, 1)
+    first = tagged(room, [scene], "Beach")
+    room.stash.untag_scene(scene, room.tag("Beach"))
+    room.again(scene)
+    second = tagged(room, [scene], "Beach")
+    room.run("undo", what="run", run=first)
+    assert room.tags(scene) == {"Beach", "Tagged"}
+    room.run("undo", what="run", run=second)
+    assert room.tags(scene) == {"TagMe", "Tagged"}
+
+
+# --- Which run, tag or scene --------------------------------------------------------------------
+
+
+def test_the_last_run_is_undone_then_the_one_before(room: Room) -> None:
+    first, second = small(room, 2)
+    room.run("undo", what="last")
+    assert "Nothing to undo" in room.told.said("info")[-1]
+    older, newer = tagged(room, [first], "Beach"), tagged(room, [second], "Dog")
+    assert room.run("undo")["undone_run"] == newer
+    assert room.tags(first) == {"Beach", "Tagged"}
+    assert room.tags(second) == {"TagMe"}
+    assert room.run("undo")["undone_run"] == older
+    assert set(room.stash.tags()) == {"TagMe"}
+    assert room.run("undo")["undone_run"] is None
+
+
+def test_a_run_that_left_something_is_not_the_last_one_for_ever(room: Room) -> None:
+    first, second = small(room, 2)
+    older, newer = tagged(room, [first], "Beach"), tagged(room, [second], "Dog")
+    room.stash.untag_scene(second, room.tag("Dog"))
+    assert room.run("undo")["undone_run"] == newer
+    assert room.run("undo")["undone_run"] == older
+
+
+def test_set_up_is_not_the_last_run(room: Room) -> None:
+    with running(room, "set_up") as run:
+        run.workflow.create_tags()
+        run.end([])
+    assert room.run("undo")["undone_run"] is None
+    room.run("undo", what="everything", confirm="everything")
+    assert room.stash.tags() == {}
+
+
+def test_one_tag_is_undone_in_all_scenes(room: Room) -> None:
+    scenes = small(room)
+    tagged(room, scenes[:2], "Beach", "Dog")
+    with running(room) as run:
+        run.tag(scenes_of(run, scenes[2:]), "Beach")
+        run.mark(scenes_of(run, scenes[2:])[0], "Beach")
+    done = room.run("undo", what="tag", tag="beach")
+    assert done["taken_back"] == {"tags": 3, "markers": 1, "studios": 0, "created_tags": 1}
+    assert [room.tags(scene) for scene in scenes] == [
+        {"Dog", "Tagged"},
+        {"Dog", "Tagged"},
+        {"TagMe"},
+    ]
+    assert set(room.stash.tags()) == {"Dog", "TagMe", "Tagged", "Stash Sense"}
+
+
+def test_one_scene_is_undone_with_its_workflow_tags(room: Room) -> None:
+    one, other = small(room, 2)
+    tagged(room, [one, other], "Beach")
+    tagged(room, [one], "Dog")
+    room.run("undo", what="scene", scene=one)
+    assert (room.tags(one), room.tags(other)) == ({"TagMe"}, {"Beach", "Tagged"})
+    assert "Dog" not in room.stash.tags()
+
+
+def test_everything_goes_only_with_the_typed_word(room: Room) -> None:
+    scenes = small(room)
+    before = state(room.stash)
+    tagged(room, scenes[:2], "Beach")
+    room.again(scenes[0])
+    tagged(room, scenes, "Dog")
+    for confirm in ("", "yes", "Everything"):
+        with pytest.raises(SettingsError, match="say so with"):
+            room.run("undo", what="everything", confirm=confirm)
+    assert room.tags(scenes[0]) == {"Beach", "Dog", "Tagged"}
+    room.run("undo", what="everything", confirm="everything")
+    assert state(room.stash) == before
+    room.run("undo", what="everything", confirm="everything")
+    assert "Nothing to undo" in room.told.said("info")[-1]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param({"what": "all"}, "nothing that can be undone", id="unknown word"),
+        pytest.param({"what": "run"}, "No run is named", id="no run"),
+        pytest.param({"what": "run", "run": "R0"}, "knows no run R0", id="unknown run"),
+        pytest.param({"what": "tag", "tag": " "}, "No tag is named", id="no tag"),
+        pytest.param({"what": "scene", "scene": "x"}, "no scene id", id="no number"),
+    ],
+)
+def test_what_names_nothing_is_refused(room: Room, args: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        room.run("undo", **args)
+
+
+# --- A run that had taken something back --------------------------------------------------------
+
+
+def test_undo_of_a_run_that_took_something_back_puts_it_again(room: Room) -> None:
+    [number] = small(room, 1, "Holiday")
+    studio = room.stash.add_studio("Northlight")
+    with running(room) as run:
+        [scene] = scenes_of(run, [number])
+        run.tag([scene], "Beach")
+        run.mark(scene, "Beach")
+        run.writer.set_studio(scene, str(studio), "Northlight")
+        run.end([scene])
+    with running(room, "decide") as run:
+        run.take(scene)
+        run.tag([scene], "Dog")
+        run.end([])
+    assert room.tags(number) == {"Dog", "Holiday", "Tagged"}
+    done = room.run("undo")
+    assert done["put_again"] == {"tags": 1, "markers": 1, "studios": 1}
+    assert room.tags(number) == {"Beach", "Holiday", "Tagged"}
+    assert room.stash.scene_studio(number) == "Northlight"
+    [marker] = room.stash.scene_markers(number)
+    assert (marker["seconds"], marker["end_seconds"]) == (1.0, 4.0)
+    # It is ours again, so that it can go with the rest.
+    room.run("undo", what="everything", confirm="everything")
+    assert room.tags(number) == {"Holiday", "TagMe"}
+    assert room.stash.scene_markers(number) == []
+
+
+def test_an_undo_can_itself_be_undone(room: Room) -> None:
+    scenes = small(room)
+    room.tag("Tagged")
+    tagged(room, scenes, "Beach")
+    before = [room.tags(scene) for scene in scenes]
+    done = room.run("undo")
+    room.run("undo", what="run", run=done["run_id"])
+    assert [room.tags(scene) for scene in scenes] == before
+
+
+# --- Stopped, rehearsed, elsewhere --------------------------------------------------------------
+
+
+def test_an_undo_that_is_stopped_goes_on_when_it_is_asked_for_again(room: Room) -> None:
+    numbers = room.stash.add_scenes(250, tags=[room.tag("TagMe")])
+    before = state(room.stash)
+    run_id = tagged(room, numbers, "Beach")
+    with pytest.raises(Cancelled):
+        room.run("undo", at_check=stopping(2))
+    assert room.told.said("info")[-1].startswith("Stopped: Took back 100 tags")
+    assert room.stash.tag_id("Beach") is not None
+    assert room.run("undo")["undone_run"] == run_id
+    assert room.told.fractions[-1] == 1.0
+    assert state(room.stash) == before
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(room: Room) -> None:
+    scenes = small(room)
+    tagged(room, scenes, "Beach", "Dog")
+    before, rows = state(room.stash), room.engine.ledger.entries()
+    rehearsed = room.run("undo", dry_run="true")
+    assert room.told.said("info")[-1].startswith("Would take back 6 tags")
+    assert (state(room.stash), room.engine.ledger.entries()) == (before, rows)
+    real = room.run("undo")
+    same = ("taken_back", "put_again", "workflow_put_back", "tags", "undone_run")
+    assert {key: rehearsed[key] for key in same} == {key: real[key] for key in same}
+
+
+def test_in_another_library_nothing_is_touched(room: Room) -> None:
+    scenes = small(room)
+    tagged(room, scenes, "Beach")
+    room.stash.database.run("UPDATE fingerprints SET value = 'f' || substr(value, 2)")
+    identity = room.engine.store.library_identity()
+    assert identity is not None
+    room.engine.store.remember_library("/elsewhere/stash-go.sqlite", identity.samples)
+    before, rows = state(room.stash), room.engine.ledger.ours(map(str, scenes))
+    with pytest.raises(StashError, match="another library"):
+        room.run("undo")
+    assert state(room.stash) == before
+    assert room.engine.ledger.ours(map(str, scenes)) == rows
+
+
+def test_after_a_backup_was_put_back_only_what_is_there_of_ours_goes(room: Room) -> None:
+    first, second = small(room, 2)
+    tagged(room, [first], "Beach")
+    backup = room.stash.back_up()
+    tagged(room, [second], "Dog")
+    room.stash.put_back(backup)
+    backup.close()
+    before = room.tags(second)
+    room.run("undo", what="everything", confirm="everything")
+    assert (room.tags(first), room.tags(second)) == ({"TagMe"}, before)
+
+
+def test_what_was_undone_is_asked_about_and_not_written_by_itself(room: Room) -> None:
+    [number, plain] = small(room, 2)
+    run_id = tagged(room, [number, plain], "Beach")
+    beach = Suggestion("tag", "Beach", "beach", 0.9, Decision.APPLY)
+    with running(room) as run:
+        fingerprint = scenes_of(run, [number])[0].fingerprint
+    room.engine.store.save_result(run_id, str(number), fingerprint, {}, suggestions=[beach])
+    room.engine.store.save_result(run_id, str(plain), None, {})
+    room.run("undo")
+    with room.engine.store.read() as db:
+        rows = db.execute("SELECT scene_id, name, undone FROM suggestions ORDER BY scene_id")
+        found = [tuple(row) for row in rows]
+    assert found == [(str(number), "Beach", 1), (str(plain), "Beach", 1)]
+
+
+# --- The list -----------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_with_what_is_still_ours(room: Room) -> None:
+    scenes = small(room)
+    older = tagged(room, scenes, "Beach", "Dog")
+    newer = tagged(room, scenes[:1], "Cat", kind="decide")
+    room.run("undo", what="tag", tag="Dog")
+    page = room.run("runs", limit=2)
+    assert [each["kind"] for each in page["runs"]] == ["undo", "decide"]
+    [last] = room.run("runs", after=page["next"])["runs"]
+    assert (last["run_id"], last["tags"], last["created_tags"]) == (older, 3, 3)
+    assert page["runs"][1]["run_id"] == newer
+    assert (page["runs"][1]["tags"], page["runs"][1]["undone"]) == (1, False)

@@ -231,6 +231,9 @@ class StoreLedger:
         where, values = [_LEFT if run_id is not None else _OURS, "scene_id != ''"], list[str]()
         if run_id is not None:
             where, values = [*where, "run_id = ?"], [run_id]
+        else:
+            # A move that puts workflow tags back is an undo already.
+            where.append(f"(action != '{Action.MOVE_WORKFLOW}' OR takes_back IS NULL)")
         with self._store.read() as db:
             if name is not None:
                 names = _names_like(db, name)

@@ -1,6 +1,6 @@
 """Tags of many scenes at once: before-rows, bulk ADD or REMOVE in hundreds, after-rows."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from stash_sense_plugin.errors import StashRefused
@@ -27,6 +27,8 @@ class TagChanges:
         self._ledger = ledger
         self._forget = forget
         self._dry_run = dry_run
+        self.fewer: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By tag, how much of its use a dry run would have taken away: of scenes, of markers."""
 
     def change(self, entries: Sequence[LedgerEntry], mode: Mode) -> list[Written]:
         """Write before-rows, change the tags one after another in hundreds, write after-rows.
@@ -34,6 +36,8 @@ class TagChanges:
         When Stash fails on the way, what is not known keeps its before-row alone.
         """
         if self._dry_run:
+            for entry in entries:
+                self.fewer[entry.target_id]["scenes"] += 1 if mode == "REMOVE" else -1
             return [judging.would_be(entry) for entry in entries]
         rows = self._ledger.intend(entries) if entries else []
         by_tag: dict[str, list[tuple[int, LedgerEntry]]] = defaultdict(list)

@@ -4,7 +4,7 @@ Each taking back has a row before and after it, as each write has. The row says 
 back, so that what is missing after a kill is known for our own doing and no refusal of the user's.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -46,8 +46,6 @@ class Taking:
         self._run_id = run_id
         self._changes = changes
         self._dry_run = dry_run
-        self._rehearsed: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """By tag, how much of its use a dry run would have taken away by now."""
 
     def take_back(self, entries: Sequence[LedgerEntry], *, undo: bool) -> list[Written]:
         """Take back what these rows wrote; see `Writer.take_back`."""
@@ -91,8 +89,6 @@ class Taking:
                 written.append(judging.ended(back, Ending.PASSED, why))
             else:
                 due[back.action].append(back)
-        if self._dry_run:
-            return written + self._rehearse(due)
         written += self._destroy_markers(due[Action.DESTROY_MARKER])
         written += self._changes.change(due[Action.REMOVE_TAG], "REMOVE")
         written += [self._clear_studio(each) for each in due[Action.CLEAR_STUDIO]]
@@ -105,16 +101,13 @@ class Taking:
         tag_id = str(judging.exact_of(entry)[0]) if entry.action is Action.CREATE_MARKER else ""
         return judging.why_it_stays(entry, state, is_itself=named.is_itself(entry, tag_id))
 
-    def _rehearse(self, due: Mapping[Action, Sequence[LedgerEntry]]) -> list[Written]:
-        for entry in due[Action.REMOVE_TAG]:
-            self._rehearsed[entry.target_id]["scenes"] += 1
-        for entry in due[Action.DESTROY_MARKER]:
-            self._rehearsed[str(judging.exact_of(entry)[0])]["markers"] += 1
-        return [judging.would_be(entry) for entries in due.values() for entry in entries]
-
     # --- Markers
 
     def _destroy_markers(self, entries: Sequence[LedgerEntry]) -> list[Written]:
+        if self._dry_run:
+            for entry in entries:
+                self._changes.fewer[str(judging.exact_of(entry)[0])]["markers"] += 1
+            return [judging.would_be(entry) for entry in entries]
         written: list[Written] = []
         for group in operations.in_groups(entries):
             written += self._destroy_some(dict(zip(self._ledger.intend(group), group, strict=True)))
@@ -170,6 +163,8 @@ class Taking:
     # --- The studio
 
     def _clear_studio(self, entry: LedgerEntry) -> Written:
+        if self._dry_run:
+            return judging.would_be(entry)
         # Others were cleared since it was read, one after another.
         state = operations.scene_states(self._client, [entry.scene_id]).get(entry.scene_id)
         if state is None or state.studio_id != entry.target_id:
@@ -199,12 +194,12 @@ class Taking:
     def _destroy_tag(self, entry: LedgerEntry) -> Written:
         back = self._row(entry, {})
         use = operations.tag_use(self._client, entry.target_id)
-        why = judging.why_the_tag_stays(entry, use, self._rehearsed[entry.target_id])
+        why = judging.why_the_tag_stays(entry, use, self._changes.fewer[entry.target_id])
         if why:
             return judging.ended(back, Ending.PASSED, why)
         if self._dry_run:
             for parent in use.tag.parent_ids if use else ():
-                self._rehearsed[parent]["children"] += 1
+                self._changes.fewer[parent]["children"] += 1
             return judging.would_be(back)
         [row] = self._ledger.intend([back])
         try:
