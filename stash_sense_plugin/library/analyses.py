@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stash_sense_plugin.errors import StoreError
+from stash_sense_plugin.library.backup import instead_of
 from stash_sense_plugin.library.database import Database
 from stash_sense_plugin.records import Box, Fingerprint, FrameSource, Observation, Ran, Vectors
 
@@ -66,7 +67,7 @@ class Analyses(Database):
         vectors = _stack(seen)
         with self.write() as db:
             file_id = file_row(db, fingerprint)
-            sampling = _sampling_row(db, file_id, sampling_key, source, duration_s, times_s)
+            sampling = sampling_row(db, file_id, sampling_key, source, duration_s, times_s)
             key = (file_id, detector, model, sampling_key)
             db.execute(
                 "DELETE FROM analyses WHERE file_id = ? AND detector = ? AND model = ?"
@@ -90,7 +91,7 @@ class Analyses(Database):
                     "INSERT INTO embeddings VALUES (?, ?, ?, ?)",
                     (analysis, *vectors.shape, _little(vectors, "<f2")),
                 )
-            _drop_unused_samplings(db, file_id)
+            drop_unused_samplings(db, file_id)
 
     def analysis(
         self,
@@ -170,7 +171,7 @@ class Analyses(Database):
         if stored.size != row["count"] * row["dimensions"]:
             raise StoreError(
                 f"{self.path} is damaged (vectors of analysis {analysis})",
-                "put a backup in its place, or move it away to begin a new store",
+                instead_of(self.path),
             )
         return unit(stored.reshape(row["count"], row["dimensions"]).astype(np.float32))
 
@@ -259,7 +260,7 @@ def _little(array: NDArray[np.floating[Any]], dtype: str) -> bytes:
     return array.astype(dtype).tobytes()
 
 
-def _sampling_row(
+def sampling_row(
     db: sqlite3.Connection,
     file_id: int,
     key: str,
@@ -267,6 +268,7 @@ def _sampling_row(
     duration_s: float | None,
     times_s: Sequence[float],
 ) -> int:
+    """Return the row of a sampling of the file, new where there was none."""
     times = [float(each) for each in times_s]
     duration_s = None if duration_s is None else float(duration_s)
     facts = f"{source.value} {duration_s} {times}".encode()
@@ -288,7 +290,8 @@ def _sampling_row(
     return row
 
 
-def _drop_unused_samplings(db: sqlite3.Connection, file_id: int) -> None:
+def drop_unused_samplings(db: sqlite3.Connection, file_id: int) -> None:
+    """Drop those of the file's samplings of which no look is left."""
     db.execute(
         "DELETE FROM samplings WHERE file_id = ? AND NOT EXISTS"
         " (SELECT 1 FROM analyses WHERE analyses.sampling_id = samplings.id)",
