@@ -19,6 +19,7 @@ StashSenseError
 │   └── TagUnusable        a tag that can be neither found nor made: the others go on
 │       └── TagGone        one that we made was deleted or renamed: the user is asked
 ├── StoreError             our own database
+│   └── StoreBusy          held by another program: another time it may not be
 ├── MemoryShort            this machine or container has no memory left: another time it may
 ├── InternalFault          a fault of ours, met with one scene
 ├── WorkerDied             a scene at which the worker died, and died again
@@ -171,6 +172,12 @@ class StoreError(StashSenseError):
     """Our own database cannot be used."""
 
     kind = "store"
+
+
+class StoreBusy(StoreError):
+    """Another program holds our database; it may let go."""
+
+    kind = "store-busy"
 
 
 class MemoryShort(StashSenseError):

@@ -1,15 +1,23 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from stash_sense_plugin.errors import StoreError
-from stash_sense_plugin.library.jobs import DEATHS_ALLOWED, JOBS_KEPT, JobTable, Status
+from stash_sense_plugin.errors import StoreBusy, StoreError
+from stash_sense_plugin.library.jobs import (
+    DEATH_DELAYS_S,
+    DEATHS_ALLOWED,
+    JOBS_KEPT,
+    JobTable,
+    Status,
+)
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.records import Failure
 
@@ -154,6 +162,40 @@ def test_a_job_that_kills_the_worker_again_and_again_fails(table: JobTable) -> N
         "worker-died",
         "The worker died 3 times under it",
     )
+
+
+def test_after_a_second_death_a_job_waits_for_a_while(tmp_path: Path) -> None:
+    with Store(tmp_path / "clock.sqlite", clock=lambda: 500.0) as store:
+        table = JobTable(store)
+        job_id = running(table)
+        (job,) = table.requeue_interrupted()
+        assert job.next_at_s is None
+        table.begin(job_id)
+        (job,) = table.requeue_interrupted()
+        assert job.next_at_s == 500.0 + DEATH_DELAYS_S[1]
+
+
+def test_a_job_that_is_put_off_says_why_until_it_begins_again(table: JobTable) -> None:
+    job_id = running(table)
+    assert table.put_off(job_id, BROKEN, 60)
+    (job,) = table.open_jobs()
+    assert (job.status, job.tries, job.error) == (Status.QUEUED, 1, BROKEN)
+    assert table.begin(job_id)
+    (job,) = table.open_jobs()
+    assert (job.tries, job.next_at_s, job.error) == (1, None, None)
+    table.finish(job_id)
+    assert not table.put_off(job_id, BROKEN, 60)
+
+
+def test_a_store_that_another_program_holds_is_a_fault_that_passes(tmp_path: Path) -> None:
+    path = tmp_path / "held.sqlite"
+    with (
+        Store(path, busy_timeout_s=0.01) as store,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="locked by another program"):
+            JobTable(store).enqueue("tag", "owned", {})
 
 
 def test_a_job_can_step_back(table: JobTable) -> None:

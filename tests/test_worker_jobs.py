@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from stash_sense_plugin.errors import HandedOver, StashUnreachable, StoreError
+from stash_sense_plugin.errors import (
+    HandedOver,
+    MemoryShort,
+    SettingsError,
+    StashSenseError,
+    StashUncertain,
+    StashUnreachable,
+    StoreBusy,
+    StoreError,
+)
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.store import Store
-from stash_sense_plugin.worker.jobs import PUT_OFF_TIMES, Job, Jobs, Telling, Work
+from stash_sense_plugin.worker.jobs import DELAYS_S, Job, Jobs, Telling, Work
 
 PATIENCE_S = 20.0
 
@@ -278,13 +287,16 @@ def test_owned_work_waits_for_a_stash_that_went_away_and_not_for_ever(
 ) -> None:
     lost = work("look", unreachable)
     owned = jobs.own(lost)
-    for _ in range(PUT_OFF_TIMES):
+    for wait_s in DELAYS_S[StashUnreachable.kind]:
         go_by(jobs)
         assert table.status(owned.id) == "queued"
         assert jobs.put_off
         assert not jobs.busy
         assert jobs.describe(owned.id)["log"] == [
-            {"level": "warning", "text": "look waits until Stash is there again"}
+            {
+                "level": "warning",
+                "text": f"look is tried again in {wait_s:.0f} s: Stash does not answer",
+            }
         ]
         jobs.resume(lambda _row: lost)
         assert not jobs.put_off
@@ -313,6 +325,162 @@ def test_work_that_needs_no_calling_stash_fails_at_once(jobs: Jobs, table: JobTa
     go_by(jobs)
     assert table.status(attached.id) == table.status(typed.id) == "failed"
     assert not jobs.put_off
+
+
+class Times:
+    """The time of day of a table and the jobs over it, and work that meets a fault."""
+
+    def __init__(self, path: Path) -> None:
+        self.now_s = 1_000_000.0
+        self.tried_s: list[float] = []
+        self.store = Store(path / "times.sqlite", clock=lambda: self.now_s)
+        self.table = JobTable(self.store)
+        self.fault: StashSenseError | None = None
+        self.work = Work("look", {"mode": "look"}, self.run)
+
+    def run(self, _telling: Telling) -> Mapping[str, object]:
+        self.tried_s.append(self.now_s)
+        if self.fault is not None:
+            raise self.fault
+        return {"went": "on"}
+
+    def begin(self) -> Jobs:
+        jobs = Jobs(self.table, "the log", now=lambda: self.now_s)
+        jobs.start()
+        return jobs
+
+    def go_to(self, jobs: Jobs, now_s: float) -> None:
+        """Let it be that time, do what is due, and wait until it is done."""
+        self.now_s = now_s
+        jobs.retry()
+        go_by(jobs)
+
+
+def end(jobs: Jobs) -> None:
+    jobs.leave()
+    assert jobs.join(PATIENCE_S)
+
+
+@pytest.fixture
+def times(tmp_path: Path) -> Iterator[Times]:
+    made = Times(tmp_path)
+    yield made
+    made.store.close()
+
+
+PASSING = [
+    pytest.param(StashUnreachable("Stash does not answer"), id="Stash away"),
+    pytest.param(StashUncertain("The answer was lost"), id="answer lost"),
+    pytest.param(StoreBusy("The store is locked"), id="store held"),
+    pytest.param(MemoryShort("in look"), id="memory short"),
+]
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_owned_work_is_tried_again_after_its_delays_and_then_fails(
+    times: Times, fault: StashSenseError
+) -> None:
+    times.fault, began_s = fault, times.now_s
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    due_s = [began_s]
+    for wait_s in DELAYS_S[fault.kind]:
+        told = jobs.describe(owned.id)
+        assert (told["status"], told["next_at_s"]) == ("queued", due_s[-1] + wait_s)
+        assert told["error"] == {"message": fault.message, "remedy": fault.remedy}
+        times.go_to(jobs, due_s[-1] + wait_s - 0.1)
+        assert times.tried_s == due_s
+        due_s.append(due_s[-1] + wait_s)
+        times.go_to(jobs, due_s[-1])
+        assert times.tried_s == due_s
+    assert jobs.describe(owned.id)["status"] == "failed"
+    assert not jobs.put_off
+    end(jobs)
+
+
+def test_what_would_be_met_again_is_not_tried_again(times: Times) -> None:
+    times.fault = SettingsError("There is no scene 7")
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    assert jobs.describe(owned.id)["status"] == "failed"
+    end(jobs)
+
+
+def test_a_try_survives_the_end_of_the_worker_and_waits_for_its_time(times: Times) -> None:
+    times.fault = MemoryShort("in look")
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    end(jobs)
+    times.fault, began_s = None, times.now_s
+    times.now_s += 1
+    again = times.begin()
+    again.resume(lambda _row: times.work)
+    go_by(again)
+    assert times.table.status(owned.id) == "queued"
+    times.go_to(again, began_s + DELAYS_S[MemoryShort.kind][0])
+    told = again.describe(owned.id)
+    assert (told["status"], told["output"], told["error"]) == ("done", {"went": "on"}, None)
+    end(again)
+
+
+def test_what_waits_for_stash_goes_on_as_soon_as_stash_calls(times: Times) -> None:
+    times.fault = StashUnreachable("Stash does not answer")
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    times.fault = None
+    jobs.resume(lambda _row: times.work)
+    go_by(jobs)
+    assert jobs.describe(owned.id)["status"] == "done"
+    end(jobs)
+
+
+def test_who_asks_again_waits_no_longer(times: Times) -> None:
+    times.fault = MemoryShort("in look")
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    times.fault = None
+    assert jobs.own(times.work).id == owned.id
+    go_by(jobs)
+    assert jobs.describe(owned.id)["status"] == "done"
+    times.go_to(jobs, times.now_s + 1000)
+    assert len(times.tried_s) == 2
+    end(jobs)
+
+
+def test_what_is_put_off_can_be_cancelled(times: Times) -> None:
+    times.fault = MemoryShort("in look")
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    assert jobs.cancel(owned.id)
+    times.go_to(jobs, times.now_s + 1000)
+    assert (len(times.tried_s), times.table.status(owned.id)) == (1, "cancelled")
+    end(jobs)
+
+
+def test_a_person_goes_before_a_hook_and_a_hook_before_a_sweep(jobs: Jobs) -> None:
+    gate, done = Gate("first"), list[str]()
+
+    def named(name: str, args: dict[str, object]) -> Work:
+        def run(_telling: Telling) -> Mapping[str, object]:
+            done.append(name)
+            return {}
+
+        return Work(name, args, run)
+
+    jobs.own(gate.work)
+    gate.wait()
+    jobs.attach(named("sweep", {"mode": "sweep"}), Door())
+    jobs.own(named("hook", {"mode": "look", "hookContext": {"id": 1}}))
+    jobs.own(named("hand", {"mode": "look"}))
+    gate.open.set()
+    go_by(jobs)
+    assert done == ["hand", "hook", "sweep"]
 
 
 def test_a_mode_that_is_no_more_fails_what_waits_for_it(jobs: Jobs, table: JobTable) -> None:

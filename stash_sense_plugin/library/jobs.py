@@ -15,8 +15,9 @@ from stash_sense_plugin.records import Failure
 
 JOBS_KEPT = 500
 """How many closed jobs are kept."""
-DEATHS_ALLOWED = 3
-"""How often the worker may die under a job before it fails."""
+DEATH_DELAYS_S = (0.0, 30.0)
+"""How long a job waits after each death of the worker under it; after one more it fails."""
+DEATHS_ALLOWED = len(DEATH_DELAYS_S) + 1
 
 Mode = Literal["attached", "owned"]
 """Attached jobs end with their last door; owned ones survive it."""
@@ -51,6 +52,10 @@ class Job:
     """0..1."""
     deaths: int
     """How often the worker died under it."""
+    tries: int
+    """How often it was put off."""
+    next_at_s: float | None
+    """When it is tried again, where it was put off; until then `error` says what kept it."""
     result: Mapping[str, Any]
     error: Failure | None
     queued_at_s: float
@@ -67,13 +72,14 @@ class JobTable:
     def enqueue(self, kind: str, mode: Mode, args: Mapping[str, Any], priority: int = 0) -> Job:
         """Queue a job and return it; one of this kind and args that is open is returned instead.
 
-        Then the higher priority holds, and owned before attached: someone counts on its end.
+        Then the higher priority holds, and owned before attached: someone counts on its end. One
+        that was put off waits no longer.
         """
         same = _same(kind, args)
         job_id, now, text = self._store.new_id(), self._store.clock(), to_json(args)
         with self._store.write() as db:
             joined = db.execute(
-                "UPDATE jobs SET priority = max(priority, ?),"
+                "UPDATE jobs SET priority = max(priority, ?), tries = 0, next_at_s = NULL,"
                 " mode = CASE WHEN ? = 'owned' THEN 'owned' ELSE mode END"
                 " WHERE same = ? AND status IN ('queued', 'running')",
                 (priority, mode, same),
@@ -95,8 +101,22 @@ class JobTable:
     def begin(self, job_id: str) -> bool:
         """Mark a queued job as running; False when it no longer waits (cancelled meanwhile)."""
         return self._change(
-            "UPDATE jobs SET status = 'running', begun_at_s = ? WHERE id = ? AND status = 'queued'",
+            "UPDATE jobs SET status = 'running', begun_at_s = ?, next_at_s = NULL,"
+            " error_kind = NULL, error_message = NULL, error_remedy = NULL"
+            " WHERE id = ? AND status = 'queued'",
             (self._store.clock(), job_id),
+        )
+
+    def put_off(self, job_id: str, error: Failure, wait_s: float) -> bool:
+        """Let an open job wait to be tried again so many seconds from now; False when it is closed.
+
+        The job keeps what kept it from its end.
+        """
+        return self._change(
+            "UPDATE jobs SET status = 'queued', tries = tries + 1, next_at_s = ?,"
+            " error_kind = ?, error_message = ?, error_remedy = ?"
+            " WHERE id = ? AND status IN ('queued', 'running')",
+            (self._store.clock() + wait_s, error.kind, error.message, error.remedy, job_id),
         )
 
     def finish(self, job_id: str, result: Mapping[str, Any] | None = None) -> bool:
@@ -128,8 +148,9 @@ class JobTable:
         """Put right what a dead worker left, and return those jobs as they are now.
 
         To be called once, before the first job begins. Owned jobs that ran wait again; attached
-        ones are closed, for their doors are gone. A job under which the worker died again and
-        again has failed. Each says at which scene that was, and at what stage.
+        ones are closed, for their doors are gone. A job under which the worker died again waits
+        for a while, and one under which it died once more has failed. Each says at which scene
+        that was, and at what stage.
         """
         with self._store.write() as db:
             db.execute("UPDATE jobs SET deaths = deaths + 1 WHERE status = 'running'")
@@ -222,7 +243,11 @@ def _put_right(db: sqlite3.Connection, job: Job, death: Death | None, now: float
     elif job.mode == "attached":
         _close(db, job.id, Status.INTERRUPTED, {}, error, now)
     else:
-        db.execute("UPDATE jobs SET status = 'queued' WHERE id = ?", (job.id,))
+        wait_s = DEATH_DELAYS_S[job.deaths - 1]
+        db.execute(
+            "UPDATE jobs SET status = 'queued', next_at_s = ? WHERE id = ?",
+            (now + wait_s if wait_s else None, job.id),
+        )
     return _job(db.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
 
@@ -259,6 +284,8 @@ def _job(row: sqlite3.Row) -> Job:
         status=Status(row["status"]),
         progress=row["progress"],
         deaths=row["deaths"],
+        tries=row["tries"],
+        next_at_s=row["next_at_s"],
         result=from_json(row["result"]),
         error=error,
         queued_at_s=row["queued_at_s"],

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +21,9 @@ from stash_sense_plugin.errors import (
     HandedOver,
     MemoryShort,
     StashSenseError,
+    StashUncertain,
     StashUnreachable,
+    StoreBusy,
 )
 from stash_sense_plugin.records import Failure, Level, Reporter
 from stash_sense_plugin.start.lines import line, progress
@@ -29,17 +31,28 @@ from stash_sense_plugin.start.wire import frame
 
 logger = logging.getLogger(__name__)
 
-ATTACHED_PRIORITY = 0
-OWNED_PRIORITY = 10
-"""Someone who asks for one scene waits for it; a sweep has time."""
+SWEEP_PRIORITY = 0
+HOOK_PRIORITY = 10
+HAND_PRIORITY = 20
+"""Someone who asks for one scene waits for it; what came with a scan, and a sweep, have time."""
 
 TAIL_LINES = 200
 """How many of a job's last lines are kept for who asks later."""
 ENDED_KEPT = 50
 """How many ended jobs keep their lines."""
 OPERATIONS_AT_ONCE = 8
-PUT_OFF_TIMES = 3
-"""How often an owned job waits for a Stash that went away under it, before it fails."""
+STASH_AWAY = (StashUnreachable.kind, StashUncertain.kind)
+"""Faults that are over as soon as Stash calls."""
+DELAYS_S: Mapping[str, tuple[float, ...]] = {
+    **dict.fromkeys(STASH_AWAY, (10.0, 60.0, 300.0)),
+    StoreBusy.kind: (15.0, 60.0, 300.0, 300.0),
+    MemoryShort.kind: (60.0, 300.0, 300.0),
+}
+"""How long owned work waits before each further try, by what kept it from its end; then it fails.
+
+Any other fault would be met again, such as a setting or a scene that is gone. The delays stay
+below the time for which the worker keeps its models warm.
+"""
 
 SHOWN_EVERY_S = 0.1
 """Stash drops progress that comes faster."""
@@ -86,6 +99,12 @@ class Row(Protocol):
     @property
     def args(self) -> Mapping[str, object]: ...
     @property
+    def priority(self) -> int: ...
+    @property
+    def tries(self) -> int: ...
+    @property
+    def next_at_s(self) -> float | None: ...
+    @property
     def status(self) -> str: ...
     @property
     def progress(self) -> float: ...
@@ -111,6 +130,11 @@ class Work:
     from_stash: bool = True
     """Whether it needs a Stash that is there; the command line's work may not."""
 
+    @property
+    def owned_priority(self) -> int:
+        """How urgent it is where it is owned: a hook asked for it, or somebody did."""
+        return HOOK_PRIORITY if "hookContext" in self.args else HAND_PRIORITY
+
 
 @dataclass(eq=False)
 class Job:
@@ -120,6 +144,8 @@ class Job:
     work: Work
     priority: int
     owned: bool
+    tries: int = 0
+    """How often it was put off before."""
     stop: Stop | None = None
     ended: bool = False
     fraction: float = 0.0
@@ -137,6 +163,14 @@ class Job:
         logger.log(LOG_LEVELS.get(level, logging.INFO), "%s: %s", self.work.mode, message)
         self.tail.append((level, message))
         self.tell(frame(b"e", line(level, message)))
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A job that waits to be tried again, from a time in seconds since 1970."""
+
+    job: Job
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +238,7 @@ class JobTable(Protocol):
     def cancel(self, job_id: str) -> bool: ...
     def interrupt(self, job_id: str) -> bool: ...
     def requeue(self, job_id: str) -> bool: ...
+    def put_off(self, job_id: str, error: Failure, wait_s: float) -> bool: ...
     def requeue_interrupted(self) -> object: ...
     def progress(self, job_id: str, fraction: float) -> None: ...
     def job(self, job_id: str) -> Row | None: ...
@@ -215,11 +250,17 @@ class Jobs:
     """All jobs of the worker; its methods may be called from any thread."""
 
     def __init__(
-        self, table: JobTable, log_path: str, clock: Callable[[], float] = time.monotonic
+        self,
+        table: JobTable,
+        log_path: str,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
         self._log_path = log_path
         self._clock = clock
+        self._now = now
+        """Seconds since 1970, as the table counts them: a try may be another worker's."""
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         self._waiting: list[Job] = []
@@ -230,9 +271,8 @@ class Jobs:
         self._untold: deque[tuple[Job, Ending]] = deque()
         """Jobs whose end the table has not taken, on a full disk for example."""
         self._operations: set[Job] = set()
-        self._put_off: set[str] = set()
-        """What waits in the table until Stash calls again."""
-        self._times_put_off: Counter[str] = Counter()
+        self._put_off: dict[str, PutOff] = {}
+        """What is tried again later, by the job's id."""
         self._leaving = False
         self._active_at = time.monotonic()
         self._pool = ThreadPoolExecutor(OPERATIONS_AT_ONCE, "operation")
@@ -260,7 +300,7 @@ class Jobs:
 
     def operate(self, work: Work, listener: Listener) -> Job:
         """Run an operation at once, beside the jobs."""
-        job = Job("", work, ATTACHED_PRIORITY, owned=False, listeners=[listener])
+        job = Job("", work, SWEEP_PRIORITY, owned=False, listeners=[listener])
         with self._lock:
             self._refuse_when_leaving()
             self._operations.add(job)
@@ -279,6 +319,7 @@ class Jobs:
         """Stop a job for good; False when it has ended, or is none."""
         with self._lock:
             closed = self._table.cancel(job_id)
+            self._put_off.pop(job_id, None)
             job = self._live.get(job_id)
             if job is not None:
                 self._stop(job, Stop.CANCELLED)
@@ -303,13 +344,14 @@ class Jobs:
 
     @property
     def put_off(self) -> bool:
-        """Whether jobs wait for Stash to call again: it went away under them."""
+        """Whether jobs wait to be tried again."""
         return bool(self._put_off)
 
     def resume(self, work_of: Callable[[Row], Work | None]) -> None:
         """Take the owned jobs up again that wait in the table alone: a dead worker's, or put off.
 
-        What `work_of` does not know any more fails with that reason.
+        Stash calls, and so those that waited for it go on; others wait until their time. What
+        `work_of` does not know any more fails with that reason.
         """
         with self._lock:
             if self._leaving:
@@ -319,6 +361,14 @@ class Jobs:
             for row in rows:
                 if row.id not in self._live:
                     self._take_up(row, work_of(row))
+
+    def retry(self) -> None:
+        """Take up what was put off and is due."""
+        with self._lock:
+            due = [each for each in self._put_off.values() if each.at_s <= self._now()]
+            for each in due if not self._leaving else ():
+                del self._put_off[each.job.id]
+                self._wait(each.job)
 
     # --- Asked by the worker ------------------------------------------------------------------
 
@@ -384,11 +434,12 @@ class Jobs:
         self._refuse_when_leaving()
         self._tell_table(work)
         self._active_at = time.monotonic()
-        priority = OWNED_PRIORITY if owned else ATTACHED_PRIORITY
+        priority = work.owned_priority if owned else SWEEP_PRIORITY
         row = self._table.enqueue(work.mode, "owned" if owned else "attached", work.args, priority)
         job = self._live.get(row.id)
         if job is None:
-            return self._wait(Job(row.id, work, priority, owned or row.mode == "owned"))
+            self._put_off.pop(row.id, None)
+            return self._wait(Job(row.id, work, row.priority, owned or row.mode == "owned"))
         job.priority, job.owned = max(job.priority, priority), job.owned or owned
         return job
 
@@ -404,8 +455,13 @@ class Jobs:
         if work is None:
             reason = f"This version knows no mode {row.kind}"
             self._table.fail(row.id, Failure("settings", reason, "ask for it anew"))
+            return
+        job = Job(row.id, work, row.priority, owned=True, tries=row.tries)
+        for_stash = row.error is not None and row.error.kind in STASH_AWAY
+        if row.next_at_s is None or row.next_at_s <= self._now() or for_stash:
+            self._wait(job)
         else:
-            self._wait(Job(row.id, work, OWNED_PRIORITY, owned=True))
+            self._put_off[row.id] = PutOff(job, row.next_at_s)
 
     def _wait(self, job: Job) -> Job:
         self._live[job.id] = job
@@ -463,8 +519,10 @@ class Jobs:
         ending = self._attempt(job, telling)
         with self._lock:
             self._running.remove(job)
-            if self._waits_for_stash(job, ending):
-                job.say("warning", f"{job.work.mode} waits until Stash is there again")
+            wait_s = self._wait_s(job, ending)
+            if wait_s is not None and ending.failure is not None:
+                why = ending.failure.message
+                job.say("warning", f"{job.work.mode} is tried again in {wait_s:.0f} s: {why}")
             self._end(job, ending)
 
     def _operate(self, job: Job) -> None:
@@ -504,12 +562,15 @@ class Jobs:
             what = f"{job.work.mode} failed ({type(error).__name__}: {error})"
             return _failed(Failure("error", what, f"see {self._log_path}"))
 
-    def _waits_for_stash(self, job: Job, ending: Ending) -> bool:
-        """Tell whether an owned job is to go on when Stash, which went away, calls again."""
-        if ending.failure is None or ending.failure.kind != StashUnreachable.kind:
-            return False
-        wanted = job.owned and job.work.from_stash and job.stop is not Stop.CANCELLED
-        return wanted and self._times_put_off[job.id] < PUT_OFF_TIMES
+    def _wait_s(self, job: Job, ending: Ending) -> float | None:
+        """Return how long an owned job waits to be tried again; None where it ends here."""
+        kind = "" if ending.failure is None else ending.failure.kind
+        if not job.owned or job.stop is Stop.CANCELLED:
+            return None
+        if kind in STASH_AWAY and not job.work.from_stash:
+            return None
+        delays_s = DELAYS_S.get(kind, ())
+        return delays_s[job.tries] if job.tries < len(delays_s) else None
 
     def _stopped(self, job: Job) -> Ending:
         why = job.stop or Stop.CANCELLED
@@ -550,10 +611,10 @@ class Jobs:
     def _record(self, job: Job, ending: Ending) -> None:
         if ending.output is not None:
             self._table.finish(job.id, ending.output)
-        elif self._waits_for_stash(job, ending):
-            if self._table.requeue(job.id):
-                self._times_put_off[job.id] += 1
-                self._put_off.add(job.id)
+        elif ending.failure is not None and (wait_s := self._wait_s(job, ending)) is not None:
+            if self._table.put_off(job.id, ending.failure, wait_s):
+                again = Job(job.id, job.work, job.priority, owned=True, tries=job.tries + 1)
+                self._put_off[job.id] = PutOff(again, self._now() + wait_s)
         elif ending.failure is not None and ending.failure.kind != "cancelled":
             self._table.fail(job.id, ending.failure)
         elif job.owned and job.stop in LEAVES:
@@ -584,6 +645,8 @@ def _describe(row: Row) -> dict[str, object]:
         "output": row.result or None,
         "error": None if error is None else {"message": error.message, "remedy": error.remedy},
         "queued_at_s": row.queued_at_s,
+        "tries": row.tries,
+        "next_at_s": row.next_at_s,
         "begun_at_s": row.begun_at_s,
         "ended_at_s": row.ended_at_s,
     }

@@ -290,6 +290,7 @@ class Worker:
             await asyncio.sleep(self._watch.every_s)
             await asyncio.to_thread(self._watch.look)
             await asyncio.to_thread(self.jobs.remind)
+            await asyncio.to_thread(self.jobs.retry)
             limit_s = self._engine.idle_minutes * 60
             await asyncio.to_thread(self._unload, limit_s)
             reason = await asyncio.to_thread(self._reason_to_leave, limit_s)
