@@ -80,20 +80,21 @@ def probabilities(curve: Curve, scores: Floats) -> Floats:
 def folds_of(true: Bools, groups: Groups, folds: int = FOLDS) -> NDArray[np.int64]:
     """Give each scene a fold, 0 to `folds` - 1, groups of scenes together.
 
-    Groups go, those with most that is true first, to the fold that has least of it: so each fold
-    has some, and the same library is always cut alike.
+    Groups go, those with most that is true first, to the fold that has least of it; those without
+    any to the smallest. So each fold has some of both, and a library is always cut alike.
     """
     members: defaultdict[int, list[int]] = defaultdict(list)
     for place, group in enumerate(groups.tolist()):
         members[group].append(place)
     weights = {group: int(true[places].sum()) for group, places in members.items()}
     order = sorted(members, key=lambda group: (-weights[group], -len(members[group]), group))
-    taken = [(0, 0, fold) for fold in range(folds)]
+    positives, sizes = [0] * folds, [0] * folds
     found = np.zeros(len(groups), np.int64)
     for group in order:
-        # By what is true first, then by how many there are.
-        positives, size, fold = min(taken)
-        taken[fold] = (positives + weights[group], size + len(members[group]), fold)
+        has = weights[group] > 0
+        fold = min(range(folds), key=lambda at: (positives[at] if has else 0, sizes[at], at))
+        positives[fold] += weights[group]
+        sizes[fold] += len(members[group])
         found[members[group]] = fold
     return found
 
@@ -157,13 +158,13 @@ def isotonic(scores: Floats, true: Bools) -> Isotonic:
     sizes = np.add.reduceat(claims, starts)
     smooth = (np.add.reduceat(rights, starts) + 1) / (sizes + 2)
     # Smoothing draws small steps to the middle, and may so turn two of them round.
-    rising = np.maximum.accumulate(smooth)
-    means = np.add.reduceat(claims * distinct, starts) / sizes
-    return _steps(means.tolist(), rising.tolist())
+    rising = np.maximum.accumulate(smooth).tolist()
+    ends = np.append(starts[1:], len(distinct)) - 1
+    return _steps([*distinct[starts].tolist(), *distinct[ends].tolist()], [*rising, *rising])
 
 
 def _steps(scores: Sequence[float], levels: Sequence[float]) -> Isotonic:
-    """Keep the points in order; two whose scores are the same number become one."""
+    """Join the two ends of each step; a step of one score has but one point."""
     points: dict[float, float] = {}
     for score, level in zip(scores, levels, strict=True):
         points[min(1.0, max(0.0, score))] = min(1.0, max(0.0, level))
