@@ -93,8 +93,8 @@ def test_law_5_the_ledger_keeps_which_were_there(kit: Kit) -> None:
     moves = [e for e in kit.ledger.entries() if e.action is Action.MOVE_WORKFLOW]
     assert [(entry.target_name, entry.detail["mode"]) for entry in moves] == [
         ("Tagged", "ADD"),
-        ("TagMe", "REMOVE"),
         ("Errored", "REMOVE"),
+        ("TagMe", "REMOVE"),
     ]
     assert all(entry.detail["there"] == before for entry in moves)
     assert kit.ours(scene) == []

@@ -61,8 +61,9 @@ class Workflow:
     # --- What became of them
 
     def finish(self, scenes: Sequence[Scene]) -> dict[str, str]:
-        """Tagged in first, then TagMe and Errored out; why not, for scenes that were not moved."""
-        return self._moved(scenes, self.names.done, (self.names.todo, self.names.failed), "")
+        """Tagged in first, then Errored and TagMe out; why not, for scenes that were not moved."""
+        # TagMe goes last: a scene at which this is cut short is done again.
+        return self._moved(scenes, self.names.done, (self.names.failed, self.names.todo), "")
 
     def fail(self, scene: Scene, reason: str) -> dict[str, str]:
         """Errored in first, then TagMe out, and the reason into the ledger; why not, if not.
