@@ -75,7 +75,7 @@ def a_library(library: Installed) -> None:
     nights = library.add("nights.mp4", "TagMe")
     library.add("damaged.mp4", "TagMe")
     by_hand = library.add("grey.mp4", "TagMe", "Black and White")
-    library.add("tall.mp4", "Tagged", "Mine")
+    library.add("tall.mp4", "Mine")
     theirs = stash.add_studio("Theirs")
     stash.set_studio(by_hand, theirs)
     penny = stash.add_performer("Penny")
@@ -100,7 +100,18 @@ def sweep(ground: Ground) -> Scenario:
     return Scenario(ready, before, ids, after, library.press)
 
 
-SCENARIOS: dict[str, Callable[[Ground], Scenario]] = {"sweep": sweep}
+def undo(ground: Ground) -> Scenario:
+    """Undo the run that tagged them."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    before, ids = seen(library), Ids.of(library)
+    library.press().join()
+    ready = ground.keep("undo")
+    return Scenario(ready, before, ids, before, lambda: library.press("Undo last run"))
+
+
+SCENARIOS: dict[str, Callable[[Ground], Scenario]] = {"sweep": sweep, "undo": undo}
 
 
 # --- Which moments ------------------------------------------------------------------------------
@@ -124,12 +135,24 @@ STEPS: dict[str, tuple[Steps, ...]] = {
         Steps(Step.LEAVE, 3, (1, 2, 3)),
         Steps(Step.READ, 4, (1, 2, 3, 4)),
     ),
+    "undo": (
+        Steps(Step.DESTROY_MARKER, 1, (1,)),
+        Steps(Step.REMOVE_TAG, 4, (4,)),
+        Steps(Step.ARRIVE, 2, (1, 2)),
+        Steps(Step.LEAVE, 2, (1, 2)),
+        Steps(Step.DESTROY_TAG, 5, (1, 2, 3, 4, 5)),
+        Steps(Step.READ, 2, (1, 2)),
+    ),
 }
+RETRIED = frozenset({"sweep"})
+"""What a door asks of another worker when the first one dies."""
 SAMPLE = (
     "sweep-make_tag-2-applied-worker",
     "sweep-add_tag-4-answered-worker",
     "sweep-make_marker-4-late-both",
     "sweep-leave-1-asked-worker",
+    "undo-remove_tag-2-applied-worker",
+    "undo-destroy_marker-1-answered-worker",
 )
 
 
@@ -198,12 +221,15 @@ def test_a_kill_loses_and_doubles_nothing(
     stage.ground.begin(scenario.ready)
     heard = len(library.stash.log)
     kill_at(library, moment, scenario.press)
-    # A door takes its call to another worker; where the door is dead, the user presses again.
-    if moment.victim.door:
+    # A door takes its sweep to another worker; else the user presses again.
+    if moment.victim.door or moment.scenario not in RETRIED:
         scenario.press().join()
     else:
         assert [told for told in log_since(library, heard) if told[0] == "Error"] == []
     check_store(library)
     assert seen(library) == scenario.after
     assert claimed(library) == Ids.of(library).since(scenario.ids)
+    library.operate("undo", what="everything", confirm="everything")
+    assert seen(library) == scenario.before
+    check_store(library)
     record_count(f"killed: {moment.state}", 1)
