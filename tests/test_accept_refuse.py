@@ -3,14 +3,19 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from demo.stash import Fault, StandIn
-from stash_sense_plugin.errors import SettingsError, StashRefused, StashUnreachable
+from stash_sense_plugin.errors import SettingsError, StashRefused, StashUnreachable, TagGone
 from stash_sense_plugin.records import Fingerprint, Said
+from stash_sense_plugin.stash.operations import find_tag
 from stash_sense_plugin.tasks import MODES
 from stash_sense_plugin.tasks.writing import open_writing
 from tests.verdict_kit import APPLY, ASK, VerdictRoom, open_room, suggestion
@@ -290,6 +295,132 @@ def test_a_refusal_that_is_undone_puts_again_what_it_took(room: VerdictRoom) -> 
     assert room.tags(scene) == {"Beach"}
     assert room.refused(scene) == set()
     assert room.ours(scene) == ["Beach"]
+
+
+# --- In any order -------------------------------------------------------------------------------
+
+NAMES = ("Beach", "Strand")
+MERGE_TAGS = "mutation Merge($input: TagsMergeInput!) { tagsMerge(input: $input) { id } }"
+STEPS = st.tuples(
+    st.sampled_from(
+        ["accept", "refuse", "refuse", "decide", "decide", "rename", "make anew", "merge", "remove"]
+    ),
+    st.sampled_from(NAMES),
+)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=st.lists(STEPS, min_size=2, max_size=9))
+@example(steps=[("refuse", "Beach"), ("rename", "Beach"), ("decide", "Strand")])
+@example(steps=[("decide", "Beach"), ("remove", "Beach"), ("make anew", "Beach")])
+@example(steps=[("decide", "Strand"), ("refuse", "Strand"), ("merge", "Strand")])
+def test_what_is_refused_is_never_there_whatever_is_decided_named_or_merged(
+    stash: StandIn, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]
+) -> None:
+    """Until it is accepted; and what the user has on the scene himself stays through it all."""
+    with open_room(stash, tmp_path_factory.mktemp("any")) as room:
+        scene = room.scene("Mine")
+        room.looked(scene, *map(suggestion, NAMES))
+        any_order = AnyOrder(room, scene)
+        for step, name in (*steps, ("decide", "Beach"), ("decide", "Strand")):
+            any_order.take(step, name)
+
+
+@dataclass
+class AnyOrder:
+    """A scene to which all may happen, and the words that are refused by then."""
+
+    room: VerdictRoom
+    scene: int
+    refused: set[str] = field(default_factory=set)
+
+    def take(self, step: str, name: str) -> None:
+        getattr(self, f"_{step.replace(' ', '_')}")(name)
+        tags = self.room.tags(self.scene)
+        assert "Mine" in tags
+        there = {word for each in tags for word in self._words(each)}
+        assert not there & self.refused, (step, name, tags, self.refused)
+        assert self.room.refused(self.scene) == self.refused
+
+    def _accept(self, name: str) -> None:
+        if self.room.say("accept", self.scene, name)["accepted"]:
+            self.refused -= {name.casefold(), *self._words(name)}
+
+    def _refuse(self, name: str) -> None:
+        ours = {
+            (each.target_id, each.target_name.casefold())
+            for each in self.room.engine.ledger.ours([str(self.scene)])
+        }
+        said = {name.casefold(), *self._words(name)[:1]}
+        more = {tag_id for tag_id, called in ours if {tag_id, called} & said}
+        self.room.say("refuse", self.scene, name)
+        self.refused |= said | more
+
+    def _decide(self, name: str) -> None:
+        before = self.room.tags(self.scene)
+        with suppress(TagGone):
+            write(self.room, self.scene, name)
+        words = {name.casefold(), *self._words(name)}
+        if words & self.refused:
+            assert self.room.tags(self.scene) == before
+
+    def _rename(self, name: str) -> None:
+        """The user gives the tag another name; it is the same one."""
+        self._remove(name)
+        tag, other = self.room.stash.tag_id(name), self._other(name)
+        if tag is not None and self.room.stash.tag_id(other) is None:
+            sql = "UPDATE tags SET name = ? WHERE id = ?"
+            self.room.stash.database.run(sql, other, tag)
+
+    def _make_anew(self, name: str) -> None:
+        self._remove(name)
+        tag = self.room.stash.tag_id(name)
+        if tag is not None:
+            self.room.stash.remove_tag(tag)
+        if not self._words(name):
+            self.room.stash.add_tag(name)
+
+    def _merge(self, name: str) -> None:
+        """The user merges the tag into the other one, which keeps its name as an alias."""
+        self._remove(name)
+        tag, other = self.room.stash.tag_id(name), self.room.stash.tag_id(self._other(name))
+        if tag is not None and other is not None:
+            self._remove(self._other(name))
+            with self.room.client() as client:
+                wanted = {"source": [str(tag)], "destination": str(other)}
+                client.call(MERGE_TAGS, {"input": wanted})
+
+    def _remove(self, name: str) -> None:
+        tag = self.room.stash.tag_id(name)
+        if tag is not None and name in self.room.tags(self.scene):
+            self.room.stash.untag_scene(self.scene, tag)
+            self._notice()
+
+    def _notice(self) -> None:
+        found = self.room.read(self.scene)
+        gone = [
+            each
+            for each in self.room.engine.ledger.ours([found.id])
+            if each.target_id not in found.tag_ids
+        ]
+        with self.room.client() as client:
+            writer, _ = open_writing(self.room.engine, client, "run")
+            writer.notice_removed([found], on_purpose=True)
+        for each in gone:
+            self.refused |= {each.target_id, each.target_name.casefold()}
+
+    def _other(self, name: str) -> str:
+        return NAMES[name == NAMES[0]]
+
+    def _words(self, name: str) -> list[str]:
+        """The id of the tag of this name or alias, then all its names."""
+        with self.room.client() as client:
+            tag = find_tag(client, name)
+        if tag is None:
+            return []
+        return [tag.id, *map(str.casefold, (tag.name, *tag.aliases))]
 
 
 # --- Many at once -------------------------------------------------------------------------------
