@@ -7,7 +7,7 @@ from typing import Any
 
 SIDE = 240
 """Of the plotting area, in the picture's own units."""
-LEFT, BELOW, EDGE = 40, 36, 10
+LEFT, BELOW, EDGE = 54, 36, 18
 """Room for numbers and words at the left, below, and elsewhere."""
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 BINS_GAP = 2
