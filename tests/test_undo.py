@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from demo.stash import StandIn, fake_file
+from demo.stash import Fault, StandIn, fake_file
+from stash_sense_plugin.cli.main import main
 from stash_sense_plugin.errors import Cancelled, SettingsError, StashError
 from stash_sense_plugin.records import Decision, Scene, Suggestion
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
@@ -158,8 +159,8 @@ def test_what_the_user_changed_since_stays(room: Room) -> None:
         "its workflow tags were changed since": 1,
         "what it was written under has another name now": 1,
         "it was changed since": 1,
-        "it is used (1 scenes)": 1,
-        "it is used (2 children)": 1,
+        "it is used (scenes: 1)": 1,
+        "it is used (children: 2)": 1,
     }
     assert room.told.said("info")[-1].startswith(
         "Took back 7 tags, 2 created tags, put back the workflow tags of 4 scenes; left 6 as they"
@@ -316,6 +317,16 @@ def test_an_undo_can_itself_be_undone(room: Room) -> None:
     assert [room.tags(scene) for scene in scenes] == before
 
 
+def test_a_run_that_waits_in_the_queue_is_named(room: Room) -> None:
+    [scene] = small(room, 1)
+    with running(room) as run:
+        run.tag(scenes_of(run, [scene]), "Beach")
+        room.engine.store.let_wait(run.id, {})
+    room.run("undo")
+    assert room.tags(scene) == {"TagMe"}
+    assert "is not at its end" in room.told.said("warning")[0]
+
+
 # --- Stopped, rehearsed, elsewhere --------------------------------------------------------------
 
 
@@ -385,6 +396,16 @@ def test_what_was_undone_is_asked_about_and_not_written_by_itself(room: Room) ->
     assert found == [(str(number), "Beach", 1), (str(plain), "Beach", 1)]
 
 
+def test_what_stash_refused_is_undone_when_it_is_asked_for_again(room: Room) -> None:
+    [scene] = small(room, 1)
+    run_id = tagged(room, [scene], "Beach")
+    room.stash.fault("tagsDestroy", Fault(error="disk full", times=1))
+    assert room.run("undo")["failed"] == 1
+    assert room.told.said("info")[0].startswith("Not undone: ")
+    assert room.run("undo")["undone_run"] == run_id
+    assert set(room.stash.tags()) == {"TagMe"}
+
+
 # --- The list -----------------------------------------------------------------------------------
 
 
@@ -399,3 +420,28 @@ def test_runs_are_listed_with_what_is_still_ours(room: Room) -> None:
     assert (last["run_id"], last["tags"], last["created_tags"]) == (older, 3, 3)
     assert page["runs"][1]["run_id"] == newer
     assert (page["runs"][1]["tags"], page["runs"][1]["undone"]) == (1, False)
+
+
+# --- The command line ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["everything"], "say --confirm everything", id="nobody to ask"),
+        pytest.param(["everything", "--confirm", "yes"], "Nothing was undone", id="other word"),
+    ],
+)
+def test_the_command_wants_the_word_for_everything(
+    room: Room, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    [scene] = small(room, 1)
+    tagged(room, [scene], "Beach")
+    assert main(["--stash", room.url, "undo", *words]) == 2
+    assert says in capsys.readouterr().err
+    assert room.tags(scene) == {"Beach", "Tagged"}
+
+
+def test_the_command_wants_a_stash(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["undo", "last"]) == 2
+    assert "--stash" in capsys.readouterr().err

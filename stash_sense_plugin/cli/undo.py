@@ -80,6 +80,7 @@ def _confirmed(word: str | None) -> str:
 
 def show_runs(asked: argparse.Namespace, desk: Desk) -> int:
     """List the runs of which something is still ours, a page at a time until there are no more."""
+    desk.need_stash()
     columns = ("Run", "When", "Kind", "Tags", "Markers", "Studios", "New tags", "Took back", "")
     table = Table(*columns, title="What can be undone, the newest run first")
     after = None

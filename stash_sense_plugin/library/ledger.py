@@ -197,8 +197,10 @@ class StoreLedger:
 
     # --- For undo
 
-    def runs_left(self, limit: int = -1, after: int | None = None) -> list[RunLeft]:
-        """Return runs of which something can be undone, the newest first.
+    def runs_left(
+        self, limit: int, after: int | None = None, run_id: str | None = None
+    ) -> list[RunLeft]:
+        """Return runs of which something can be undone, the newest first; or only the one named.
 
         Page on with the last one's `newest_row` as `after`.
         """
@@ -207,9 +209,9 @@ class StoreLedger:
                 "SELECT ledger.run_id, coalesce(kind, '') AS kind, coalesce(status, '') AS status,"
                 " coalesce(begun_at_s, min(intended_at_s)) AS begun_at_s, max(ledger.row) AS newest"
                 " FROM ledger LEFT JOIN runs ON runs.id = ledger.run_id"
-                f" WHERE {_LEFT} GROUP BY ledger.run_id"
+                f" WHERE {_LEFT} AND (? IS NULL OR run_id = ?) GROUP BY run_id"
                 " HAVING ? IS NULL OR max(ledger.row) < ? ORDER BY newest DESC LIMIT ?",
-                (after, after, limit),
+                (run_id, run_id, after, after, limit),
             ).fetchall()
             return [_run_left(db, row) for row in rows]
 

@@ -25,7 +25,7 @@ SAME_WRITE: Final = timedelta(seconds=60)
 """A scene that changed so soon after we meant to write, and not since, was changed by us."""
 CLOCK_GRAIN: Final = timedelta(seconds=2)
 """Stash tells its clock and its scenes' times in whole seconds."""
-_GONE: Final = ("FOREIGN KEY", "no rows in result set", "not found")
+_GONE: Final = ("FOREIGN KEY", "no rows in result set", "not found", "does not exist in tags")
 """Stash's words for an id that it does not have."""
 NO_LONGER: Final = "it or the scene is no longer in Stash"
 _TAKEN: Final = ("already exists", "is used as alias")
@@ -146,7 +146,7 @@ def why_the_tag_stays(entry: LedgerEntry, use: TagUse | None, fewer: Mapping[str
     if tuple_of(use.tag) != tuple_in(entry) or use.tag.aliases or use.has_more:
         return _EDITED
     left = {what: count - fewer.get(what, 0) for what, count in use.counts.items()}
-    used = [f"{count} {what}" for what, count in left.items() if count > 0]
+    used = [f"{what}: {count}" for what, count in left.items() if count > 0]
     return f"it is used ({', '.join(used)})" if used else ""
 
 

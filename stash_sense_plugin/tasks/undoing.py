@@ -135,9 +135,8 @@ def _target(engine: Engine, wanted: Wanted) -> Target | None:
         return None if run is None else Target(wanted, run)
     if wanted.what is not What.RUN:
         return Target(wanted)
-    runs = {run.run_id: run for run in engine.ledger.runs_left()}
-    if wanted.which in runs:
-        return Target(wanted, runs[wanted.which])
+    for run in engine.ledger.runs_left(1, run_id=wanted.which):
+        return Target(wanted, run)
     if engine.store.run(wanted.which) is None and not engine.ledger.entries(wanted.which, limit=1):
         raise SettingsError(
             f"Stash Sense knows no run {wanted.which}", "`undo runs` lists those there are"
@@ -147,9 +146,12 @@ def _target(engine: Engine, wanted: Wanted) -> Target | None:
 
 def _last_run(engine: Engine) -> RunLeft | None:
     undone = engine.ledger.undone_runs()
-    for run in engine.ledger.runs_left():
-        if run.kind not in NOT_LAST and run.newest_row > undone.get(run.run_id, 0):
-            return run
+    after = None
+    while page := engine.ledger.runs_left(PAGE, after):
+        for run in page:
+            if run.kind not in NOT_LAST and run.newest_row > undone.get(run.run_id, 0):
+                return run
+        after = page[-1].newest_row
     return None
 
 
@@ -281,6 +283,12 @@ class Undoing:
 
     def run(self) -> None:
         """Undo it all. Raises StashSenseError where it cannot go on; it goes on when run again."""
+        if self._target.run is not None and self._target.run.status == "waiting":
+            self._reporter.log(
+                "warning",
+                f"The run {self._target.run_id} is not at its end: what it writes when it goes on"
+                " is not undone. Stop its task in Stash's queue to end it",
+            )
         scene_ids = self._scene_ids()
         taken = self._taken()
         try:
@@ -298,10 +306,12 @@ class Undoing:
     def report(self) -> dict[str, object]:
         """Return what was undone, and up to where."""
         run = self._target.run
+        # Where something failed, the run is still the last one: undone once more, it goes on.
+        whole = not self.undone.failed
         return {
             "what": self._target.wanted.what.value,
             "undone_run": None if run is None else run.run_id,
-            "undone_up_to": 0 if run is None else run.newest_row,
+            "undone_up_to": run.newest_row if run is not None and whole else 0,
             "dry_run": self._dry,
             **self.undone.report(),
         }
