@@ -87,7 +87,8 @@ class SuggestionList:
         limit: int = 50,
     ) -> list[Suggested]:
         """Return a page in the order of scenes, of one scene or all; `after` is a place there."""
-        where, values = _decided(decision)
+        # The plus keeps SQLite from the index of decisions, after which it would have to sort.
+        where, values = _decided(decision, "+decision")
         if scene_id is not None:
             where, values = [*where, "suggestions.scene_id = ?"], [*values, scene_id]
         if after is not None:
@@ -105,7 +106,7 @@ class SuggestionList:
     ) -> list[Suggested]:
         """Return a page of one thing's scenes, the most certain first; `after` is a place there."""
         where, values = _decided(decision)
-        where += ["key = ?", "confidence >= ?"]
+        where += ["kind IN ('tag', 'studio', 'performer')", "key = ?", "confidence >= ?"]
         values += [folded(name), above]
         if after is not None:
             where.append("(-confidence, suggestions.scene_id, kind, target_id) > (?, ?, ?, ?)")
@@ -163,11 +164,13 @@ class SuggestionList:
         return [_suggested(row) for row in rows]
 
 
-def _decided(decision: Decision | None) -> tuple[list[str], list[Any]]:
-    """The wanted decision; without one, all that is not hidden."""
+def _decided(decision: Decision | None, column: str = "decision") -> tuple[list[str], list[Any]]:
+    """The wanted decision; without one, all that is not hidden. In words that an index knows."""
     if decision is None:
-        return ["decision > 0"], []
-    return [f"{_DECISION} = ?"], [decision.value]
+        return [f"{column} IN (1, 2)"], []
+    if decision is Decision.ASK:
+        return [f"{column} IN (1, 2)", f"{_DECISION} = 1"], []
+    return [f"{column} = ?", f"{_DECISION} = {column}"], [decision.value]
 
 
 def _suggested(row: sqlite3.Row) -> Suggested:
