@@ -266,6 +266,25 @@ def test_what_the_user_changed_stays(kit: Kit, change: Change, stays: set[Action
     assert len(ours(kit, scene)) == len(stays) + 1
 
 
+@pytest.mark.parametrize("made", [True, False], ids=["our tag", "the user's tag"])
+def test_a_tag_of_the_users_that_was_merged_into_ours_stays_on_its_scenes(
+    kit: Kit, made: bool
+) -> None:
+    theirs, other = kit.scene("Shore"), kit.scene("Holiday")
+    tag_id = kit.writer().ensure_tag("Beach") if made else beach(kit)
+    wanted = {scene.id: [(tag_id, "Beach")] for scene in (theirs, other)}
+    kit.writer().add_tags([theirs, other], wanted)
+    shore = kit.tag("Shore")[0]
+    send(kit, "tagsMerge:TagsMergeInput!", source=[shore], destination=tag_id)
+    came = kit.writer().take_back(kit.ledger.ours([theirs.id, other.id]))
+    assert {each.scene_id: each.ending for each in came} == {
+        theirs.id: Ending.PASSED,
+        other.id: Ending.TAKEN_BACK,
+    }
+    assert kit.tags_of(theirs) == {"Beach"}
+    assert kit.tags_of(other) == {"Holiday"}
+
+
 def test_nothing_is_touched_where_the_file_was_replaced(kit: Kit) -> None:
     scene = written(kit)
     kit.stash.database.run("UPDATE fingerprints SET value = 'ffffffffffffffff'")

@@ -101,6 +101,7 @@ def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[s
 _OTHER_NAME: Final = "what it was written under has another name now"
 _ABSENT: Final = "it is there no longer"
 _EDITED: Final = "it was changed since"
+MERGED: Final = "a tag that the scene had before may have been merged into it"
 
 
 def why_not_here(entry: LedgerEntry, state: SceneState | None) -> str:
@@ -429,6 +430,16 @@ def with_parents(made: Sequence[LedgerEntry], tag_ids: Collection[str]) -> list[
 def seen_at(state: SceneState) -> dict[str, object]:
     """When the scene had changed before a write, for its row."""
     return {"changed_at": state.changed_at.isoformat()} if state.changed_at else {}
+
+
+def had(state: SceneState) -> dict[str, object]:
+    """Which tags the scene had before a write, for its row: one of them may be merged later."""
+    return {"had": sorted(state.tag_ids, key=int)} if state.tag_ids else {}
+
+
+def had_before(entry: LedgerEntry) -> list[str]:
+    """The ids of the tags that the scene of a row had before the write."""
+    return _texts(entry, "had")
 
 
 def left(came: Changed | StashRefused | None) -> dict[str, object]:

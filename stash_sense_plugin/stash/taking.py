@@ -46,6 +46,8 @@ class Taking:
         self._run_id = run_id
         self._changes = changes
         self._dry_run = dry_run
+        self._there: set[str] = set()
+        """Tags that Stash has."""
 
     def take_back(self, entries: Sequence[LedgerEntry], *, undo: bool) -> list[Written]:
         """Take back what these rows wrote; see `Writer.take_back`."""
@@ -99,7 +101,27 @@ class Taking:
         if why:
             return why
         tag_id = str(judging.exact_of(entry)[0]) if entry.action is Action.CREATE_MARKER else ""
-        return judging.why_it_stays(entry, state, is_itself=named.is_itself(entry, tag_id))
+        why = judging.why_it_stays(entry, state, is_itself=named.is_itself(entry, tag_id))
+        return why or (judging.MERGED if self._may_be_merged(entry, named) else "")
+
+    def _may_be_merged(self, entry: LedgerEntry, named: Named) -> bool:
+        """Whether a tag of the user's may be in what was ours: Stash leaves its name as an alias.
+
+        Then the scene has the tag by the user's own hand too.
+        """
+        if entry.action is not Action.ADD_TAG:
+            return False
+        tag = named.tag(entry.target_id)
+        if tag is None or not tag.aliases:
+            return False
+        return not all(map(self._is_there, judging.had_before(entry)))
+
+    def _is_there(self, tag_id: str) -> bool:
+        if tag_id not in self._there:
+            if operations.tag_by_id(self._client, tag_id) is None:
+                return False
+            self._there.add(tag_id)
+        return True
 
     # --- Markers
 

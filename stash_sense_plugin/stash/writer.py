@@ -146,7 +146,7 @@ class Writer:
             for tag_id, name in tags.values():
                 ending, reason = judging.before_adding(scene, tag_id, name, states, lost, refused)
                 if ending is None:
-                    detail = self._times(states[scene.id])
+                    detail = self._times(states[scene.id]) | judging.had(states[scene.id])
                     row = self._row(Action.ADD_TAG, scene, tag_id, name, detail)
                     entries.append(replace(row, takes_back=again.get((scene.id, tag_id))))
                 else:
