@@ -438,30 +438,26 @@ def _columns(
 ) -> Columns:
     """Lay out all labels: groups with their rivals first, then those that share negatives."""
     made = _Layout(texts)
-    for group, members in _grouped(labels):
-        if group is not None:
-            # A negative that two members name is one rival.
-            rivals = {negative: label for label in members for negative in label.negatives}
-            first = made.add(_mean(texts, label.prompts, label) for label in members)
-            made.add(_mean(texts, (negative,), label) for negative, label in rivals.items())
-            made.groups.append((first, first + len(members), made.width))
-            made.names += [label.name for label in members]
-            continue
-        for _, alike in _by_negatives(members):
-            first = made.add(_mean(texts, label.prompts, label) for label in alike)
-            made.free.append((first, made.width, made.rivals(alike[0])))
-            made.names += [label.name for label in alike]
+    by_group = dict(_grouped(labels))
+    alone = by_group.pop(None, [])
+    for members in by_group.values():
+        # A negative that two members name is one rival.
+        rivals = {negative: label for label in members for negative in label.negatives}
+        first = made.add_labels(members)
+        made.add(_mean(texts, (negative,), label) for negative, label in rivals.items())
+        made.groups.append((first, first + len(members), made.width))
+    for alike in _by_negatives(alone):
+        first = made.add_labels(alike)
+        made.free.append((first, made.width, made.rivals(alike[0])))
     return made.columns(card)
 
 
-def _by_negatives(
-    labels: Sequence[ZeroShotLabel],
-) -> Iterator[tuple[object, list[ZeroShotLabel]]]:
+def _by_negatives(labels: Iterable[ZeroShotLabel]) -> Iterable[list[ZeroShotLabel]]:
     """Put free labels together that stand against the same."""
     by: dict[tuple[frozenset[str], tuple[str, ...]], list[ZeroShotLabel]] = {}
     for label in labels:
         by.setdefault((frozenset(_negatives(label)), label.templates), []).append(label)
-    yield from by.items()
+    return by.values()
 
 
 class _Layout:
@@ -484,6 +480,11 @@ class _Layout:
         first = self.width
         self._vectors += vectors
         return first
+
+    def add_labels(self, labels: Sequence[ZeroShotLabel]) -> int:
+        """Add a column for each label, whose score comes next."""
+        self.names += [label.name for label in labels]
+        return self.add(_mean(self._texts, label.prompts, label) for label in labels)
 
     def rivals(self, label: ZeroShotLabel) -> list[int]:
         """The columns of a free label's negatives, each made once for all labels."""

@@ -4,14 +4,14 @@ import hashlib
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stash_sense_plugin.errors import StoreError
-from stash_sense_plugin.library.backup import instead_of
 from stash_sense_plugin.library.database import Database
 from stash_sense_plugin.records import Box, Fingerprint, FrameSource, Observation, Ran, Vectors
 
@@ -22,8 +22,18 @@ _NEWEST = """
     JOIN samplings ON samplings.id = analyses.sampling_id
     WHERE files.oshash = ? AND files.size_bytes = ? AND analyses.detector = ?
       AND (? IS NULL OR analyses.model = ?) AND (? IS NULL OR analyses.sampling_key = ?)
+      AND (? IS NULL OR analyses.floor <= ?)
     ORDER BY analyses.id DESC LIMIT 1
 """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """Vectors of frames, without an observation for each."""
+
+    times_s: tuple[float, ...]
+    vectors: Vectors
+    """float32 [frames, dimensions], rows of length 1, through float16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,10 @@ class StoredAnalysis:
     ran: Ran
     """As it was then: `seconds` is what the look took."""
     saved_at_s: float
+    floor: float = 0.0
+    """Observations of a lower score were not kept."""
+    embedded: Embedded | None = None
+    """The vectors, where they were read apart: the observations have none then."""
 
 
 class Analyses(Database):
@@ -56,11 +70,14 @@ class Analyses(Database):
         model: str,
         observations: Iterable[Observation],
         ran: Ran,
+        *,
+        floor: float = 0.0,
     ) -> None:
         """Keep a look at a file, in place of an earlier one with the same keys; wholly or not.
 
-        Nothing seen is kept as well. Raises StoreError for what could not be read back as it
-        was: another detector's observations, several scenes', a number that is not finite.
+        Nothing seen is kept as well. Observations below `floor` were left out before.
+        Raises StoreError for what could not be read back as it was: another detector's
+        observations, several scenes', a number that is not finite.
         """
         seen = tuple(observations)
         _check(times_s, duration_s, detector, model, seen)
@@ -78,9 +95,9 @@ class Analyses(Database):
             looked = (ran.device, ran.precision, ran.frames, float(ran.seconds), len(seen))
             analysis = db.execute(
                 "INSERT INTO analyses (file_id, detector, model, sampling_key, sampling_id,"
-                " scene_key, device, precision, frames, seconds, observations, saved_at_s)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*key, sampling, scene_key, *looked, self.clock()),
+                " scene_key, device, precision, frames, seconds, observations, saved_at_s, floor)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*key, sampling, scene_key, *looked, self.clock(), float(floor)),
             ).lastrowid
             db.executemany(
                 "INSERT INTO observations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -101,12 +118,14 @@ class Analyses(Database):
         model: str,
         *,
         scene_key: str | None = None,
+        floor: float | None = None,
     ) -> StoredAnalysis | None:
         """Return what this detector saw in this sampling of the file, or None if it never looked.
 
         The observations take `scene_key` where one is given: the file may now be another scene's.
+        With a `floor`, a look that kept less than what is above it is none.
         """
-        return self._stored(fingerprint, detector, model, sampling_key, scene_key)
+        return self._stored(fingerprint, detector, model, sampling_key, scene_key, floor)
 
     def latest_analysis(
         self,
@@ -129,11 +148,13 @@ class Analyses(Database):
         model: str | None,
         sampling_key: str | None,
         scene_key: str | None,
+        floor: float | None = None,
     ) -> StoredAnalysis | None:
         file = (fingerprint.oshash, fingerprint.size_bytes)
         with self.read() as db:
             row = db.execute(
-                _NEWEST, (*file, detector, model, model, sampling_key, sampling_key)
+                _NEWEST,
+                (*file, detector, model, model, sampling_key, sampling_key, floor, floor),
             ).fetchone()
             return None if row is None else self._assemble(db, row, scene_key)
 
@@ -155,10 +176,11 @@ class Analyses(Database):
             duration_s=row["duration_s"],
             times_s=tuple(each["time_s"] for each in times),
             observations=tuple(
-                _observation(each, key, row["detector"], row["model"], vectors) for each in seen
+                observation_of(each, key, row["detector"], row["model"], vectors) for each in seen
             ),
             ran=Ran(row["detector"], row["model"], *looked),
             saved_at_s=row["saved_at_s"],
+            floor=row["floor"],
         )
 
     def _vectors(self, db: sqlite3.Connection, analysis: int) -> Vectors:
@@ -167,13 +189,10 @@ class Analyses(Database):
         ).fetchone()
         if row is None:
             return np.empty((0, 0), np.float32)
-        stored = np.frombuffer(row["float16"], "<f2")
-        if stored.size != row["count"] * row["dimensions"]:
-            raise StoreError(
-                f"{self.path} is damaged (vectors of analysis {analysis})",
-                instead_of(self.path),
-            )
-        return unit(stored.reshape(row["count"], row["dimensions"]).astype(np.float32))
+        try:
+            return read_vectors(row["float16"], row["count"], row["dimensions"])
+        except ValueError as error:
+            raise damaged(self.path, f"vectors of analysis {analysis}") from error
 
 
 class StorePrompts:
@@ -197,6 +216,39 @@ class StorePrompts:
                 "INSERT OR REPLACE INTO prompts VALUES (?, ?, ?)",
                 (model, text, _little(np.asarray(vector), "<f4")),
             )
+
+
+def read_vectors(float16: bytes, count: int, dimensions: int) -> Vectors:
+    """Return vectors as they were kept: float32 [count, dimensions], rows of length 1.
+
+    Rows of zeros stay so. Raises ValueError where the size does not fit.
+    """
+    vectors = np.frombuffer(float16, "<f2").reshape(count, dimensions).astype(np.float32)
+    # They were of length 1 before they were rounded: nothing here overflows, unlike in `unit`.
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    scaled: Vectors = np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+    return scaled
+
+
+def damaged(path: Path, what: str) -> StoreError:
+    """Say that a part of the store is not as it was written."""
+    return StoreError(
+        f"{path} is damaged ({what})",
+        "put a backup in its place, or move it away to begin a new store",
+    )
+
+
+def as_kept(seen: Iterable[Observation]) -> list[Observation]:
+    """Return observations as the store gives them back: its vectors are rounded.
+
+    So a scene is decided at its first look as it is ever after.
+    """
+    held = tuple(seen)
+    stacked = _stack(held)
+    if not len(stacked):
+        return list(held)
+    rows = iter(read_vectors(_little(stacked, "<f2"), *stacked.shape))
+    return [each if each.vector is None else replace(each, vector=next(rows)) for each in held]
 
 
 def unit(vectors: NDArray[np.floating[Any]]) -> Vectors:
@@ -314,10 +366,12 @@ def _observation_rows(
         vector_row += has_vector
 
 
-def _observation(
-    row: sqlite3.Row, scene_key: str, detector: str, model: str, vectors: Vectors
+def observation_of(
+    row: sqlite3.Row, scene_key: str, detector: str, model: str, vectors: Vectors | None
 ) -> Observation:
+    """Return a row as it was seen; without `vectors` it has none."""
     box = None if row["x"] is None else Box(row["x"], row["y"], row["w"], row["h"])
+    place = row["vector_row"]
     return Observation(
         scene_key=scene_key,
         frame_index=row["frame_index"],
@@ -329,5 +383,5 @@ def _observation(
         box=box,
         text=row["text"],
         track=row["track"],
-        vector=None if row["vector_row"] is None else vectors[row["vector_row"]],
+        vector=None if place is None or vectors is None else vectors[place],
     )

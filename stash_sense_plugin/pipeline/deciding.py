@@ -1,14 +1,27 @@
-"""The second half of the flow: what was seen -> time ranges -> suggestions."""
+"""The second half of the flow: what was seen -> time ranges -> suggestions.
 
-from collections.abc import Iterator, Mapping, Sequence
+One scene and a whole library go through the same lines, so that nothing is decided otherwise.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
-from stash_sense_plugin.detectors.clip import ZeroShot, ZeroShotLabel
-from stash_sense_plugin.errors import ModelError
+from stash_sense_plugin.detectors.clip import Columns, ZeroShotLabel
+from stash_sense_plugin.errors import ModelError, StoreError
 from stash_sense_plugin.identity import studio
-from stash_sense_plugin.pipeline.parts import Look, Parts
+from stash_sense_plugin.library.analyses import Embedded, StoredAnalysis
+from stash_sense_plugin.library.looks import Kept, Wanted, kept_looks, read_looks
+from stash_sense_plugin.library.store import Store
+from stash_sense_plugin.pipeline.parts import DecideScene, Look, Parts, recalled
 from stash_sense_plugin.records import (
+    Decision,
+    Detector,
     FrameSource,
     ReadText,
     Reporter,
@@ -17,16 +30,34 @@ from stash_sense_plugin.records import (
     Skipped,
     Suggestion,
 )
-from stash_sense_plugin.suggestions import DecideOptions, Seen, decide, restrain
-from stash_sense_plugin.timeline import (
-    by_word,
-    read_texts,
-    rule_for,
-    sample_scores,
-    samples_of,
-    time_ranges,
+from stash_sense_plugin.suggestions import (
+    DecideOptions,
+    Held,
+    Learnt,
+    Seen,
+    decide_held,
+    hold,
+    holding,
+    restrain,
 )
+from stash_sense_plugin.timeline import Frames, by_word, read_texts, rule_for, sample_scores
 from stash_sense_plugin.vocabulary import Label
+
+PAGE = 256
+"""Scenes whose kept looks are listed at a time."""
+
+MOST_BLOCK_BYTES = 16_000_000
+"""Vectors in memory for each of the blocks that are under way, two at a time, as float32; one scene
+may have more."""
+
+MOST_BLOCK = 128
+"""Scenes in a block, at most: they may have no vectors, and much else."""
+
+NEARLY = np.float32(1e-5)
+"""How far float32 may be from what a threshold is compared with in the end."""
+
+Looks = list[StoredAnalysis] | StoreError
+_Block = list[tuple[DecideScene, Kept]]
 
 
 def conclude(
@@ -37,20 +68,251 @@ def conclude(
     reporter: Reporter,
 ) -> SceneResult:
     """Decide from what was seen alone; no frame is read and no image network run."""
-    duration_s = _duration(scene, looks)
-    seen, more_skipped = _labels_seen(looks, duration_s, parts, reporter)
-    readers = [look for look in looks if look.ran.detector == "text"]
-    texts = tuple(_texts(readers, duration_s, parts.options))
-    tags = decide(seen, duration_s, parts.options)
-    studios = _studios(readers, texts, duration_s, parts)
-    return SceneResult(
-        source=scene.source,
-        duration_s=duration_s,
-        frames=_frame_counts(looks),
-        suggestions=restrain((*tags, *studios), parts.options),
-        texts=texts,
-        ran=tuple(look.ran for look in looks),
-        skipped=(*skipped, *more_skipped),
+    decider = Decider(parts, reporter.check)
+    return decider.conclude(scene.source, scene.duration_s, looks, skipped, parts.options)
+
+
+def decide_all(
+    store: Store, scenes: Iterable[DecideScene], parts: Parts, reporter: Reporter
+) -> Iterator[tuple[DecideScene, SceneResult, bytes]]:
+    """Decide scenes from the store, in their order: each with its result and the result's digest.
+
+    What the detectors of `parts` saw counts (see `kept_looks`). A scene of which nothing is kept,
+    or of which what is kept is damaged, is left out, the latter with a warning. Memory holds two
+    blocks of vectors, whatever the number of scenes. Raises Cancelled between scenes.
+    """
+    decider = Decider(parts, reporter.check)
+    for scene, found in _looked(store, scenes, parts.detectors):
+        reporter.check()
+        if isinstance(found, StoreError):
+            reporter.log("warning", f"{scene.known.source} is left as it is: {found.message}")
+            continue
+        looks = [recalled(each, parts.floor) for each in found]
+        options = replace(parts.options, accepted=scene.accepted, refused=scene.refused)
+        known = scene.known
+        result = decider.conclude(known.source, known.duration_s, looks, parts.skipped, options)
+        yield scene, result, digest(result)
+
+
+def digest(result: SceneResult) -> bytes:
+    """Return 16 bytes that change when anything changes that a user sees decided.
+
+    That is each suggestion which is not hidden, in whatever order: what it is, how sure, what
+    becomes of it, when it was there, and which detectors say so.
+    """
+    facts = sorted(
+        (
+            each.kind,
+            each.name,
+            each.target_id or "",
+            each.label,
+            round(each.confidence * 10_000),
+            int(each.decision),
+            [(round(part.start_s * 1000), round(part.end_s * 1000)) for part in each.ranges],
+            sorted({(shown.detector, shown.model) for shown in each.evidence}),
+        )
+        for each in result.suggestions
+        if each.decision is not Decision.HIDE
+    )
+    return hashlib.blake2b(repr(facts).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+# --- Reading ahead ------------------------------------------------------------------------------
+
+
+def _looked(
+    store: Store, scenes: Iterable[DecideScene], detectors: Sequence[Detector]
+) -> Iterator[tuple[DecideScene, Looks]]:
+    """Yield scenes with what is kept of them; while one block is decided, the next is read."""
+    blocks = _blocks(store, scenes, [_wanted(each) for each in detectors])
+    with ThreadPoolExecutor(1, thread_name_prefix="stash-sense-store") as reader:
+        under_way: tuple[_Block, Future[dict[int, Looks]]] | None = None
+        for block in blocks:
+            ahead = reader.submit(read_looks, store, [kept for _, kept in block])
+            if under_way is not None:
+                yield from _joined(*under_way)
+            under_way = block, ahead
+        if under_way is not None:
+            yield from _joined(*under_way)
+
+
+def _joined(block: _Block, read: Future[dict[int, Looks]]) -> Iterator[tuple[DecideScene, Looks]]:
+    found = read.result()
+    for scene, kept in block:
+        yield scene, found[kept.file_id]
+
+
+def _blocks(
+    store: Store, scenes: Iterable[DecideScene], wanted: Sequence[Wanted]
+) -> Iterator[_Block]:
+    """Part the scenes of which something is kept, so that the vectors of a part fit in memory."""
+    rest = iter(scenes)
+    while page := list(islice(rest, PAGE)):
+        kept = kept_looks(store, [each.known.file_id for each in page], wanted)
+        block: _Block = []
+        held = 0
+        for scene in page:
+            looks = kept.get(scene.known.file_id)
+            if looks is None:
+                continue
+            held += 2 * looks.vector_bytes
+            if block and (held > MOST_BLOCK_BYTES or len(block) == MOST_BLOCK):
+                yield block
+                block, held = [], 2 * looks.vector_bytes
+            block.append((scene, looks))
+        if block:
+            yield block
+
+
+def _wanted(detector: Detector) -> Wanted:
+    try:
+        return detector.name, detector.model
+    except ModelError:
+        return detector.name, None
+
+
+# --- Deciding -----------------------------------------------------------------------------------
+
+
+class Decider:
+    """Decides scenes by one vocabulary; what all scenes share is laid out once."""
+
+    def __init__(self, parts: Parts, check: Callable[[], None]) -> None:
+        """`check` is called before texts are read by a network, and may raise to stop."""
+        self._parts = parts
+        self._check = check
+        self._learnt = Learnt(parts.fitted, parts.thresholds)
+        labels = parts.vocabulary.labels.values()
+        self._rules = {label.name: rule_for(label, parts.options.max_gap_s) for label in labels}
+        self._by_word: defaultdict[str, list[Label]] = defaultdict(list)
+        for label in labels:
+            for word in label.words:
+                self._by_word[word].append(label)
+        self._prompts: _Prompts | None = None
+
+    def conclude(
+        self,
+        source: str,
+        duration_s: float | None,
+        looks: Sequence[Look],
+        skipped: Sequence[Skipped],
+        options: DecideOptions,
+    ) -> SceneResult:
+        """Decide one scene from what was seen of it."""
+        length_s = _duration(duration_s, looks)
+        held, more_skipped = self._held(looks, length_s)
+        readers = [look for look in looks if look.ran.detector == "text"]
+        texts = tuple(_texts(readers, length_s, options))
+        tags = decide_held(held, length_s, options, self._learnt)
+        studios = self._studios(readers, texts, length_s, options)
+        return SceneResult(
+            source=source,
+            duration_s=length_s,
+            frames=_frame_counts(looks),
+            suggestions=restrain((*tags, *studios), options),
+            texts=texts,
+            ran=tuple(look.ran for look in looks),
+            skipped=(*skipped, *more_skipped),
+        )
+
+    def _held(
+        self, looks: Sequence[Look], duration_s: float | None
+    ) -> tuple[list[Held], list[Skipped]]:
+        held: list[Held] = []
+        skipped: list[Skipped] = []
+        for look in looks:
+            if look.ran.detector != "clip":
+                held += self._by_words(look, duration_s)
+            elif self._parts.zero_shot is not None:
+                try:
+                    held += self._by_prompts(look, duration_s)
+                except ModelError as error:
+                    name = f"{look.ran.detector} ({look.ran.model})"
+                    skipped.append(Skipped(name, error.message, error.remedy))
+        return held, skipped
+
+    def _by_words(self, look: Look, duration_s: float | None) -> Iterator[Held]:
+        """Yield the labels that were there by the words of this detector."""
+        words = by_word(look.observations)
+        labels = {each.name: each for word in words for each in self._by_word.get(word, ())}
+        frames = Frames.at(look.times_s, duration_s)
+        for label in labels.values():
+            found = [each for word in label.words for each in words.get(word, ())]
+            samples = sample_scores(look.times_s, found, label)
+            scores = [sample.score for sample in samples]
+            ranges = frames.ranges(label.name, scores, self._rules[label.name])
+            seen = Seen(label, look.ran.detector, look.ran.model, samples, ranges, tuple(found))
+            if (held := holding(seen, duration_s)) is not None:
+                yield held
+
+    def _by_prompts(self, look: Look, duration_s: float | None) -> Iterator[Held]:
+        """Yield the labels that were there by their prompts against the frames' vectors."""
+        embedded = look.embedded or _embedded(look)
+        if embedded is None or not self._parts.vocabulary.zero_shot:
+            return
+        frames = Frames.at(embedded.times_s, duration_s)
+        for label, per_frame in self._prompted().near(embedded):
+            scores = frames.scores(per_frame)
+            ranges = frames.ranges(label.name, scores, self._rules[label.name])
+            detector, model, times = look.ran.detector, look.ran.model, frames.times_s
+            held = hold(label, detector, model, times, scores, ranges, duration_s)
+            if held is not None:
+                yield held
+
+    def _prompted(self) -> "_Prompts":
+        if self._prompts is None:
+            assert self._parts.zero_shot is not None
+            labels = self._parts.vocabulary.zero_shot
+            asked = [_asked(each) for each in labels]
+            self._prompts = _Prompts(self._parts.zero_shot.columns(asked, self._check), labels)
+        return self._prompts
+
+    def _studios(
+        self,
+        looks: Sequence[Look],
+        read: Sequence[ReadText],
+        duration_s: float | None,
+        options: DecideOptions,
+    ) -> Iterator[Suggestion]:
+        apply = studio.APPLY if options.apply is None else options.apply
+        for look in looks:
+            yield from studio.match_studios(
+                look.observations, self._parts.studios, look.times_s, duration_s, read, apply=apply
+            )
+
+
+class _Prompts:
+    """The labels that are scored by prompts, and the scores from which they are looked into."""
+
+    def __init__(self, columns: Columns, labels: Iterable[Label]) -> None:
+        by_name = {label.name: label for label in labels}
+        self._columns = columns
+        self._labels = [by_name[name] for name in columns.names]
+        self._enters = np.array([each.enter for each in self._labels], np.float32) - NEARLY
+
+    def near(self, embedded: Embedded) -> Iterator[tuple[Label, list[float]]]:
+        """Yield the labels that some frame may show, with the scores of all frames.
+
+        A label's range begins with a frame of `enter` or more: without one it was not there.
+        """
+        leads = self._columns.leads(embedded.vectors)
+        near = np.flatnonzero(leads.best() >= self._enters)
+        for column, scores in zip(near, leads.of(near).T.tolist(), strict=True):
+            yield self._labels[column], scores
+
+
+def _embedded(look: Look) -> Embedded | None:
+    """Return the vectors among a look's observations, where there are any."""
+    frames = [each for each in look.observations if each.vector is not None]
+    if not frames:
+        return None
+    vectors = np.stack([each.vector for each in frames if each.vector is not None])
+    return Embedded(tuple(each.time_s for each in frames), vectors)
+
+
+def _asked(label: Label) -> ZeroShotLabel:
+    return ZeroShotLabel(
+        label.name, label.prompts, label.negatives, label.exclusive, label.templates
     )
 
 
@@ -61,81 +323,16 @@ def _texts(
         yield from read_texts(look.observations, look.times_s, duration_s, options.max_gap_s)
 
 
-def _duration(scene: Scene, looks: Sequence[Look]) -> float | None:
-    """Return the scene's length as the frames' own source knows it, else as Stash says."""
+def _duration(told_s: float | None, looks: Sequence[Look]) -> float | None:
+    """Return the scene's length as the frames' own source knows it, else as it was told."""
     measured = [look.duration_s for look in looks if look.duration_s]
-    return max(measured) if measured else scene.duration_s
+    return max(measured) if measured else told_s
 
 
 def _frame_counts(looks: Sequence[Look]) -> dict[FrameSource, int]:
     """Count each sampling's frames once, however many detectors saw them."""
-    counts = {(look.source, look.sampling_key): len(look.times_s) for look in looks}
+    counts = {(look.source, look.sampling_key): look.ran.frames for look in looks}
     total = dict.fromkeys(FrameSource, 0)
     for (source, _), count in counts.items():
         total[source] += count
     return total
-
-
-def _labels_seen(
-    looks: Sequence[Look], duration_s: float | None, parts: Parts, reporter: Reporter
-) -> tuple[list[Seen], list[Skipped]]:
-    seen: list[Seen] = []
-    skipped: list[Skipped] = []
-    for look in looks:
-        if look.ran.detector != "clip":
-            seen += _words_seen(look, duration_s, parts)
-        elif parts.zero_shot is not None:
-            try:
-                seen += _prompts_seen(look, duration_s, parts, parts.zero_shot, reporter)
-            except ModelError as error:
-                name = f"{look.ran.detector} ({look.ran.model})"
-                skipped.append(Skipped(name, error.message, error.remedy))
-    return seen, skipped
-
-
-def _words_seen(look: Look, duration_s: float | None, parts: Parts) -> Iterator[Seen]:
-    """Yield the vocabulary's labels whose words this detector uses."""
-    words = by_word(look.observations)
-    for label in parts.vocabulary.labels.values():
-        found = [each for word in label.words for each in words.get(word, ())]
-        if not found:
-            continue
-        samples = sample_scores(look.times_s, found, label)
-        rule = rule_for(label, parts.options.max_gap_s)
-        ranges = time_ranges(label.name, samples, duration_s, rule)
-        yield Seen(label, look.ran.detector, look.ran.model, samples, ranges, tuple(found))
-
-
-def _prompts_seen(
-    look: Look, duration_s: float | None, parts: Parts, zero_shot: ZeroShot, reporter: Reporter
-) -> Iterator[Seen]:
-    """Yield the labels that are scored by their prompts against the frames' embeddings."""
-    frames = [each for each in look.observations if each.vector is not None]
-    labels = parts.vocabulary.zero_shot
-    if not frames or not labels:
-        return
-    vectors = np.stack([each.vector for each in frames if each.vector is not None])
-    times_s = [each.time_s for each in frames]
-    asked = [_asked(each) for each in labels]
-    scores: Mapping[str, np.ndarray] = zero_shot.scores(vectors, asked, reporter.check)
-    for label in labels:
-        samples = samples_of(times_s, scores[label.name].tolist())
-        rule = rule_for(label, parts.options.max_gap_s)
-        ranges = time_ranges(label.name, samples, duration_s, rule)
-        yield Seen(label, look.ran.detector, look.ran.model, samples, ranges)
-
-
-def _asked(label: Label) -> ZeroShotLabel:
-    return ZeroShotLabel(
-        label.name, label.prompts, label.negatives, label.exclusive, label.templates
-    )
-
-
-def _studios(
-    looks: Sequence[Look], read: Sequence[ReadText], duration_s: float | None, parts: Parts
-) -> Iterator[Suggestion]:
-    apply = studio.APPLY if parts.options.apply is None else parts.options.apply
-    for look in looks:
-        yield from studio.match_studios(
-            look.observations, parts.studios, look.times_s, duration_s, read, apply=apply
-        )

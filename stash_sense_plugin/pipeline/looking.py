@@ -6,7 +6,6 @@ fingerprint, so that a scene that did not change is decided anew without a frame
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from stash_sense_plugin.errors import (
     MediaError,
@@ -15,10 +14,10 @@ from stash_sense_plugin.errors import (
     ModelMissing,
     StashSenseError,
 )
-from stash_sense_plugin.library.store import StoredAnalysis
+from stash_sense_plugin.library.analyses import as_kept
 from stash_sense_plugin.media.sampling import SceneMedia
 from stash_sense_plugin.pipeline.deciding import conclude
-from stash_sense_plugin.pipeline.parts import Look, Parts
+from stash_sense_plugin.pipeline.parts import Look, Parts, above, recalled
 from stash_sense_plugin.records import (
     Detector,
     Fingerprint,
@@ -175,6 +174,7 @@ class _Viewing:
         self._media = media
         self._store = parts.store
         self._missing = parts.missing
+        self._floor = parts.floor
         self._stage = parts.stage
         self._reporter = reporter
 
@@ -220,10 +220,11 @@ class _Viewing:
             turn.detector.name,
             turn.model,
             scene_key=self._media.key,
+            floor=self._floor,
         )
         absent = self._missing.get(turn.model)
         if stored is not None:
-            turn.look = _recalled(stored)
+            turn.look = recalled(stored, self._floor)
         elif absent is not None:
             self._recall(turn, absent)
         return stored is not None or absent is not None
@@ -234,7 +235,7 @@ class _Viewing:
             self._fingerprint, turn.detector.name, turn.model, scene_key=self._media.key
         )
         if stored is not None:
-            turn.look = _recalled(stored)
+            turn.look = recalled(stored, self._floor)
         else:
             turn.error = turn.error or error
 
@@ -270,6 +271,7 @@ class _Viewing:
 
     def _keep(self, turn: _Turn, sampling: Sampling, times_s: Sequence[float]) -> None:
         detector = turn.detector
+        seen = as_kept(above(turn.seen, self._floor))
         ran = Ran(
             detector.name,
             turn.model,
@@ -286,8 +288,9 @@ class _Viewing:
             times_s,
             detector.name,
             turn.model,
-            turn.seen,
+            seen,
             ran,
+            floor=self._floor,
         )
         turn.look = Look(
             ran,
@@ -295,7 +298,7 @@ class _Viewing:
             sampling.source,
             sampling.duration_s,
             tuple(times_s),
-            tuple(turn.seen),
+            tuple(seen),
         )
 
 
@@ -326,16 +329,4 @@ def _too_small(turn: _Turn, sampling: Sampling) -> MediaMissing:
     return MediaMissing(
         f"{sampling.note}; {reason}" if sampling.note else reason,
         "let this machine read the video file",
-    )
-
-
-def _recalled(stored: StoredAnalysis) -> Look:
-    """Return a look from the store: it took no time now."""
-    return Look(
-        replace(stored.ran, seconds=0.0),
-        stored.sampling_key,
-        stored.source,
-        stored.duration_s,
-        stored.times_s,
-        stored.observations,
     )

@@ -1,11 +1,14 @@
 """What the flow is made of, and what goes through it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from stash_sense_plugin.calibration import Curve
 from stash_sense_plugin.detectors.clip import ZeroShot
 from stash_sense_plugin.errors import ModelMissing, StashSenseError
 from stash_sense_plugin.identity import studio
+from stash_sense_plugin.library.analyses import Embedded, StoredAnalysis
+from stash_sense_plugin.library.scenes import Decidable
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.records import (
     Detector,
@@ -39,6 +42,12 @@ class Parts:
     zero_shot: ZeroShot | None = None
     studios: Sequence[studio.StudioName] = ()
     options: DecideOptions = field(default_factory=DecideOptions)
+    fitted: Mapping[tuple[str, str], Curve] = field(default_factory=dict)
+    """Curves that were learnt, by (scale, label)."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """The confidence from which a label is written, where one was learnt."""
+    floor: float = 0.0
+    """Observations of a lower score are not kept, and decide nothing; vectors and text are."""
     stage: Callable[[str], None] = _untold
     """Told what is being done, several times a batch, for the case that this process dies of it."""
 
@@ -53,6 +62,40 @@ class Look:
     duration_s: float | None
     times_s: tuple[float, ...]
     observations: tuple[Observation, ...]
+    embedded: Embedded | None = None
+    """The vectors apart, where they were read so; else they are in the observations."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideScene:
+    """A scene to be decided from what the store keeps of its file."""
+
+    known: Decidable
+    accepted: frozenset[tuple[str, str]] = frozenset()
+    """As in DecideOptions: what the user said of this scene goes with it, not with the options."""
+    refused: frozenset[tuple[str, str]] = frozenset()
+
+
+def above(seen: Iterable[Observation], floor: float) -> list[Observation]:
+    """Drop what is below the floor; vectors have no score, and text is read or not."""
+    return [
+        each
+        for each in seen
+        if each.score >= floor or each.vector is not None or each.text is not None
+    ]
+
+
+def recalled(stored: StoredAnalysis, floor: float) -> Look:
+    """Return a look from the store: it took no time now."""
+    return Look(
+        replace(stored.ran, seconds=0.0),
+        stored.sampling_key,
+        stored.source,
+        stored.duration_s,
+        stored.times_s,
+        tuple(above(stored.observations, floor)),
+        stored.embedded,
+    )
 
 
 def failed(scene: Scene, error: StashSenseError) -> SceneResult:
