@@ -67,10 +67,9 @@ def _follow(engine: Engine, merges: Merges, merge: Merge, state: SceneState) -> 
     rows = [
         entry for entry in moving if judging.stands(entry, state) and _is_surely_ours(entry, known)
     ]
-    times = _times_of(state)
     merges.follow(
         merge,
-        {entry.row: times for entry in rows if entry.row is not None},
+        {entry.row: _known_now(entry, state) for entry in rows if entry.row is not None},
         [entry.row for entry in ours[merge.home] if entry.row and _tags([entry]) & brought],
         brought,
     )
@@ -82,13 +81,16 @@ def _tags(entries: Iterable[LedgerEntry]) -> frozenset[str]:
     return frozenset(each.target_id for each in entries if each.action is Action.ADD_TAG)
 
 
-def _times_of(state: SceneState) -> dict[str, object]:
-    """When the scene that is left had changed by now.
+def _known_now(entry: LedgerEntry, state: SceneState) -> dict[str, object]:
+    """What the row is to know of the scene that is left: when it had changed, and its tags.
 
     The times of the scene that is gone say nothing of it.
     """
     now = "" if state.changed_at is None else state.changed_at.isoformat()
-    return {"changed_at": now, "left_at": now}
+    before = entry.detail.get("had")
+    had = {*map(str, before if isinstance(before, list) else ()), *state.tag_ids}
+    others = sorted(had - {entry.target_id}, key=int)
+    return {"changed_at": now, "left_at": now, "had": others}
 
 
 def _is_surely_ours(entry: LedgerEntry, known: frozenset[str] | None) -> bool:
