@@ -326,6 +326,30 @@ def test_scenes_that_were_left_are_no_success(shell: Shell, library: Library) ->
     assert done.returncode == 1
 
 
+def test_the_last_run_is_listed_rehearsed_and_undone(shell: Shell, library: Library) -> None:
+    scene, at = library.add("tall.mp4", "TagMe", "Holiday"), ("--stash", library.stash.url)
+    (report,) = shell.json(*at, "tag-scenes", "--ids", str(scene), "--json")
+    assert library.tags(scene) == {"Holiday", "Tagged", "Vertical"}
+    newest, *_ = shell.json(*at, "undo", "runs", "--json")
+    assert (newest["run_id"], newest["tags"], newest["undone"]) == (report["run_id"], 1, False)
+    (rehearsed,) = shell.json(*at, "undo", "last", "--dry-run", "--json")
+    assert library.tags(scene) == {"Holiday", "Tagged", "Vertical"}
+    done = shell.run(*at, "undo", "last", "--json")
+    assert done.returncode == 0, done.stderr
+    undone = json.loads(done.stdout)
+    assert (undone["undone_run"], undone["taken_back"]) == (
+        report["run_id"],
+        rehearsed["taken_back"],
+    )
+    assert "Took back 1 tag" in done.stderr
+    assert library.tags(scene) == {"Holiday", "TagMe"}
+    # Nothing is left of that run; the undo itself can be undone.
+    table = shell.run(*at, "undo", "runs").stdout
+    assert undone["run_id"] in table
+    assert report["run_id"] not in table
+    assert shell.run(*at, "undo", "everything").returncode == 2
+
+
 def test_a_stash_on_this_machine_shares_its_plugins_home(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
