@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from demo.stash import StandIn
-from stash_sense_plugin.errors import SettingsError
+from stash_sense_plugin.errors import Cancelled, SettingsError
 from stash_sense_plugin.library.learnt import Learnt
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.verdicts import Saying, Verdicts
 from stash_sense_plugin.records import Action, LedgerEntry, Outcome, Said, Scene
 from tests.evaluate_kit import Paper
 from tests.stash_kit import empty
-from tests.sweep_kit import FACTS_ONLY, PLUGIN, open_engine
+from tests.sweep_kit import FACTS_ONLY, PLUGIN, Room, open_engine, stopping, write_clips
 
 
 @pytest.fixture(scope="module")
@@ -267,3 +267,139 @@ def test_a_dry_run_keeps_nothing(paper: Paper) -> None:
     assert "files" not in answer
     assert not (paper.engine.home / "evaluation.html").exists()
     assert Learnt(paper.store).last_report() is None
+
+
+# --- What it suggests -----------------------------------------------------------------------------
+
+
+def many(paper: Paper) -> None:
+    """Add 40 vertical scenes that are but asked about, and 40 others that look a little like it."""
+    for number in range(40):
+        paper.scene(f"tall {number}", "Vertical", facts={"vertical": 0.64 + number / 2000})
+        # All of these are below every one of those, but for two.
+        wrong = 0.95 if number < 2 else 0.6 + number / 2000
+        paper.scene(f"wide {number}", "Holiday", facts={"vertical": wrong})
+
+
+def test_thresholds_and_curves_are_used_on_a_yes(paper: Paper) -> None:
+    many(paper)
+    before = report_of(paper)
+    [offered] = before["thresholds"]
+    # All 40 and 4 wrong ones: 40 of 44 is 91 %, and one more would make it 89 %.
+    assert (offered["label"], offered["claims"]) == ("vertical", 44)
+    assert offered["precision"] == round(40 / 44, 4)
+    assert offered["recall"] == 1.0
+    assert [curve["label"] for curve in before["curves"]] == ["vertical"]
+    assert Learnt(paper.store).thresholds() == {}
+    assert paper.run(use="true", dry_run="true")["used"] == {"curves": 1, "thresholds": 1}
+    assert Learnt(paper.store).thresholds() == {}
+
+    assert paper.run(use="true")["used"] == {"curves": 1, "thresholds": 1}
+    learnt = Learnt(paper.store)
+    assert learnt.thresholds() == {"vertical": offered["apply"]}
+    assert list(learnt.fits()) == [("picture", "vertical")]
+    after = report_of(paper)
+    assert before["written"]["micro"]["f1"] < before["written_after"]["micro"]["f1"]
+    # The whole curve knows each scene, and so is a little better than the folds' were.
+    assert before["written_after"]["micro"]["f1"] <= after["written"]["micro"]["f1"]
+    assert after["calibration"]["error"] < before["calibration"]["error"]
+
+    assert paper.run(forget="true", dry_run="true")["forgotten"] == 2
+    assert paper.run(forget="true")["forgotten"] == 2
+    assert report_of(paper)["written"] == before["written"]
+
+
+def test_the_wanted_precision_decides(paper: Paper) -> None:
+    many(paper)
+    [fine] = report_of(paper, precision="95")["thresholds"]
+    assert fine["precision"] >= 0.95
+    assert report_of(paper, precision="100")["thresholds"] == []
+
+
+def test_a_threshold_of_the_users_own_stays(paper: Paper) -> None:
+    many(paper)
+    paper.engine.own_vocabulary.write_text("labels:\n  vertical: {apply: 0.5}\n", "utf-8")
+    report = report_of(paper)
+    assert report["thresholds"] == []
+    assert tag_of(report, "Vertical")["written"]["wrong"] == 40
+
+
+def test_a_setting_goes_before_what_was_learnt(paper: Paper) -> None:
+    many(paper)
+    paper.run(use="true")
+    paper.stash.configure_plugin(PLUGIN, **FACTS_ONLY, apply_percent=100)
+    answer = paper.run(use="true")
+    assert tag_of(answer["report"], "Vertical")["written"]["right"] == 0
+    assert any("Confidence to write" in line for line in paper.told.said("warning"))
+
+
+def test_copies_of_a_scene_are_judged_as_one_group(paper: Paper) -> None:
+    paper.scene("one", "Vertical", facts={"vertical": SURE}, phash="00ff00ff00ff00ff")
+    paper.scene("cut", "Vertical", facts={"vertical": SURE}, phash="00ff00ff00ff00f0")
+    report = report_of(paper)
+    assert (report["scenes"], report["groups"]) == (2, 1)
+
+
+# --- Looking first --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("clips") / "clips")
+
+
+@pytest.fixture
+def room(stash: StandIn, clips: Path, tmp_path: Path) -> Iterator[Room]:
+    empty(stash)
+    folder = tmp_path / "library"
+    folder.mkdir()
+    with open_engine(tmp_path / "home") as engine:
+        prepared = Room(stash, clips, folder, engine=engine)
+        prepared.configure()
+        yield prepared
+
+
+def test_it_looks_first_where_that_is_wanted_and_writes_nothing(room: Room) -> None:
+    scenes = {
+        name: room.add(f"{clip}.mp4", *tags)
+        for name, clip, tags in (
+            ("tall", "tall", ("Vertical", "TagMe")),
+            ("grey", "grey", ("Black and White", "Tagged")),
+            ("wrong", "tall", ("Black and White",)),
+            ("bare", "tall", ("TagMe",)),
+            ("broken", "damaged", ("Vertical",)),
+        )
+    }
+    before = {scene: room.tags(scene) for scene in scenes.values()}
+    report = room.run("evaluate", look="10")["report"]
+    assert {scene: room.tags(scene) for scene in scenes.values()} == before
+    assert report["scenes"] == 3
+    assert report["coverage"]["not_looked"] == 1
+    assert any("is left out" in line for line in room.told.said("warning"))
+    figures = {tag["name"]: tag["shown"] for tag in report["tags"]}
+    assert (figures["Vertical"]["right"], figures["Vertical"]["wrong"]) == (1, 1)
+    assert figures["Black and White"]["missed"] == 1
+    # What is judged is what is said: the same confidence as the result that was kept.
+    [wrong] = next(tag for tag in report["tags"] if tag["name"] == "Vertical")["wrong"]
+    said = room.result(scenes["wrong"])["suggestions"]
+    assert wrong["confidence"] in [
+        each["confidence"] for each in said if each["name"] == "Vertical"
+    ]
+
+
+def test_it_looks_at_no_more_than_is_wanted(room: Room) -> None:
+    for _ in range(3):
+        room.add("tall.mp4", "Vertical")
+    report = room.run("evaluate", look="2")["report"]
+    assert (report["scenes"], report["coverage"]["not_looked"]) == (2, 1)
+    assert room.run("evaluate", look="5")["report"]["scenes"] == 3
+
+
+def test_a_stopped_look_keeps_what_was_seen(room: Room) -> None:
+    for _ in range(3):
+        room.add("tall.mp4", "Vertical")
+    with pytest.raises(Cancelled):
+        room.run("evaluate", look="3", at_check=stopping(25))
+    [run] = [run for run in room.engine.store.runs() if run.kind == "evaluate"]
+    assert run.status == "cancelled"
+    assert room.run("evaluate")["report"]["scenes"] < 3

@@ -63,6 +63,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem;
   font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: .8rem; }
 th, td { padding: 7px 14px; border-top: 1px solid var(--line); vertical-align: top; }
+td:not(.n) { min-width: 130px; overflow-wrap: anywhere; }
 thead th { border-top: 0; } td.n, th.n { text-align: right; white-space: nowrap; }
 .plots { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); }
 .wide { grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); }

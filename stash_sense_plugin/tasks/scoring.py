@@ -8,7 +8,7 @@ import numpy as np
 from stash_sense_plugin.detectors.clip import ZeroShot, ZeroShotLabel
 from stash_sense_plugin.library.store import Store, StoredAnalysis
 from stash_sense_plugin.records import Detector, Fingerprint, Sample
-from stash_sense_plugin.suggestions import Seen, decide, robust_score
+from stash_sense_plugin.suggestions import Seen, holding, robust_score
 from stash_sense_plugin.timeline import (
     by_word,
     rule_for,
@@ -135,25 +135,11 @@ class Scorer:
         return self._words_of.get(look.ran.model.partition("@")[0], "")
 
 
-class _AsItIs:
-    """A curve that leaves a score as it is."""
-
-    def probability(self, score: float) -> float:
-        return score
-
-    def as_json(self) -> dict[str, object]:
-        return {"kind": "as it is"}
-
-
-AS_IT_IS = _AsItIs()
-
-
 def _score(seen: Seen, length_s: float | None) -> Score:
-    """What deciding would go by; where it decides nothing, the best few frames."""
-    label = seen.label
-    said = decide((seen,), length_s, fitted={(label.scale, label.name): AS_IT_IS})
-    if said:
-        return Score(said[0].confidence, holds=True)
+    """What deciding goes by; where it decides nothing, the best few frames."""
+    held = holding(seen, length_s)
+    if held is not None:
+        return Score(robust_score(held.scores, held.looks, held.label.stay), holds=True)
     best = robust_score([sample.score for sample in seen.samples], len(seen.samples), 0.0)
     return Score(best, holds=False)
 
