@@ -258,6 +258,18 @@ def test_models_beyond_the_budget_are_put_away(room: Room) -> None:
         assert [each.label.partition("@")[0] for each in shelf.held()] == [name]
 
 
+@shows("floor_percent")
+def test_what_is_seen_below_the_floor_is_not_stored(room: Room) -> None:
+    def least_kept() -> float:
+        sql = "SELECT min(score) FROM observations WHERE vector_row IS NULL AND text IS NULL"
+        with room.engine.store.read() as db:
+            return float(db.execute(sql).fetchone()[0])
+
+    for percent, floor, below in ((50, 0.5, 1.0), (0, 0.2, 0.5)):
+        looked_at(room, "tall.mp4", floor_percent=percent)
+        assert floor <= least_kept() < below
+
+
 # --- The background process ---------------------------------------------------------------------
 
 

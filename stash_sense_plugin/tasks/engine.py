@@ -332,7 +332,7 @@ class _Sighting:
         for name in dict.fromkeys((self._settings.object_model, ALWAYS_HERE)):
             card = self._card("objects", name)
             if card is not None:
-                self._add(card, ObjectDetector(self._shelf, card))
+                self._add(card, ObjectDetector(self._shelf, card, self._settings.floor))
 
     def _card(self, task: str, name: str) -> ModelCard | None:
         """Find the row that a setting names; a row of the user's own whose file is gone has none.

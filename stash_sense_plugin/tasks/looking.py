@@ -108,6 +108,7 @@ class Looker:
             studios=self._studios,
             options=options(self._settings, self._engine.ledger.refused(scene)),
             stage=partial(self._engine.store.note_stage, scene.id),
+            floor=self._settings.floor,
         )
 
 
