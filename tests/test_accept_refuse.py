@@ -255,6 +255,18 @@ def test_a_kill_between_the_verdict_and_its_taking_back_leaves_it_refused_and_ou
     assert room.engine.ledger.unsettled() == []
 
 
+def test_a_write_whose_answer_was_lost_is_taken_back_too(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    room.stash.fault("bulkSceneUpdate", Fault(drop="after", times=9))
+    with pytest.raises(StashUnreachable):
+        room.say("accept", scene, "Beach")
+    room.stash.clear_faults()
+    assert room.tags(scene) == {"Beach"}
+    assert len(room.engine.ledger.unsettled()) == 1
+    assert room.say("refuse", scene, "Beach")["taken_back"] == 1
+    assert room.tags(scene) == set()
+
+
 def test_where_stash_refuses_the_write_the_verdict_is_kept_and_the_run_says_so(
     room: VerdictRoom,
 ) -> None:

@@ -83,6 +83,8 @@ class Carrying(ABC):
         by_scene: dict[str, list[Item]] = defaultdict(list)
         for item in items:
             by_scene[item.scene_id].append(item)
+        if not self._dry_run:
+            self._recover()
         done = 0
         for group in in_groups(list(by_scene)):
             self._reporter.check()
@@ -91,6 +93,11 @@ class Carrying(ABC):
                 self._some({scene_id: by_scene[scene_id] for scene_id in group})
             done += len(group)
             self._reporter.progress(done / len(by_scene))
+
+    def _recover(self) -> None:
+        """Settle what a kill or a lost answer left open: it may be what is spoken of."""
+        with self._engine.writing:
+            Writer(self._client, self._engine.ledger, "").recover()
 
     def _some(self, by_scene: Mapping[str, Sequence[Item]]) -> None:
         found = scenes_by_ids(self._client, list(by_scene))
@@ -119,10 +126,9 @@ class Carrying(ABC):
 
     @property
     def _writer(self) -> Writer:
-        """The run's writer; what a kill left open before it is settled first."""
+        """The run's writer."""
         if self._opened is None:
             self._opened, _ = open_writing(self._engine, self._client, self._run)
-            self._opened.recover()
         return self._opened
 
     def _keep(self, sayings: Sequence[Saying]) -> None:
