@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,18 @@ def tagged(room: Room, numbers: Sequence[int], *names: str, kind: str = "tag_sce
         scenes = scenes_of(run, numbers)
         run.tag(scenes, *names)
         return run.end(scenes)
+
+
+def test_undo_asks_stash_little_however_many_scenes(room: Room) -> None:
+    numbers = room.stash.add_scenes(400, tags=[room.tag("TagMe")])
+    with running(room) as run:
+        scenes = scenes_of(run, numbers)
+        run.tag(scenes, *TAGS)
+        run.end(scenes)
+    calls: list[int] = []
+    room.run("undo", at_check=lambda number: calls.append(sum(room.stash.calls.values())))
+    # From one hundred to the next: what is there, five tags out, and two workflow tags moved.
+    assert max(after - before for before, after in pairwise(calls[:4])) <= 20
 
 
 # --- What the user changed since ----------------------------------------------------------------
