@@ -31,6 +31,7 @@ READING = (
     "doctor",
     "job",
     "jobs",
+    "store_stats",
     "suggestions",
 )
 """Modes that only read: a sweep that runs in another copy of Stash Sense need not stop for them."""

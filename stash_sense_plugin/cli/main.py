@@ -13,6 +13,7 @@ from stash_sense_plugin.cli import (
     errors,
     evaluate,
     models,
+    store,
     suggestions,
     tag,
     tag_scenes,
@@ -32,6 +33,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     evaluate,
     errors,
     models,
+    store,
     doctor,
 )
 """In the order in which the help lists them; each has `add`."""

@@ -266,6 +266,15 @@ class Database:
                 if durable and self.journal_mode == "wal":
                     connection.execute("PRAGMA synchronous = NORMAL")
 
+    def compact(self) -> None:
+        """Write the file anew without its empty room; the disk needs its size twice meanwhile."""
+        # Else SQLite lays its copy into the system's temporary folder, which may be in memory.
+        os.environ.setdefault("SQLITE_TMPDIR", str(self.path.parent.absolute()))
+        with self._lock, self._errors():
+            connection = self._open()
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
     def new_id(self) -> str:
         """Return an id that sorts by time and never comes again."""
         return f"{int(self.clock() * 1_000_000):014x}-{secrets.token_hex(4)}"

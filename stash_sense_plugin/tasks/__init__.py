@@ -16,6 +16,12 @@ from stash_sense_plugin.tasks.models import (
     pull_models,
     verify_models,
 )
+from stash_sense_plugin.tasks.storing import (
+    store_export,
+    store_import,
+    store_stats,
+    store_vacuum,
+)
 from stash_sense_plugin.tasks.suggesting import suggestions
 from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
 from stash_sense_plugin.tasks.undoing import list_runs, undo
@@ -55,5 +61,9 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "accept": Mode(accept, "operation"),
         "refuse": Mode(refuse, "operation"),
         "verdicts": Mode(verdicts, "operation"),
+        "store_stats": Mode(store_stats, "operation"),
+        "store_vacuum": Mode(store_vacuum, "task"),
+        "store_export": Mode(store_export, "task"),
+        "store_import": Mode(store_import, "task"),
     }
 )
