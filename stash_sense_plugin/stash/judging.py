@@ -21,6 +21,10 @@ from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Writt
 
 SAME_TIME: Final = 0.5
 """Two markers of one tag that share this part of their time show the same thing."""
+SAME_PLACE_S: Final = 2.0
+"""A marker of ours stays as it is where what is decided now begins and ends so near to it."""
+SAME_PLACE: Final = 0.1
+"""Or this part of its length near."""
 SAME_WRITE: Final = timedelta(seconds=60)
 """A scene that changed so soon after we meant to write, and not since, was changed by us."""
 CLOCK_GRAIN: Final = timedelta(seconds=2)
@@ -220,6 +224,19 @@ def _shows_already(marker: StashMarker, wish: MarkerWanted) -> bool:
     shared_s = min(marker.end_s, wish.end_s) - max(marker.start_s, wish.start_s)
     whole_s = max(marker.end_s, wish.end_s) - min(marker.start_s, wish.start_s)
     return shared_s >= SAME_TIME * whole_s > 0
+
+
+def is_replaced_by(entry: LedgerEntry, wishes: Iterable[MarkerWanted]) -> bool:
+    """Whether a marker of ours is none of those that are wanted of its tag by now."""
+    tag_id, start_s, end_s, title = exact_of(entry)
+    ours = StashMarker(entry.target_id, str(tag_id), start_s, end_s, title)
+    return not any(_shows_already(ours, wish) and _is_near(ours, wish) for wish in wishes)
+
+
+def _is_near(marker: StashMarker, wish: MarkerWanted) -> bool:
+    end_s = wish.end_s if marker.end_s is None else marker.end_s
+    near_s = max(SAME_PLACE_S, SAME_PLACE * (wish.end_s - wish.start_s))
+    return abs(marker.start_s - wish.start_s) <= near_s and abs(end_s - wish.end_s) <= near_s
 
 
 def _exact(marker: StashMarker) -> tuple[str, float, float | None, str]:

@@ -40,12 +40,14 @@ class Taking:
         changes: TagChanges,
         *,
         dry_run: bool = False,
+        together: int = operations.HUNDRED,
     ) -> None:
         self._client = client
         self._ledger = ledger
         self._run_id = run_id
         self._changes = changes
         self._dry_run = dry_run
+        self._together = together
         self._there: set[str] = set()
         """Tags that Stash has."""
 
@@ -61,7 +63,7 @@ class Taking:
             if entry.action is not Action.CREATE_TAG:
                 by_scene[entry.scene_id].append(entry)
         written: list[Written] = []
-        for scene_ids in operations.in_groups(tuple(by_scene)):
+        for scene_ids in operations.in_groups(tuple(by_scene), self._together):
             group = [each for scene_id in scene_ids for each in by_scene[scene_id]]
             written += self._from_scenes(group, detail)
         made = [each for each in ours if each.action is Action.CREATE_TAG]

@@ -69,17 +69,23 @@ class Writer:
         parent_tag_name: str = "Stash Sense",
         *,
         dry_run: bool = False,
+        together: int = operations.HUNDRED,
     ) -> None:
         """Write for a run; a dry one reads and judges alike, and writes to nothing.
 
         What it would write comes back as written, and a tag that it would create has no id.
+        `together` is how many scenes are read before the tags of all are changed: of more scenes,
+        each tag needs fewer questions.
         """
         self.client = client
         self.dry_run = dry_run
         self._ledger = RehearsedLedger(ledger) if dry_run else ledger
         self._run_id = run_id
         self._changes = TagChanges(client, self._ledger, self._forget_tag, dry_run=dry_run)
-        self._taking = Taking(client, self._ledger, run_id, self._changes, dry_run=dry_run)
+        self._together = together
+        self._taking = Taking(
+            client, self._ledger, run_id, self._changes, dry_run=dry_run, together=together
+        )
         self._parent = parent_tag_name.strip()
         self._tags: dict[str, str] = {}
         self._names: dict[str, frozenset[str]] = {}
@@ -126,7 +132,7 @@ class Writer:
         """
         asked = [scene for scene in scenes if wanted.get(scene.id)]
         written: list[Written] = []
-        for group in operations.in_groups(asked):
+        for group in operations.in_groups(asked, self._together):
             written.extend(self._add_tags(group, wanted, again or {}))
         return written
 
@@ -561,7 +567,9 @@ class Writer:
     def _recover(self, entries: Sequence[LedgerEntry]) -> None:
         scene_ids = list(dict.fromkeys(entry.scene_id for entry in entries if entry.scene_id))
         states = operations.scene_states(self.client, scene_ids)
-        taken = {entry.target_id for entry in self._ledger.ours(scene_ids)}
+        ours = self._ledger.ours(scene_ids)
+        # Of markers alone: a tag may have the same number.
+        taken = {each.target_id for each in ours if each.action is Action.CREATE_MARKER}
         outcomes: dict[int, tuple[Outcome, str]] = {}
         for entry in entries:
             if entry.action is Action.CREATE_TAG:
