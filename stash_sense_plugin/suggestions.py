@@ -176,7 +176,7 @@ def restrain(
     """Suggestions of any kind within the user's bounds, in the order of their certainty.
 
     What the user refused or never wants is hidden, and before that what was accepted is applied;
-    nothing is applied when only suggesting.
+    nothing else is applied when only suggesting.
     """
     bounded = (_restrained(suggestion, options) for suggestion in suggestions)
     return tuple(
@@ -303,10 +303,11 @@ def _apply(label: Label, options: DecideOptions, learnt: Learnt) -> float | None
 def _restrained(suggestion: Suggestion, options: DecideOptions) -> Suggestion:
     name = suggestion.name.casefold()
     words = {(suggestion.kind, name), (suggestion.kind, suggestion.target_id or name)}
-    decision = Decision.APPLY if options.accepted & words else suggestion.decision
+    accepted = bool(options.accepted & words)
+    decision = Decision.APPLY if accepted else suggestion.decision
     if options.never & {name, suggestion.label.casefold()} or options.refused & words:
         decision = Decision.HIDE
-    elif options.suggest_only and decision is Decision.APPLY:
+    elif options.suggest_only and decision is Decision.APPLY and not accepted:
         decision = Decision.ASK
     return suggestion if decision is suggestion.decision else replace(suggestion, decision=decision)
 

@@ -98,6 +98,7 @@ class Looker:
         )
 
     def _parts(self, scene: Scene) -> Parts:
+        accepted, refused = self._engine.verdicts.said_of(scene)
         return Parts(
             store=self._engine.store,
             vocabulary=self._vocabulary,
@@ -106,7 +107,7 @@ class Looker:
             skipped=self.sight.skipped,
             zero_shot=self.sight.zero_shot,
             studios=self._studios,
-            options=options(self._settings, self._engine.ledger.refused(scene)),
+            options=options(self._settings, refused, accepted),
             stage=partial(self._engine.store.note_stage, scene.id),
             floor=self._settings.floor,
         )
@@ -146,13 +147,18 @@ def _missing_sheets() -> Iterator[None]:
         raise MediaMissing(error.message, "generate sprites in Stash anew") from error
 
 
-def options(settings: Settings, refused: frozenset[tuple[str, str]]) -> DecideOptions:
+def options(
+    settings: Settings,
+    refused: frozenset[tuple[str, str]],
+    accepted: frozenset[tuple[str, str]] = frozenset(),
+) -> DecideOptions:
     """Return the user's say in what becomes of suggestions."""
     return DecideOptions(
         apply=settings.apply,
         suggest_only=settings.suggest_only,
         never=settings.never_names,
         refused=refused,
+        accepted=accepted,
         max_gap_s=settings.max_gap_s,
     )
 
