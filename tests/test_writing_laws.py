@@ -78,7 +78,7 @@ class Trouble:
 
 TROUBLE = st.one_of(
     st.just(Trouble()),
-    st.builds(Trouble, st.sampled_from(DROPS + DEATHS), st.integers(1, 8)),
+    st.builds(Trouble, st.sampled_from(DROPS + DEATHS), st.integers(1, 5)),
 )
 
 
@@ -156,6 +156,8 @@ class Library(RuleBasedStateMachine):
         super().__init__()
         self.stash, self.counts = stash, counts
         empty(stash)
+        # Small numbers again, which tags, scenes, markers and studios share.
+        stash.database.run("DELETE FROM sqlite_sequence")
         self._open = contextlib.ExitStack()
         engine = self._open.enter_context(open_engine(home))
         self.engine, self.ledger, self.store = engine, engine.ledger, engine.store
@@ -225,6 +227,10 @@ class Library(RuleBasedStateMachine):
         rows = self.stash.database.rows("SELECT id, scene_id FROM scene_markers")
         return {row["id"]: row["scene_id"] for row in rows}
 
+    def markers_of(self, *tags: int) -> set[int]:
+        rows = self.stash.database.rows("SELECT id, primary_tag_id FROM scene_markers")
+        return {row["id"] for row in rows if row["primary_tag_id"] in tags}
+
     def entries(self, *actions: Action) -> list[LedgerEntry]:
         """What the ledger calls ours."""
         scenes = ["", *(str(scene) for scene in self.stash.scene_ids())]
@@ -284,6 +290,17 @@ class Library(RuleBasedStateMachine):
         well=st.booleans(),
         trouble=TROUBLE,
     )
+    def tags_scenes(
+        self,
+        places: list[int],
+        names: set[str],
+        marked: bool,
+        studio: bool,
+        well: bool,
+        trouble: Trouble,
+    ) -> None:
+        self.tag_scenes(places, names, marked, studio, well, trouble)
+
     def tag_scenes(
         self,
         places: list[int],
@@ -312,6 +329,16 @@ class Library(RuleBasedStateMachine):
                 workflow.fail(scene, "damaged")
 
         self._amid(trouble, work)
+
+    @rule(
+        place=st.integers(0, 9),
+        name=st.sampled_from(OURS),
+        kind=st.sampled_from(DROPS + DEATHS),
+        nth=st.integers(1, 6),
+    )
+    def tag_amid_trouble(self, place: int, name: str, kind: str, nth: int) -> None:
+        """The same with markers, cut short, so that the search comes by it more often."""
+        self.tag_scenes([place], {name, "Beach"}, True, False, True, Trouble(kind, nth))
 
     @rule(place=st.integers(0, 9), name=st.sampled_from(OURS), trouble=TROUBLE)
     def decide_otherwise(self, place: int, name: str, trouble: Trouble) -> None:
@@ -420,7 +447,7 @@ class Library(RuleBasedStateMachine):
         Client(self.stash).data(RENAME_TAG, input=given)
         self.account.made.add(tag)
         self.account.left |= {cell for cell in self.cells() if cell[1] == tag}
-        self.account.left_markers |= set(self.markers())
+        self.account.left_markers |= self.markers_of(tag)
 
     @rule(source=st.sampled_from((*THEIRS, *OURS)), into=st.sampled_from((*THEIRS, *OURS)))
     def merges_tags(self, source: str, into: str) -> None:
@@ -428,6 +455,7 @@ class Library(RuleBasedStateMachine):
         if one is None or other is None or one == other:
             return
         had = {cell for cell in self.cells() if cell[1] == one}
+        self.account.left_markers |= self.markers_of(one)
         Client(self.stash).data(MERGE_TAGS, input={"source": [str(one)], "destination": str(other)})
         for scene, _ in had:
             cell = (scene, other)
@@ -439,7 +467,6 @@ class Library(RuleBasedStateMachine):
             self.account.taken.discard(cell)
         self.account.forget_tag(one)
         self.account.made.add(other)
-        self.account.left_markers |= set(self.markers())
 
     @rule(name=st.sampled_from((*THEIRS, *OURS)))
     def deletes_a_tag(self, name: str) -> None:
