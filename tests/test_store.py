@@ -401,6 +401,23 @@ def test_a_disk_that_is_full_says_so_and_the_store_opens_when_there_is_room(tmp_
         assert mounts.run(*opening).stdout.splitlines() == ["wal normal 1", "wal normal 2"]
 
 
+def test_a_folder_that_may_only_be_read_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with own_mounts(tmp_path) as mounts:
+        mounts.tell("memory", disk, "2m")
+        opening = ("-c", OPENING, str(disk / "s.sqlite"))
+        mounts.run(*opening)
+        remount = [*mounts.enter, "mount", "-o"]
+        subprocess.run([*remount, "remount,ro", str(disk)], check=True)
+        for line in mounts.run(*opening).stdout.splitlines():
+            assert line.startswith("StoreError")
+            assert str(disk / "s.sqlite") in line
+            assert "the user that runs Stash" in line
+        subprocess.run([*remount, "remount,rw", str(disk)], check=True)
+        assert mounts.run(*opening).stdout.splitlines() == ["wal normal 3", "wal normal 4"]
+
+
 # --- What is no store ---------------------------------------------------------------------------
 
 

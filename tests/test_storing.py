@@ -5,8 +5,12 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import re
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +43,10 @@ from stash_sense_plugin.records import (
     Scene,
     Suggestion,
 )
+from stash_sense_plugin.start import worker
+from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.tasks import MODES, Call
+from tests.plugin_folder import wait_until
 from tests.stash_kit import empty
 from tests.sweep_kit import ROOT, Room, Told, open_engine, write_clips
 
@@ -449,6 +456,46 @@ def test_an_export_that_is_stopped_leaves_nothing_behind(room: Room, tmp_path: P
     with pytest.raises(Cancelled):
         room.run("store_export", at_check=stop, path=str(folder / "x.jsonl"))
     assert list(folder.iterdir()) == []
+
+
+# --- As a command -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell() -> Iterator[Callable[..., "subprocess.CompletedProcess[bytes]"]]:
+    """Runs `store` with a home whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="ss-") as home:
+
+        def run(*words: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+            command = [sys.executable, "-m", "stash_sense_plugin", "store", *words]
+            variables = {**os.environ, "STASH_SENSE_HOME": home, "COLUMNS": "200"}
+            return subprocess.run(
+                command, cwd=ROOT, env=variables, input=given, capture_output=True, timeout=120
+            )
+
+        with Store(Path(home) / "store.sqlite") as store:
+            fill(store)
+        yield run
+        worker.hand_over(Home(home), str(ROOT / "stash_sense_plugin"))
+        wait_until(lambda: not Path(home, "worker.json").exists(), "the worker does not leave")
+
+
+def test_the_command_measures_exports_and_imports(
+    shell: Callable[..., "subprocess.CompletedProcess[bytes]"], tmp_path: Path
+) -> None:
+    shown = shell("stats").stdout.decode()
+    assert "yolox@1" in shown
+    assert "observations" in shown
+    written = shell("export", "-")
+    assert written.stdout.splitlines()[-1] == b'{"is":"end","lines":8}'
+    assert b"Wrote" not in written.stderr
+    half = shell("import", "-", given=written.stdout[:-30])
+    assert half.returncode == 1
+    assert b"nothing was taken over" in half.stderr
+    packed = tmp_path / "x.gz"
+    packed.write_bytes(gzip.compress(written.stdout))
+    again = shell("import", str(packed), "--json")
+    assert json.loads(again.stdout)["counts"] == {"older": 7}
 
 
 # --- Room ---------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def export_to(asked: argparse.Namespace, desk: Desk) -> int:
         done = desk.ask("store_export", {"path": _whole(asked.file)})
     else:
         with _between(desk) as folder:
-            path = Path(folder) / "export.jsonl"
+            path = Path(folder) / "standard-output"
             # Nothing but the lines may come out, and the worker cannot write to our output.
             done = desk.ask("store_export", {"path": str(path)}, told=False)
             with path.open("rb") as file:
@@ -81,7 +81,7 @@ def import_from(asked: argparse.Namespace, desk: Desk) -> int:
         done = desk.ask("store_import", {"path": _whole(asked.file)})
     else:
         with _between(desk) as folder:
-            path = Path(folder) / "import.jsonl"
+            path = Path(folder) / "standard-input"
             with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             done = desk.ask("store_import", {"path": str(path)})

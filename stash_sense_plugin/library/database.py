@@ -80,6 +80,10 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Return SQLite's error in our words, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", None)
     if code in _NO_LOCKS or isinstance(error, NotHeld):
+        if not (os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)):
+            # SQLite tells a disk that may only be read from one without locks by chance.
+            meaning, remedy = _MEANINGS[sqlite3.SQLITE_READONLY]
+            return StoreError(f"{meaning.format(path=path)} ({error})", remedy)
         return StoreError(
             f"The disk or mount that holds {path} cannot hold a database ({error})",
             "set STASH_SENSE_HOME to a folder on a disk of this machine where Stash is started,"

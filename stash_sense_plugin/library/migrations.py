@@ -274,7 +274,7 @@ _FOURTH = (
         PRIMARY KEY (scene_id, kind, key, target_id)
     ) STRICT, WITHOUT ROWID
     """,
-    "CREATE INDEX suggestions_by_thing ON suggestions (decision, kind, key, scene_id)",
+    "CREATE INDEX suggestions_by_thing ON suggestions (key, kind, confidence, scene_id)",
     # The digest of the newest decision, by which deciding again sees what changed; and the tags
     # that the scene had at our first look and at the last one, as JSON lists of ids.
     "ALTER TABLE scenes ADD COLUMN decided BLOB",
