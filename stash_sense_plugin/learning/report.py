@@ -14,6 +14,7 @@ from stash_sense_plugin.learning.evaluation import (
     Point,
     Summary,
     TagFigures,
+    Unknown,
 )
 from stash_sense_plugin.learning.metrics import BINS, Average, Counts, interval
 
@@ -38,7 +39,7 @@ def as_json(found: Evaluation) -> dict[str, Any]:
         "tags": [_tag(each) for each in found.tags],
         "thresholds": [_threshold(each) for each in found.thresholds],
         "curves": [_curve(each) for each in found.curves],
-        "unknown": [_rounded(asdict(each)) for each in found.unknown],
+        "unknown": [_unknown(each) for each in found.unknown],
         "not_looked_for": list(found.not_looked_for),
     }
 
@@ -143,6 +144,15 @@ def _curve(each: NewCurve) -> dict[str, Any]:
         "negatives": each.negatives,
         "loss_before": _share(each.loss_before),
         "loss": _share(each.loss),
+    }
+
+
+def _unknown(each: Unknown) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "name": each.name,
+        "scenes": each.scenes,
+        "examples": [_rounded(asdict(example)) for example in each.examples],
     }
 
 

@@ -7,15 +7,9 @@ import numpy as np
 
 from stash_sense_plugin.detectors.clip import ZeroShot, ZeroShotLabel
 from stash_sense_plugin.library.store import Store, StoredAnalysis
-from stash_sense_plugin.records import Detector, Fingerprint, Sample
-from stash_sense_plugin.suggestions import Seen, holding, robust_score
-from stash_sense_plugin.timeline import (
-    by_word,
-    rule_for,
-    sample_scores,
-    samples_of,
-    time_ranges,
-)
+from stash_sense_plugin.records import Detector, Fingerprint
+from stash_sense_plugin.suggestions import hold, robust_score
+from stash_sense_plugin.timeline import Frames, by_word, rule_for, sample_scores
 from stash_sense_plugin.vocabulary import Label, Vocabulary
 
 Check = Callable[[], None]
@@ -65,11 +59,10 @@ class Scorer:
         measured = [look.duration_s for look in looks if look.duration_s]
         length_s = max(measured) if measured else duration_s
         found: dict[str, Score] = {}
-        for seen in self._seen(looks, length_s):
-            score = _score(seen, length_s)
-            before = found.get(seen.label.name)
+        for label, score in self._scored(looks, length_s):
+            before = found.get(label.name)
             if before is None or (before.holds, before.score) < (score.holds, score.score):
-                found[seen.label.name] = score
+                found[label.name] = score
         return found
 
     def _looks(self, files: Sequence[Fingerprint]) -> list[StoredAnalysis]:
@@ -88,60 +81,58 @@ class Scorer:
                 return looks
         return []
 
-    def _seen(self, looks: Sequence[StoredAnalysis], length_s: float | None) -> Iterator[Seen]:
+    def _scored(
+        self, looks: Sequence[StoredAnalysis], length_s: float | None
+    ) -> Iterator[tuple[Label, Score]]:
         for look in looks:
             if look.ran.detector == "clip":
                 yield from self._by_prompts(look, length_s)
             else:
                 yield from self._by_words(look, length_s)
 
-    def _by_words(self, look: StoredAnalysis, length_s: float | None) -> Iterator[Seen]:
+    def _by_words(
+        self, look: StoredAnalysis, length_s: float | None
+    ) -> Iterator[tuple[Label, Score]]:
         words = by_word(look.observations)
         scale = self._scale(look)
+        frames = Frames.at(look.times_s, length_s)
         for label in self._worded:
-            if label.scale != scale:
-                continue
-            found = [each for word in label.words for each in words.get(word, ())]
-            samples = sample_scores(look.times_s, found, label)
-            yield self._with_ranges(label, look, samples, length_s)
+            if label.scale == scale:
+                found = [each for word in label.words for each in words.get(word, ())]
+                samples = sample_scores(look.times_s, found, label)
+                yield label, self._score(label, look, frames, [each.score for each in samples])
 
-    def _by_prompts(self, look: StoredAnalysis, length_s: float | None) -> Iterator[Seen]:
-        frames = [each for each in look.observations if each.vector is not None]
-        if self._zero_shot is None or not frames or not self._prompted:
+    def _by_prompts(
+        self, look: StoredAnalysis, length_s: float | None
+    ) -> Iterator[tuple[Label, Score]]:
+        vectors = [each.vector for each in look.observations if each.vector is not None]
+        if self._zero_shot is None or not vectors or not self._prompted:
             return
-        vectors = np.stack([each.vector for each in frames if each.vector is not None])
-        times_s = [each.time_s for each in frames]
+        times_s = [each.time_s for each in look.observations if each.vector is not None]
+        frames = Frames.at(times_s, length_s)
         asked = [_asked(label) for label in self._prompted]
-        told = self._zero_shot.scores(vectors, asked, self._check)
+        told = self._zero_shot.scores(np.stack(vectors), asked, self._check)
         for label in self._prompted:
-            samples = samples_of(times_s, told[label.name].tolist())
-            yield self._with_ranges(label, look, samples, length_s)
+            # A score that is not a number counts as not seen.
+            within = np.clip(np.nan_to_num(told[label.name], posinf=0.0), 0.0, 1.0)
+            yield label, self._score(label, look, frames, frames.best(within.tolist()))
 
-    def _with_ranges(
-        self,
-        label: Label,
-        look: StoredAnalysis,
-        samples: tuple[Sample, ...],
-        length_s: float | None,
-    ) -> Seen:
-        rule = rule_for(label, self._max_gap_s)
-        ranges = time_ranges(label.name, samples, length_s, rule)
-        return Seen(label, look.ran.detector, look.ran.model, samples, ranges)
+    def _score(
+        self, label: Label, look: StoredAnalysis, frames: Frames, scores: Sequence[float]
+    ) -> Score:
+        """What deciding goes by; where it decides nothing, the best few frames."""
+        ranges = frames.ranges(label.name, scores, rule_for(label, self._max_gap_s))
+        model, times_s, length_s = look.ran.model, frames.times_s, frames.duration_s
+        held = hold(label, look.ran.detector, model, times_s, scores, ranges, length_s)
+        if held is not None:
+            return Score(robust_score(held.scores, held.looks, label.stay), holds=True)
+        return Score(robust_score(scores, len(scores), 0.0), holds=False)
 
     def _scale(self, look: StoredAnalysis) -> str:
         """Whose words a look is in: an object network's word list, else the detector's name."""
         if look.ran.detector != "objects":
             return look.ran.detector
         return self._words_of.get(look.ran.model.partition("@")[0], "")
-
-
-def _score(seen: Seen, length_s: float | None) -> Score:
-    """What deciding goes by; where it decides nothing, the best few frames."""
-    held = holding(seen, length_s)
-    if held is not None:
-        return Score(robust_score(held.scores, held.looks, held.label.stay), holds=True)
-    best = robust_score([sample.score for sample in seen.samples], len(seen.samples), 0.0)
-    return Score(best, holds=False)
 
 
 def _asked(label: Label) -> ZeroShotLabel:
