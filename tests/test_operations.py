@@ -222,6 +222,32 @@ def test_a_tag_by_name_or_alias(
     assert (tag and tag.name) == found
 
 
+def test_tags_by_ids_without_those_that_are_gone(stash: StandIn, client: StashClient) -> None:
+    ids = [str(stash.add_tag(f"Tag {number}")) for number in range(230)]
+    found = operations.tags_by_ids(client, [*ids, *ids])
+    assert [found[each].name for each in ids] == [f"Tag {number}" for number in range(230)]
+    assert stash.calls["findTags"] == 3
+    stash.remove_tag(int(ids[150]))
+    assert operations.tags_by_ids(client, ids).keys() == {*ids} - {ids[150]}
+    assert operations.tags_by_ids(client, []) == {}
+
+
+def test_what_would_be_lost_with_a_tag(stash: StandIn, client: StashClient) -> None:
+    tag = stash.add_tag("Beach")
+    [scene, _] = stash.add_scenes(2, tags=[tag])
+    stash.add_tag("Dune", parents=[tag])
+    operations.create_marker(client, str(scene), str(tag), 1.0, None, "")
+    use = operations.tag_use(client, str(tag))
+    assert use is not None
+    assert {what: count for what, count in use.counts.items() if count} == {
+        "scenes": 2,
+        "markers": 1,
+        "children": 1,
+    }
+    assert not use.has_more
+    assert operations.tag_use(client, "999999") is None
+
+
 def test_a_tag_of_ours_is_left_alone_by_auto_tag(stash: StandIn, client: StashClient) -> None:
     parent = operations.create_tag(client, "Stash Sense", None)
     tag = operations.create_tag(client, "Beach", parent.id)

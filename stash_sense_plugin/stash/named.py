@@ -1,5 +1,7 @@
 """Whether what has an id in Stash is still what the ledger calls it."""
 
+from collections.abc import Iterable
+
 from stash_sense_plugin.records import Action, LedgerEntry
 from stash_sense_plugin.stash import operations
 from stash_sense_plugin.stash.client import StashClient
@@ -15,6 +17,12 @@ class Named:
         self._client = client
         self._tags: dict[str, StashTag | None] = {}
         self._studios: dict[str, StashStudio | None] = {}
+
+    def learn_tags(self, tag_ids: Iterable[str]) -> None:
+        """Ask for many tags at once, before each is looked for."""
+        unknown = [each for each in dict.fromkeys(tag_ids) if each not in self._tags]
+        found = operations.tags_by_ids(self._client, unknown)
+        self._tags |= {tag_id: found.get(tag_id) for tag_id in unknown}
 
     def tag(self, tag_id: str) -> StashTag | None:
         """Return the tag, or None where Stash has it no longer."""

@@ -426,6 +426,9 @@ query FindTagByName($name: TagFilterType, $alias: TagFilterType, $q: FindFilterT
 TAG_BY_ID: Final = f"""
 query TagById($id: ID!) {{ findTag(id: $id) {{ {_TAG} }} }}"""
 
+TAGS_BY_IDS: Final = f"""
+query TagsByIds($ids: [ID!]) {{ findTags(ids: $ids) {{ tags {{ {_TAG} }} }} }}"""
+
 NEWEST_TAG: Final = """
 query NewestTag {
   findTags(filter: { per_page: 1, sort: "id", direction: DESC }) { tags { id } }
@@ -501,6 +504,22 @@ def tag_by_id(client: StashClient, tag_id: str) -> StashTag | None:
     """The tag, or None where Stash has it no longer."""
     raw = client.call(TAG_BY_ID, {"id": tag_id})["findTag"]
     return None if raw is None else _tag(raw)
+
+
+def tags_by_ids(client: StashClient, ids: Sequence[str]) -> dict[str, StashTag]:
+    """These tags by id; those that Stash does not have are left out."""
+    found: dict[str, StashTag] = {}
+    for group in in_groups(tuple(dict.fromkeys(ids))):
+        try:
+            raw = client.call(TAGS_BY_IDS, {"ids": list(group)})["findTags"]["tags"]
+            found |= {values["id"]: _tag(values) for values in raw}
+        except StashRefused as error:
+            # One that is missing fails them all.
+            if not any("not found" in message for message in error.messages):
+                raise
+            each = (tag_by_id(client, tag_id) for tag_id in group)
+            found |= {tag.id: tag for tag in each if tag is not None}
+    return found
 
 
 def newest_tag_id(client: StashClient) -> int:

@@ -48,6 +48,7 @@ def _move_group(writer: Writer, by_scene: Mapping[str, Sequence[LedgerEntry]]) -
     states = operations.scene_states(writer.client, tuple(by_scene))
     later = _moved_later(writer, by_scene)
     named = Named(writer.client)
+    named.learn_tags(move.target_id for moves in by_scene.values() for move in moves)
     written: list[Written] = []
     steps: list[_Step] = []
     for scene_id, moves in by_scene.items():

@@ -84,6 +84,7 @@ class Taking:
     ) -> list[Written]:
         states = operations.scene_states(self._client, [each.scene_id for each in entries])
         named = Named(self._client)
+        named.learn_tags(judging.tags_of(entries))
         written: list[Written] = []
         due: dict[Action, list[LedgerEntry]] = {action: [] for action in TAKES_BACK.values()}
         for entry in entries:
@@ -116,14 +117,11 @@ class Taking:
         tag = named.tag(entry.target_id)
         if tag is None or not tag.aliases:
             return False
-        return not all(map(self._is_there, judging.had_before(entry)))
-
-    def _is_there(self, tag_id: str) -> bool:
-        if tag_id not in self._there:
-            if operations.tag_by_id(self._client, tag_id) is None:
-                return False
-            self._there.add(tag_id)
-        return True
+        unknown = set(judging.had_before(entry)) - self._there
+        if unknown:
+            named.learn_tags(unknown)
+            self._there |= {each for each in unknown if named.tag(each) is not None}
+        return not unknown <= self._there
 
     # --- Markers
 
