@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from stash_sense_plugin.library.database import Database
+from stash_sense_plugin.library.database import Database, from_json
 from stash_sense_plugin.library.verdicts import folded, said_of
 from stash_sense_plugin.records import Decision, Fingerprint, Scene, Suggestion
 
@@ -63,6 +63,41 @@ class Scenes(Database):
         with self.read() as db:
             rows = db.execute(_DECIDABLE, (after, limit)).fetchall()
         return [_decidable(row) for row in rows]
+
+    def count_decidable(self) -> int:
+        """Return how many scenes `decidable` lists in all its pages."""
+        with self.read() as db:
+            row = db.execute(
+                "SELECT count(*) FROM scenes WHERE file_id IS NOT NULL AND error_kind IS NULL"
+                " AND id != '' AND id NOT GLOB '*[^0-9]*'"
+            ).fetchone()
+        return int(row[0])
+
+    def last_said(self, scene_id: str, file: Fingerprint) -> dict[str, Any] | None:
+        """Return the newest result of this file under the scene that is no failure, or None."""
+        with self.read() as db:
+            row = db.execute(
+                "SELECT result FROM run_scenes JOIN files ON files.id = file_id"
+                " WHERE scene_id = ? AND oshash = ? AND size_bytes = ?"
+                " AND json_extract(result, '$.error') IS NULL ORDER BY row DESC LIMIT 1",
+                (scene_id, file.oshash, file.size_bytes),
+            ).fetchone()
+        return None if row is None else from_json(row[0])
+
+    def undone(self, scene_ids: Iterable[str]) -> dict[str, frozenset[tuple[str, str]]]:
+        """Return by scene the (kind, casefolded name) of what the user undid, where there is."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        for some in _chunks(scene_ids):
+            marks = ", ".join("?" * len(some))
+            with self.read() as db:
+                rows = db.execute(
+                    "SELECT scene_id, kind, key FROM suggestions WHERE undone"
+                    f" AND scene_id IN ({marks})",
+                    some,
+                ).fetchall()
+            for scene_id, kind, key in rows:
+                found.setdefault(scene_id, set()).add((kind, key))
+        return {scene_id: frozenset(things) for scene_id, things in found.items()}
 
     def first_tags(self, scene_ids: Iterable[str]) -> dict[str, frozenset[str]]:
         """Return by scene the ids of the tags that Stash had at our first look, where known."""

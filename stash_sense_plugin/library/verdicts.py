@@ -97,6 +97,14 @@ class Verdicts:
                 found.update({scene_id: words for scene_id, words in said if any(words)})
         return found
 
+    def spoken_of(self) -> tuple[frozenset[str], frozenset[Fingerprint]]:
+        """Return the scenes and the files of which anything was said: of all others, nothing."""
+        with self._store.read() as db:
+            rows = db.execute("SELECT DISTINCT scene_id, oshash, size_bytes FROM verdicts")
+            said = rows.fetchall()
+        files = frozenset(Fingerprint(row[1], row[2]) for row in said if row[1])
+        return frozenset(row[0] for row in said if row[0]), files
+
     def listing(
         self,
         after: int | None = None,

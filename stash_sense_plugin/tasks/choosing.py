@@ -94,6 +94,8 @@ class Choice:
         self.course = course
         self.nothing = ""
         """What is said where there are none."""
+        self.creates_tags = True
+        """Whether workflow tags that Stash lacks may be created, and what is gone forgotten."""
         self._client = client
         self._store = store
         self._run_id = run_id
@@ -168,7 +170,8 @@ class Choice:
         known = {scene.id for scene in self._named}
         for gone in (each for each in self.course.ids if each not in known):
             reporter.log("warning", f"Stash has no scene {gone}")
-            self._store.forget_scene(gone)
+            if self.creates_tags:
+                self._store.forget_scene(gone)
         self.course.ids = [scene.id for scene in self._named]
         # Those at which the worker died go last, so that the others are done whatever happens.
         self._named.sort(key=lambda scene: self._store.deaths(scene.id))
@@ -177,6 +180,9 @@ class Choice:
     def _count_not_done(self, reporter: Reporter) -> int:
         name = self._settings.tagged_tag
         self.nothing = f"every scene carries the tag {name}"
+        if not self.creates_tags and self._workflow.lacking():
+            self.nothing = "Stash lacks workflow tags: run the task Set up, which creates them"
+            return 0
         self._tag_id = self._workflow.create_tags()[name]
         return count_without_tag(self._client, self._tag_id, self.course.after)
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,7 @@ from stash_sense_plugin.errors import (
     StashUncertain,
 )
 from stash_sense_plugin.identity.studio import StudioName
+from stash_sense_plugin.library.learnt import Learnt
 from stash_sense_plugin.media.fingerprint import oshash
 from stash_sense_plugin.media.images import is_image
 from stash_sense_plugin.media.sampling import SceneMedia
@@ -27,6 +29,7 @@ from stash_sense_plugin.records import Fingerprint, Reporter, Scene, SceneResult
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.operations import StashStudio
 from stash_sense_plugin.suggestions import DecideOptions
+from stash_sense_plugin.tasks.differing import Covered, Covering
 from stash_sense_plugin.tasks.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -63,6 +66,11 @@ class Looker:
         self._files = None if files is None else _Sheets(files)
         self._studios = () if self._settings.skip_studio else studios
         self._vocabulary = engine.vocabulary()
+        learnt = Learnt(engine.store)
+        self._fitted, self._thresholds = learnt.fits(), learnt.thresholds()
+        self.covering = Covering.of(
+            self._settings, self._vocabulary, engine.shelf().models.catalogue
+        )
 
     def look(self, scene: Scene) -> SceneResult:
         """Look at one scene.
@@ -82,6 +90,15 @@ class Looker:
                 f"please report it with {self._engine.home / 'worker.log'}",
             ) from error
 
+    def weighed(self, scene: Scene, result: SceneResult) -> tuple[SceneResult, Covered]:
+        """Return what is decided of a look, with what others saw before, and what it covers."""
+        accepted, refused = self._engine.verdicts.said_of(scene)
+        if scene.fingerprint is not None and not self.covering.is_whole(result):
+            before = self._engine.store.last_said(scene.id, scene.fingerprint)
+            said = options(self._settings, refused, accepted)
+            result = self.covering.kept_from(result, before or {}, said)
+        return result, self.covering.covered(result, accepted, refused)
+
     def _look(self, scene: Scene) -> SceneResult:
         fingerprint = scene.fingerprint or _fingerprint(scene)
         return look_at(scene, fingerprint, self._media(scene), self._parts(scene), self._reporter)
@@ -99,6 +116,14 @@ class Looker:
 
     def _parts(self, scene: Scene) -> Parts:
         accepted, refused = self._engine.verdicts.said_of(scene)
+        return replace(
+            self.parts(),
+            options=options(self._settings, refused, accepted),
+            stage=partial(self._engine.store.note_stage, scene.id),
+        )
+
+    def parts(self) -> Parts:
+        """Return what scenes are decided with; what was said of one scene is not in it."""
         return Parts(
             store=self._engine.store,
             vocabulary=self._vocabulary,
@@ -107,8 +132,9 @@ class Looker:
             skipped=self.sight.skipped,
             zero_shot=self.sight.zero_shot,
             studios=self._studios,
-            options=options(self._settings, refused, accepted),
-            stage=partial(self._engine.store.note_stage, scene.id),
+            options=options(self._settings, frozenset()),
+            fitted=self._fitted,
+            thresholds=self._thresholds,
             floor=self._settings.floor,
         )
 

@@ -25,7 +25,8 @@ from stash_sense_plugin.pipeline.parts import failed
 from stash_sense_plugin.records import FrameSource, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import library_folders, studios
-from stash_sense_plugin.tasks.choosing import Choice, Course, Which, scene_ids
+from stash_sense_plugin.tasks.choosing import Choice, Course, Which, scene_ids, switched_on
+from stash_sense_plugin.tasks.differing import decided_by
 from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.recognising import Recognition
@@ -33,7 +34,7 @@ from stash_sense_plugin.tasks.roots import Away, Roots
 from stash_sense_plugin.tasks.slices import GOING_ON, TAG, TAG_ALL, Slices
 from stash_sense_plugin.tasks.standing import Standing
 from stash_sense_plugin.tasks.tally import ERRORS_SHOWN, Tally, counted
-from stash_sense_plugin.tasks.writing import HOW_TO_ANSWER, Answer, Writing
+from stash_sense_plugin.tasks.writing import HOW_TO_ANSWER, Answer, Looked, Writing
 
 WRITTEN_TOGETHER = 20
 """Scenes that are written to Stash in one go."""
@@ -51,9 +52,12 @@ Ended = Literal["done", "failed", "cancelled"]
 def tag_scenes(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Tag the scenes with TagMe, those in `ids`, or with `all` every one that is not Tagged.
 
-    With `run_id`, go on with a run that let another job of Stash go first.
+    With `run_id`, go on with a run that let another job of Stash go first. With `dry_run`, look,
+    keep what is seen, and write nothing to Stash.
     """
     with engine.stash(call, reporter) as client:
+        if switched_on(call.args.get("dry_run")):
+            return _rehearse(engine, call, client, reporter)
         return _tag(engine, call, _slices(engine, call, client), client, reporter)
 
 
@@ -89,6 +93,17 @@ def _tag(
         if sweep is None or not sweep.goes_on:
             engine.store.end_run(run_id, ended, {} if sweep is None else sweep.report())
     return sweep.report()
+
+
+def _rehearse(
+    engine: Engine, call: Call, client: StashClient, reporter: Reporter
+) -> dict[str, object]:
+    """Say what a run would do. What was seen is kept, so that the run itself is quick."""
+    slices = Slices(client, None, engine.settings.slice_minutes, engine.clock)
+    standing = Standing("", Course.asked(call.args), Tally(), _answer(call.args))
+    sweep = Sweep(engine, client, standing, slices, reporter, dry_run=True)
+    sweep.run()
+    return sweep.report() | {"run_id": None, "dry_run": True}
 
 
 # --- Beginning, and going on --------------------------------------------------------------------
@@ -155,21 +170,26 @@ class Sweep:
         standing: Standing,
         slices: Slices,
         reporter: Reporter,
+        *,
+        dry_run: bool = False,
     ) -> None:
+        self._dry_run = dry_run
         self._engine, self._client, self._reporter = engine, client, reporter
         self._standing, self._slices = standing, slices
         self._tally = standing.tally
         self._calls_before = self._tally.calls
         run_id, course, settings = standing.run_id, standing.course, engine.settings
         self._settings = settings
-        self._writing = Writing(engine, client, run_id, reporter, self._tally.written)
+        changes = self._tally.changes
+        self._writing = Writing(engine, client, run_id, reporter, changes, dry_run=dry_run)
         self._recognition = Recognition(engine, client)
         workflow = self._writing.workflow
         self._choice = Choice(course, client, engine.store, run_id, workflow, settings)
+        self._choice.creates_tags = not dry_run
         self._task = TAG_ALL if course.which is Which.NOT_DONE else TAG
         standing.library = standing.library or self._recognition.path
         self._answer = standing.answer
-        self._pending: list[tuple[Scene, SceneResult]] = []
+        self._pending: list[Looked] = []
         self._written_s = engine.clock()
         self._roots = Roots((), reporter.check)
         self._learns = True
@@ -190,7 +210,14 @@ class Sweep:
 
     def _run(self) -> None:
         self._writing.recover()
-        self._learns = self._recognition.settle(self._reporter) or bool(self._answer)
+        if self._dry_run and not self._recognition.is_this_library():
+            self._reporter.log(
+                "info", "Nothing to rehearse: this library differs from the one tagged before"
+            )
+            return
+        self._learns = (
+            self._dry_run or self._recognition.settle(self._reporter) or bool(self._answer)
+        )
         standing = self._standing
         if standing.resumed and self._recognition.is_elsewhere(standing.library):
             line = f"Nothing to do: the run {standing.run_id} was for another library"
@@ -210,8 +237,9 @@ class Sweep:
 
     def _close(self, total: int) -> None:
         lines = self._tally.closing(self._choice.course.whole)
+        before = "Nothing was written; this would be: " if self._dry_run else ""
         for line in lines if total else [f"Nothing to do: {self._choice.nothing}"]:
-            self._reporter.log("info", line)
+            self._reporter.log("info", f"{before}{line}")
 
     def report(self) -> dict[str, object]:
         """Return what the run did."""
@@ -225,6 +253,8 @@ class Sweep:
     def _keep(self) -> None:
         """Keep what the run needs to go on, in this worker or another."""
         self._tally.calls = self._calls_before + self._client.calls
+        if self._dry_run:
+            return
         self._choice.forget_met()
         self._engine.store.keep_state(self._standing.run_id, self._standing.as_json())
 
@@ -359,7 +389,8 @@ class Sweep:
             self._write()
         if death is not None and death.count >= PARKED_AT and not self._is_wanted(death):
             again = f"give it {self._settings.tagme_tag} again to try once more"
-            self._pending.append((scene, failed(scene, WorkerDied(_died(death), again))))
+            error = WorkerDied(_died(death), again)
+            self._pending.append(Looked(scene, failed(scene, error)))
             return
         if death is not None:
             self._reporter.log("warning", f"Stash Sense ended {death}: it is tried once more")
@@ -381,12 +412,12 @@ class Sweep:
     def _looked(self, looker: Looker, scene: Scene) -> bool:
         """Look at a scene, whatever comes of it; False where the look was cut short."""
         try:
-            result = looker.look(scene)
+            result, covered = looker.weighed(scene, looker.look(scene))
         except MediaError as error:
             if error.fault != "scene":
                 self._leave_missing(scene, error)
                 return False
-            self._pending.append((scene, failed(scene, error)))
+            self._pending.append(Looked(scene, failed(scene, error)))
         except ModelBroken as error:
             self._leave_named(scene, error)
             self._broken += 1
@@ -399,7 +430,7 @@ class Sweep:
             # A fault of ours in one scene must not keep the others from being tagged.
             self._leave_named(scene, error)
         else:
-            self._pending.append((scene, result))
+            self._pending.append(Looked(scene, result, covered))
             self._broken = 0
             if result.frames.get(FrameSource.VIDEO):
                 self._roots.note_answer(scene)
@@ -455,30 +486,34 @@ class Sweep:
 
     def _write(self) -> None:
         """Keep and write the results in hand, then move the workflow tags."""
-        results, self._pending = self._pending, []
-        for scene, result in results:
-            self._save(scene, result)
-        not_moved = self._written(results)
-        self._recognition.learn(scene for scene, _ in results)
-        for scene, result in results:
+        looked, self._pending = self._pending, []
+        for each in looked:
+            self._save(each.scene, each.result)
+        not_moved = self._written(looked)
+        if not self._dry_run:
+            self._recognition.learn(each.scene for each in looked)
+        for each in looked:
+            scene, result = each.scene, each.result
             moved = scene.id not in not_moved
             self._tally.note(scene, result, moved=moved)
+            if self._dry_run:
+                continue
             if moved and result.error is not None and result.error.kind == WorkerDied.kind:
                 self._engine.store.park(scene.id)
         self._keep()
         self._written_s = self._engine.clock()
 
-    def _written(self, results: list[tuple[Scene, SceneResult]]) -> frozenset[str]:
-        """Write results; the scenes that keep their tags. Raises StashRefused when all do."""
+    def _written(self, looked: list[Looked]) -> frozenset[str]:
+        """Write what is decided; return who keeps its tags. Raises StashRefused when all do."""
         try:
-            kept = self._writing.write(results)
+            kept = self._writing.write(looked)
             refusal = dict(self._writing.held)
         except StashRefused as error:
-            refusal = {scene.id: str(error) for scene, _ in results}
+            refusal = {each.scene.id: str(error) for each in looked}
             kept = frozenset(refusal)
             self._writing.tell(f"{counted(len(kept), 'scene')} keep their workflow tags: {error}")
-        if results:
-            self._refused = self._refused + 1 if len(refusal) == len(results) else 0
+        if looked:
+            self._refused = self._refused + 1 if len(refusal) == len(looked) else 0
         if self._refused >= BROKEN_IN_A_ROW:
             raise StashRefused(
                 f"Stash took nothing of the last scenes: {next(iter(refusal.values()))}",
@@ -487,8 +522,18 @@ class Sweep:
         return kept
 
     def _save(self, scene: Scene, result: SceneResult) -> None:
-        self._engine.store.save_result(
-            self._standing.run_id, scene.id, scene.fingerprint, result.as_json()
+        if self._dry_run:
+            return
+        store, settings = self._engine.store, self._settings
+        args = (self._standing.run_id, scene.id, scene.fingerprint, result.as_json())
+        if result.error is not None:
+            store.save_result(*args)
+            return
+        store.save_result(
+            *args,
+            suggestions=result.suggestions,
+            decided=decided_by(result, settings),
+            tags=scene.tag_ids,
         )
 
 

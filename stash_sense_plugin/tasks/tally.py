@@ -7,7 +7,7 @@ from typing import Any
 from stash_sense_plugin.errors import WorkerDied
 from stash_sense_plugin.records import Decision, Failure, Scene, SceneResult
 from stash_sense_plugin.tasks.engine import SWITCHED_OFF
-from stash_sense_plugin.tasks.writing import WORDS
+from stash_sense_plugin.tasks.writing import Counts
 
 ERRORS_SHOWN = 10
 """Failed scenes that the run's closing lines name."""
@@ -19,8 +19,9 @@ class Tally:
     def __init__(self, kept: Mapping[str, Any] | None = None) -> None:
         kept = kept or {}
         self.counts: Counter[str] = Counter(kept.get("counts", {}))
-        self.written: Counter[str] = Counter(dict.fromkeys(WORDS.values(), 0))
-        self.written.update(kept.get("written", {}))
+        self.changes = Counts()
+        self.changes.written.update(kept.get("written", {}))
+        self.changes.withdrawn.update(kept.get("withdrawn", {}))
         self.calls = int(kept.get("calls", 0))
         """Questions to Stash in the slices before this one."""
         self._errors = [(each["scene_id"], each["message"]) for each in kept.get("errors", ())]
@@ -30,7 +31,8 @@ class Tally:
         """Return plain values."""
         return {
             "counts": dict(self.counts),
-            "written": dict(self.written),
+            "written": dict(self.changes.written),
+            "withdrawn": dict(self.changes.withdrawn),
             "calls": self.calls,
             "errors": self.errors(),
             "without": dict(self._without),
@@ -47,7 +49,8 @@ class Tally:
             "failed": self.counts["failed"],
             "left": self.counts["left"],
             "asks": self.counts["asks"],
-            "written": dict(self.written),
+            "written": dict(self.changes.written),
+            "withdrawn": dict(self.changes.withdrawn),
             "calls": self.calls,
             "errors": self.errors(),
             "without": dict(self._without),
@@ -94,8 +97,9 @@ class Tally:
             f"{counts['tagged']} of {counted(total, 'scene')} tagged, {counts['failed']} failed,"
             f" {counts['left']} left as they were"
         )
-        wrote = [counted(count, what[:-1]) for what, count in self.written.items()]
-        yield f"written: {', '.join(wrote)}"
+        yield f"written: {_listed(self.changes.written)}"
+        if any(self.changes.withdrawn.values()):
+            yield f"withdrawn: {_listed(self.changes.withdrawn)}"
         if asks := counts["asks"]:
             yield f"{counted(asks, 'suggestion')} {'waits' if asks == 1 else 'wait'} for you"
 
@@ -104,6 +108,10 @@ def _told(error: Failure) -> str:
     """Return what is said of a failed scene: where only the user can tell, what to do about it."""
     by_user = error.kind == WorkerDied.kind
     return f"{error.message}; {error.remedy}" if by_user else error.message
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(counted(count, what[:-1]) for what, count in counts.items())
 
 
 def counted(count: int, noun: str) -> str:

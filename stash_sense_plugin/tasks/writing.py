@@ -1,23 +1,41 @@
 """From results to Stash: what is APPLY is written, then the workflow tags move."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 
 from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, TagUnusable
-from stash_sense_plugin.records import Action, Decision, Reporter, Scene, SceneResult, Suggestion
+from stash_sense_plugin.records import (
+    Action,
+    Decision,
+    LedgerEntry,
+    Reporter,
+    Scene,
+    SceneResult,
+    Suggestion,
+)
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import has_field
+from stash_sense_plugin.stash.operations import HUNDRED, has_field
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.suggestions import marker_ranges
+from stash_sense_plugin.tasks.differing import Covered, Wanted, no_longer
 from stash_sense_plugin.tasks.engine import Engine
 from stash_sense_plugin.tasks.merging import follow
 from stash_sense_plugin.tasks.slices import REMOVED, RESTORED
 
-Looked = tuple[Scene, SceneResult]
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A scene, and what is decided of it."""
+
+    scene: Scene
+    result: SceneResult
+    covered: Covered | None = None
+    """What was looked for; without it, nothing is taken back."""
 
 
 class Answer(StrEnum):
@@ -44,14 +62,57 @@ WORDS = {
     Action.CREATE_MARKER: "markers",
     Action.SET_STUDIO: "studios",
 }
+WITHDRAWN = {
+    Action.REMOVE_TAG: "tags",
+    Action.DESTROY_MARKER: "markers",
+    Action.CLEAR_STUDIO: "studios",
+}
+_NOT = {
+    **dict.fromkeys(WORDS, "was not written"),
+    **dict.fromkeys(WITHDRAWN, "was not taken back"),
+}
 
 
-def open_writing(engine: Engine, client: StashClient, run_id: str) -> tuple[Writer, Workflow]:
+class Counts:
+    """How much was written and withdrawn, and of what."""
+
+    def __init__(self) -> None:
+        self.written: Counter[str] = Counter(dict.fromkeys(WORDS.values(), 0))
+        self.withdrawn: Counter[str] = Counter(dict.fromkeys(WITHDRAWN.values(), 0))
+        self.added_of: Counter[tuple[str, str]] = Counter()
+        """By kind and name."""
+        self.withdrawn_of: Counter[tuple[str, str]] = Counter()
+
+    def note(self, action: Action, name: str) -> None:
+        """Count one write."""
+        if action in WORDS:
+            self.written[WORDS[action]] += 1
+            self.added_of[WORDS[action], name] += 1
+        else:
+            self.withdrawn[WITHDRAWN[action]] += 1
+            self.withdrawn_of[WITHDRAWN[action], name] += 1
+
+
+def open_writing(
+    engine: Engine,
+    client: StashClient,
+    run_id: str,
+    *,
+    dry_run: bool = False,
+    together: int = HUNDRED,
+) -> tuple[Writer, Workflow]:
     """Build the writer and the workflow of one run from the user's settings."""
     settings = engine.settings
     if not has_field(client, "SceneMarkerCreateInput", "end_seconds"):
         raise StashError("This Stash knows no markers with an end", "update Stash")
-    writer = Writer(client, engine.ledger, run_id, settings.parent_tag)
+    writer = Writer(
+        client,
+        engine.ledger,
+        run_id,
+        settings.parent_tag,
+        dry_run=dry_run,
+        together=together,
+    )
     names = WorkflowNames(settings.tagme_tag, settings.tagged_tag, settings.errored_tag)
     return writer, Workflow(client, writer, names)
 
@@ -65,14 +126,24 @@ class Writing:
         client: StashClient,
         run_id: str,
         reporter: Reporter,
-        counts: Counter[str],
+        counts: Counts,
+        *,
+        dry_run: bool = False,
+        together: int = HUNDRED,
     ) -> None:
-        """Write for a run; `counts` is where the tags, markers and studios are counted."""
-        self._writer, self.workflow = open_writing(engine, client, run_id)
+        """Write for a run; `counts` is where the tags, markers and studios are counted.
+
+        A dry run counts what would be written. `together` is as in `Writer`.
+        """
+        self._writer, self.workflow = open_writing(
+            engine, client, run_id, dry_run=dry_run, together=together
+        )
+        self._dry_run = dry_run
         self._ledger = engine.ledger
         self._turn = engine.writing
         self._engine, self._client = engine, client
         self._markers = engine.settings.markers
+        self._suggest_only = engine.settings.suggest_only
         self._reporter = reporter
         self._counts = counts
         self._gone: set[str] = set()
@@ -82,6 +153,8 @@ class Writing:
 
     def recover(self) -> None:
         """Settle what a kill left open in the ledger; nothing is written to Stash."""
+        if self._dry_run:
+            return
         with self._turn:
             count = self._writer.recover()
         if count:
@@ -114,7 +187,8 @@ class Writing:
         A tag that is gone from Stash itself is not written again in this run, and holds up nothing.
         """
         with self._turn:
-            follow(self._engine, self._client, scenes)
+            if not self._dry_run:
+                follow(self._engine, self._client, scenes)
             missing = self._writer.notice_removed(
                 scenes, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
             )
@@ -133,34 +207,61 @@ class Writing:
             )
 
     def write(self, looked: Sequence[Looked]) -> frozenset[str]:
-        """Write what is to be applied, then Tagged or Errored in and TagMe out.
+        """Write what is decided, then Tagged or Errored in and TagMe out.
 
         Returns the ids of scenes whose workflow tags could not be moved, or must not be: `held`
         has those to which something could not be written, which are to be done again.
         """
         with self._turn:
-            return self._write(looked)
-
-    def _write(self, looked: Sequence[Looked]) -> frozenset[str]:
-        self.held = {}
-        self._add_tags(looked)
-        for scene, result in looked:
-            with self._holding(scene):
-                self._set_studio(scene, result)
-        if self._markers:
-            self._create_markers(looked)
-        kept = self._move(looked)
+            self._apply(looked)
+            kept = {} if self._dry_run else self._move(looked)
         for scene_id, reason in kept.items():
             self.tell(f"Scene {scene_id} keeps its workflow tags: {reason}")
         return frozenset(kept)
 
+    def apply(self, looked: Sequence[Looked]) -> None:
+        """Write what is decided and take back what no longer is; no workflow tag moves.
+
+        Afterwards `held` has the scenes to which something could not be written now, and why.
+        """
+        with self._turn:
+            self._apply(looked)
+
+    def _apply(self, looked: Sequence[Looked]) -> None:
+        self.held = {}
+        decided = [each for each in looked if each.result.error is None]
+        wanted = self._wanted(decided)
+        tags = {scene_id: each.tags for scene_id, each in wanted.items()}
+        self._note(self._writer.add_tags([each.scene for each in decided], tags))
+        if not self._suggest_only:
+            self._take_back(decided, wanted)
+        for each in decided:
+            with self._holding(each.scene):
+                self._set_studio(each.scene, each.result)
+        self._create_markers(decided, wanted)
+
+    def _take_back(self, looked: Sequence[Looked], wanted: Mapping[str, Wanted]) -> None:
+        """Take from Stash what is ours and no longer decided, where somebody looked for it."""
+        covered = {each.scene.id: each.covered for each in looked if each.covered is not None}
+        ours = self._writer.ledger.ours(each for each in covered if each in wanted)
+        by_scene: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+        for entry in ours:
+            by_scene[entry.scene_id].append(entry)
+        gone = [
+            entry
+            for scene_id, entries in by_scene.items()
+            for entry in no_longer(entries, wanted[scene_id], covered[scene_id])
+        ]
+        if gone:
+            self._note(self._writer.take_back(gone))
+
     def _move(self, looked: Sequence[Looked]) -> dict[str, str]:
         """Move the workflow tags of what was wholly written; why not, for the others."""
-        written = [(scene, result) for scene, result in looked if scene.id not in self.held]
-        kept = self.workflow.finish([scene for scene, result in written if result.error is None])
-        for scene, result in written:
-            if result.error is not None:
-                kept |= self.workflow.fail(scene, result.error.message)
+        written = [each for each in looked if each.scene.id not in self.held]
+        kept = self.workflow.finish([each.scene for each in written if each.result.error is None])
+        for each in written:
+            if each.result.error is not None:
+                kept |= self.workflow.fail(each.scene, each.result.error.message)
         return {**self.held, **kept}
 
     @contextmanager
@@ -174,12 +275,31 @@ class Writing:
         except (StashRefused, StashUncertain) as error:
             self.held[scene.id] = str(error)
 
-    def _add_tags(self, looked: Sequence[Looked]) -> None:
-        wanted: dict[str, list[tuple[str, str]]] = {}
-        for scene, result in looked:
-            with self._holding(scene):
-                wanted[scene.id] = list(self._tags(_applied(result, "tag")))
-        self._note(self._writer.add_tags([scene for scene, _ in looked], wanted))
+    def _wanted(self, looked: Sequence[Looked]) -> dict[str, Wanted]:
+        """Return what each scene is to have; one whose tags Stash refuses to make has none."""
+        wanted: dict[str, Wanted] = {}
+        for each in looked:
+            with self._holding(each.scene):
+                wanted[each.scene.id] = self._wanted_of(each.result)
+        return wanted
+
+    def _wanted_of(self, result: SceneResult) -> Wanted:
+        applied = _applied(result, "tag")
+        tags: list[tuple[str, str]] = []
+        markers: list[MarkerWanted] = []
+        for suggestion in applied:
+            for tag_id, name in self._tags([suggestion]):
+                tags.append((tag_id, name))
+                markers += [
+                    MarkerWanted(tag_id, name, part.start_s, part.end_s)
+                    for part in marker_ranges(suggestion)
+                ]
+        return Wanted(
+            tuple(tags),
+            frozenset(each.name.casefold() for each in applied),
+            tuple(markers) if self._markers else None,
+            frozenset(each.target_id for each in _applied(result, "studio") if each.target_id),
+        )
 
     def _tags(self, suggestions: Iterable[Suggestion]) -> Iterable[tuple[str, str]]:
         """Yield id and name of each tag, found or created; a deleted one is not made again."""
@@ -197,31 +317,23 @@ class Writing:
             if studio.target_id is not None:
                 self._note([self._writer.set_studio(scene, studio.target_id, studio.name)])
 
-    def _create_markers(self, looked: Sequence[Looked]) -> None:
-        wanted: dict[str, list[MarkerWanted]] = {}
-        for scene, result in looked:
-            with self._holding(scene):
-                wanted[scene.id] = list(self._markers_of(result))
-        marked = [scene for scene, _ in looked if wanted.get(scene.id)]
+    def _create_markers(self, looked: Sequence[Looked], wanted: Mapping[str, Wanted]) -> None:
+        wishes = {scene_id: each.markers for scene_id, each in wanted.items() if each.markers}
+        marked = [each.scene for each in looked if each.scene.id in wishes]
         current = self._writer.current(marked) if marked else None
         for scene in marked:
             with self._holding(scene):
-                self._note(self._writer.create_markers(scene, wanted[scene.id], current))
-
-    def _markers_of(self, result: SceneResult) -> Iterator[MarkerWanted]:
-        for suggestion in _applied(result, "tag"):
-            for tag_id, name in self._tags([suggestion]):
-                for part in marker_ranges(suggestion):
-                    yield MarkerWanted(tag_id, name, part.start_s, part.end_s)
+                self._note(self._writer.create_markers(scene, wishes[scene.id] or (), current))
 
     def _note(self, written: Iterable[Written]) -> None:
         for each in written:
-            if each.ending is Ending.WRITTEN:
-                self._counts[WORDS[each.action]] += 1
+            if each.ending in (Ending.WRITTEN, Ending.TAKEN_BACK):
+                self._counts.note(each.action, each.name)
             elif each.later:
-                self.held[each.scene_id] = f"{each.name} was not written: {each.reason}"
+                self.held[each.scene_id] = f"{each.name} {_NOT[each.action]}: {each.reason}"
             elif each.ending is Ending.FAILED:
-                self.tell(f"Scene {each.scene_id}: {each.name} was not written: {each.reason}")
+                what = f"{each.name} {_NOT[each.action]}: {each.reason}"
+                self.tell(f"Scene {each.scene_id}: {what}")
 
     def tell(self, message: str) -> None:
         """Warn once, however many scenes it concerns; of very many, the oldest may come again."""

@@ -1,0 +1,257 @@
+"""What of ours a scene is to lose: what is no longer decided, and only where somebody looked."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stash_sense_plugin.inference.catalogue import Catalogue
+from stash_sense_plugin.pipeline.deciding import digest
+from stash_sense_plugin.records import (
+    Action,
+    Box,
+    Decision,
+    Evidence,
+    LedgerEntry,
+    SceneResult,
+    Suggestion,
+    TimeRange,
+)
+from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.stash.judging import exact_of, is_replaced_by
+from stash_sense_plugin.stash.wishes import MarkerWanted
+from stash_sense_plugin.suggestions import DecideOptions, restrain
+from stash_sense_plugin.vocabulary import Label, Vocabulary
+
+Words = frozenset[tuple[str, str]]
+"""Things as (kind, id or casefolded name)."""
+
+Scale = tuple[str, str]
+"""A detector, and of object detectors whose words they say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one scene is to have of us."""
+
+    tags: tuple[tuple[str, str], ...] = ()
+    """Id and name; the id is empty for a tag that a dry run would create."""
+    named: frozenset[str] = frozenset()
+    """Casefolded names of the tags, those among them that could not be made."""
+    markers: tuple[MarkerWanted, ...] | None = ()
+    """None where the user wants none written: those that are there stay with their tags."""
+    studio_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Of one scene, what is surely not there where nobody saw it."""
+
+    looked: frozenset[Scale]
+    labels: Mapping[str, Sequence[Label]]
+    """By the casefolded name of their tag."""
+    never: frozenset[str] = frozenset()
+    accepted: Words = frozenset()
+    refused: Words = frozenset()
+
+    def tag(self, tag_id: str, name: str) -> bool:
+        """Whether the tag is to go where it is not decided."""
+        key = name.casefold()
+        if (said := self._said("tag", tag_id, key)) is not None:
+            return said
+        if key in self.never:
+            return True
+        return all(self._is_looked_for(label) for label in self.labels.get(key, ()))
+
+    def studio(self, studio_id: str, name: str) -> bool:
+        """Whether the studio is to go where it is not decided."""
+        key = name.casefold()
+        if (said := self._said("studio", studio_id, key)) is not None:
+            return said
+        return key in self.never or ("text", "") in self.looked
+
+    def _said(self, kind: str, target_id: str, key: str) -> bool | None:
+        words = {(kind, target_id), (kind, key)}
+        if words & self.refused:
+            return True
+        return False if words & self.accepted and key not in self.never else None
+
+    def _is_looked_for(self, label: Label) -> bool:
+        return label.name.casefold() in self.never or scales(label) <= self.looked
+
+
+def scales(label: Label) -> frozenset[Scale]:
+    """Return who can see a label."""
+    if label.prompts:
+        return frozenset({("clip", "")})
+    if label.classes:
+        return frozenset(("objects", word.partition("/")[0]) for word in label.classes)
+    return frozenset((word.partition("/")[0], "") for word in label.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """What each detector is able to see, by the user's words and settings."""
+
+    vocabulary: Vocabulary
+    words_of: Mapping[str, str]
+    """The word list of each object network, by the model's name."""
+    never: frozenset[str] = frozenset()
+    off: frozenset[str] = frozenset()
+    """Detectors that the user switched off: what they saw is not wanted."""
+    _by_tag: dict[str, list[Label]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for label in self.vocabulary.labels.values():
+            self._by_tag[label.tag.casefold()].append(label)
+
+    @classmethod
+    def of(cls, settings: Settings, vocabulary: Vocabulary, catalogue: Catalogue) -> "Covering":
+        """Build it from what the user chose."""
+        switches = {
+            "clip": settings.skip_labels,
+            "objects": settings.skip_objects,
+            "picture": settings.skip_facts,
+            "text": settings.skip_text,
+            "studio": settings.skip_studio,
+        }
+        return cls(
+            vocabulary,
+            {card.name: card.words for card in catalogue if card.words},
+            settings.never_names,
+            frozenset(name for name, is_off in switches.items() if is_off),
+        )
+
+    def covered(
+        self, result: SceneResult, accepted: Words = frozenset(), refused: Words = frozenset()
+    ) -> Covered:
+        """Say of one scene what was looked for."""
+        looked = {self._scale(ran.detector, ran.model) for ran in result.ran if _saw(ran, result)}
+        looked |= {(detector, "") for detector in self.off - {"studio"}}
+        if "objects" in self.off:
+            labels = self.vocabulary.labels.values()
+            looked |= {each for label in labels for each in scales(label) if each[0] == "objects"}
+        if "studio" in self.off:
+            looked.add(("text", ""))
+        return Covered(frozenset(looked), self._by_tag, self.never, accepted, refused)
+
+    def _scale(self, detector: str, model: str) -> Scale:
+        if detector != "objects":
+            return detector, ""
+        return detector, self.words_of.get(model.partition("@")[0], "")
+
+    def kept_from(
+        self, result: SceneResult, before: Mapping[str, Any], options: DecideOptions
+    ) -> SceneResult:
+        """Add what was suggested before by detectors that did not look now, as it was then."""
+        covered = self.covered(result, options.accepted, options.refused)
+        there = {(each.kind, each.name.casefold()) for each in result.suggestions}
+        kept = [
+            each
+            for each in map(_suggestion, before.get("suggestions", ()))
+            if (each.kind, each.name.casefold()) not in there
+            and each.decision is not Decision.HIDE
+            and not self._goes(each, covered)
+        ]
+        if not kept:
+            return result
+        return replace(result, suggestions=restrain((*result.suggestions, *kept), options))
+
+    def _goes(self, each: Suggestion, covered: Covered) -> bool:
+        labels = covered.labels.get(each.name.casefold(), ())
+        return each.kind != "tag" or all(scales(label) <= covered.looked for label in labels)
+
+    def is_whole(self, result: SceneResult) -> bool:
+        """Whether everything was looked for that the vocabulary speaks of."""
+        looked = self.covered(result).looked
+        return ("text", "") in looked and all(
+            scales(label) <= looked for label in self.vocabulary.labels.values()
+        )
+
+
+def _saw(ran: Any, result: SceneResult) -> bool:
+    """Whether what a detector saw was judged: its words may have no network to be read by."""
+    return all(
+        each.detector not in (ran.detector, f"{ran.detector} ({ran.model})")
+        for each in result.skipped
+    )
+
+
+def decided_by(result: SceneResult, settings: Settings) -> bytes:
+    """Return what tells one decision from another: 16 bytes."""
+    # With markers or without, the same suggestions are written otherwise.
+    facts = digest(result) + (b"markers" if settings.markers else b"")
+    return hashlib.blake2b(facts, digest_size=16).digest()
+
+
+def no_longer(ours: Iterable[LedgerEntry], wanted: Wanted, covered: Covered) -> list[LedgerEntry]:
+    """Return of one scene's rows those whose things are to be taken back."""
+    return [entry for entry in ours if _GOES.get(entry.action, _stays)(entry, wanted, covered)]
+
+
+def _stays(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
+    return False
+
+
+def _tag_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
+    if _is_wanted(entry.target_id, entry.target_name, wanted):
+        return False
+    return covered.tag(entry.target_id, entry.target_name)
+
+
+def _marker_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
+    tag_id = str(exact_of(entry)[0])
+    if not _is_wanted(tag_id, entry.target_name, wanted):
+        return covered.tag(tag_id, entry.target_name)
+    return wanted.markers is not None and is_replaced_by(entry, wanted.markers)
+
+
+def _studio_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
+    if entry.target_id in wanted.studio_ids:
+        return False
+    return covered.studio(entry.target_id, entry.target_name)
+
+
+def _is_wanted(tag_id: str, name: str, wanted: Wanted) -> bool:
+    return name.casefold() in wanted.named or any(tag_id == each for each, _ in wanted.tags)
+
+
+_GOES: Mapping[Action, Callable[[LedgerEntry, Wanted, Covered], bool]] = {
+    Action.ADD_TAG: _tag_goes,
+    Action.CREATE_MARKER: _marker_goes,
+    Action.SET_STUDIO: _studio_goes,
+}
+
+
+# --- What was said before -----------------------------------------------------------------------
+
+
+def _suggestion(told: Mapping[str, Any]) -> Suggestion:
+    """Read what `SceneResult.as_json` wrote."""
+    label = str(told["label"])
+    return Suggestion(
+        kind=told["kind"],
+        name=str(told["name"]),
+        label=label,
+        confidence=float(told["confidence"]),
+        decision=Decision[told["decision"]],
+        ranges=tuple(
+            TimeRange(label, part["start_s"], part["end_s"], part["score"])
+            for part in told.get("ranges", ())
+        ),
+        evidence=tuple(map(_evidence, told.get("evidence", ()))),
+        target_id=told.get("target_id"),
+    )
+
+
+def _evidence(told: Mapping[str, Any]) -> Evidence:
+    box = told.get("box")
+    return Evidence(
+        told["time_s"],
+        told["score"],
+        told["detector"],
+        told["model"],
+        Box(*box) if box else None,
+        told.get("text"),
+    )
