@@ -273,15 +273,21 @@ def _inside(
 ) -> list[tuple[float, float]]:
     """Return (time, score) of the frames that hold: not below `stay`, and in a range."""
     ordered = sorted(ranges, key=lambda r: r.start_s)
-    starts = [r.start_s for r in ordered]
+    strong = [pair for pair in zip(times_s, scores, strict=True) if pair[1] >= stay]
     kept = []
-    for time_s, score in zip(times_s, scores, strict=True):
-        if score >= stay:
-            inside_s = min(max(time_s, 0.0), end_s)
-            at = bisect.bisect_right(starts, inside_s) - 1
-            if at >= 0 and inside_s <= ordered[at].end_s:
-                kept.append((time_s, score))
+    at, last = -1, len(ordered) - 1
+    for pair in strong:
+        inside_s = _within(pair[0], end_s)
+        while at < last and ordered[at + 1].start_s <= inside_s:
+            at += 1
+        if at >= 0 and inside_s <= ordered[at].end_s:
+            kept.append(pair)
     return kept
+
+
+def _within(time_s: float, end_s: float) -> float:
+    """Return the time, or the nearer end of the scene where it lies outside."""
+    return time_s if 0.0 <= time_s <= end_s else min(max(time_s, 0.0), end_s)
 
 
 def _decision(label: Label, confidence: float, options: DecideOptions, learnt: Learnt) -> Decision:
@@ -325,7 +331,10 @@ def _evidence(
 ) -> tuple[Evidence, ...]:
     """The best frames, spread: the best of each range first, then the second best of each."""
     end_s = math.inf if duration_s is None else duration_s
-    frames = sorted(frame for place, one in enumerate(held) for frame in _frames(one, place, end_s))
+    frames: list[_Frame] = []
+    for place, one in enumerate(held):
+        frames += _boxed(one, place, end_s) if one.boxes else _plain(one, place, end_s)
+    frames.sort()
     starts = [r.start_s for r in ranges]
     turns: defaultdict[int, int] = defaultdict(int)
     taken: set[float] = set()
@@ -341,12 +350,20 @@ def _evidence(
     return tuple(_shown(frame, held) for _, frame in ranked[:MOST_EVIDENCE])
 
 
-def _frames(held: Held, place: int, end_s: float) -> Iterator[_Frame]:
-    detector, model, boxes = held.detector, held.model, held.boxes
+def _plain(held: Held, place: int, end_s: float) -> list[_Frame]:
+    detector, model = held.detector, held.model
+    return [
+        (-score, _within(time_s, end_s), detector, model, True, (), place, time_s)
+        for time_s, score in zip(held.times_s, held.scores, strict=True)
+    ]
+
+
+def _boxed(held: Held, place: int, end_s: float) -> Iterator[_Frame]:
+    detector, model = held.detector, held.model
     for time_s, score in zip(held.times_s, held.scores, strict=True):
-        best = boxes.get(time_s)
+        best = held.boxes.get(time_s)
         box = best.box if best else None
-        shown_s = min(max(time_s, 0.0), end_s)
+        shown_s = _within(time_s, end_s)
         yield (-score, shown_s, detector, model, box is None, _corner(box), place, time_s)
 
 

@@ -227,12 +227,16 @@ class Frames:
 
         A score that is not a number counts as not seen.
         """
+        return self.best([_unit(score) for score in scores])
+
+    def best(self, scores: list[float]) -> list[float]:
+        """Return the same of scores that are known to be within 0..1."""
         if self.places is None:
-            return [_unit(score) for score in scores]
+            return scores
         best = [0.0] * len(self.times_s)
         for place, score in zip(self.places, scores, strict=True):
             if place >= 0:
-                best[place] = max(best[place], _unit(score))
+                best[place] = max(best[place], score)
         return best
 
     def ranges(self, label: str, scores: Sequence[float], rule: Rule) -> tuple[TimeRange, ...]:
@@ -240,7 +244,7 @@ class Frames:
         if self.duration_s is None:
             return ()
         if self.inside is not None:
-            return self.inside.ranges(label, self.inside.scores(scores), rule)
+            return self.inside.ranges(label, self.inside.best(list(scores)), rule)
         runs = _joined(_runs(scores, self.edges_s, rule), self.times_s, rule)
         return tuple(
             TimeRange(label, run.start_s, run.end_s, max(scores[run.first : run.last + 1]))

@@ -188,6 +188,7 @@ class Decider:
         for label in labels:
             for word in label.words:
                 self._by_word[word].append(label)
+        self._zero_shot = parts.vocabulary.zero_shot
         self._prompts: _Prompts | None = None
 
     def conclude(
@@ -248,11 +249,11 @@ class Decider:
     def _by_prompts(self, look: Look, duration_s: float | None) -> Iterator[Held]:
         """Yield the labels that were there by their prompts against the frames' vectors."""
         embedded = look.embedded or _embedded(look)
-        if embedded is None or not self._parts.vocabulary.zero_shot:
+        if embedded is None or not self._zero_shot:
             return
         frames = Frames.at(embedded.times_s, duration_s)
         for label, per_frame in self._prompted().near(embedded):
-            scores = frames.scores(per_frame)
+            scores = frames.best(per_frame)
             ranges = frames.ranges(label.name, scores, self._rules[label.name])
             detector, model, times = look.ran.detector, look.ran.model, frames.times_s
             held = hold(label, detector, model, times, scores, ranges, duration_s)
@@ -262,9 +263,9 @@ class Decider:
     def _prompted(self) -> "_Prompts":
         if self._prompts is None:
             assert self._parts.zero_shot is not None
-            labels = self._parts.vocabulary.zero_shot
-            asked = [_asked(each) for each in labels]
-            self._prompts = _Prompts(self._parts.zero_shot.columns(asked, self._check), labels)
+            asked = [_asked(each) for each in self._zero_shot]
+            columns = self._parts.zero_shot.columns(asked, self._check)
+            self._prompts = _Prompts(columns, self._zero_shot)
         return self._prompts
 
     def _studios(
@@ -297,8 +298,9 @@ class _Prompts:
         """
         leads = self._columns.leads(embedded.vectors)
         near = np.flatnonzero(leads.best() >= self._enters)
-        for column, scores in zip(near, leads.of(near).T.tolist(), strict=True):
-            yield self._labels[column], scores
+        scores = np.clip(np.nan_to_num(leads.of(near)), 0, 1)
+        for column, per_frame in zip(near, scores.T.tolist(), strict=True):
+            yield self._labels[column], per_frame
 
 
 def _embedded(look: Look) -> Embedded | None:
