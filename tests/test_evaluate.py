@@ -1,15 +1,21 @@
 """Evaluate as users see it: known figures to the digit, and nothing that is ours taken for true."""
 
+import argparse
+import io
 import json
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from demo.stash import StandIn, fake_file
+from stash_sense_plugin.cli import evaluate
+from stash_sense_plugin.cli.desk import Desk, WrongUsage
 from stash_sense_plugin.errors import Cancelled, SettingsError
 from stash_sense_plugin.library.learnt import Learnt
 from stash_sense_plugin.library.ledger import StoreLedger
@@ -477,3 +483,92 @@ def _classes(labels: Path) -> set[str]:
 
 def _said(result: Any) -> set[str]:
     return {each["name"] for each in result["suggestions"] if each["decision"] in ("ASK", "APPLY")}
+
+
+# --- The command line -----------------------------------------------------------------------------
+
+
+class Here(Desk):
+    """A desk whose worker is this very process."""
+
+    def __init__(self, paper: Paper) -> None:
+        self.console = Console(file=io.StringIO(), width=160)
+        self.paper = paper
+        self.asked: list[Mapping[str, object]] = []
+
+    def need_stash(self) -> None: ...
+
+    def ask(self, mode: str, args: Mapping[str, object], *, told: bool = True) -> Any:
+        self.asked.append(args)
+        return json.loads(json.dumps(self.paper.run(**args)))
+
+    @property
+    def printed(self) -> str:
+        assert isinstance(self.console.file, io.StringIO)
+        return self.console.file.getvalue()
+
+
+class Terminal(io.StringIO):
+    """Somebody who types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def command(desk: Desk, *words: str) -> int:
+    parser = argparse.ArgumentParser()
+    evaluate.add(parser.add_subparsers())
+    asked = parser.parse_args(["evaluate", *words])
+    status: int = asked.command(asked, desk)
+    return status
+
+
+def test_the_command_shows_tables(paper: Paper) -> None:
+    known_errors(paper)
+    desk = Here(paper)
+    assert command(desk) == 0
+    assert re.search(r"Vertical +│ 3 +│ 50.0 % \(15 to 85\)", desk.printed)
+    assert re.search(r"Written or asked +│ 50.0 % +│ 60.0 % +│ 54.5 %", desk.printed)
+    assert "No detector knows these tags of yours: Holiday (3), Dusk (1)" in desk.printed
+
+
+@pytest.mark.parametrize(("answer", "used"), [("y\n", True), ("n\n", False)])
+def test_on_a_terminal_it_asks_before_it_uses_anything(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch, answer: str, used: bool
+) -> None:
+    many(paper)
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    desk = Here(paper)
+    assert command(desk, "--use") == 0
+    assert "Use this from now on?" in desk.printed
+    assert bool(Learnt(paper.store).thresholds()) == used
+
+
+def test_without_a_terminal_the_word_is_enough(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many(paper)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert command(Here(paper), "--use", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["used"] == {"curves": 1, "thresholds": 1}
+    assert command(Here(paper), "--forget", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["forgotten"] == 2
+
+
+def test_where_nothing_can_be_judged_the_command_says_so_by_its_status(paper: Paper) -> None:
+    assert command(Here(paper)) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--precision", "0"], ["--precision", "half"], ["--look", "-3"], ["--use", "--forget"]],
+)
+def test_words_that_mean_nothing_are_refused_at_once(paper: Paper, words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        command(Here(paper), *words)
+
+
+def test_looking_and_keeping_nothing_contradict_each_other(paper: Paper) -> None:
+    with pytest.raises(WrongUsage):
+        command(Here(paper), "--look", "5", "--dry-run")
