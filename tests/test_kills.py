@@ -1,17 +1,25 @@
 """Killed at any moment, nothing is lost, nothing doubled, and nothing of the user's touched."""
 
 import os
+import shutil
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from demo.stash import Fault
+from demo.stash.faults import Reached
+from stash_sense_plugin.library.backup import backups_of
+from stash_sense_plugin.library.migrations import MIGRATIONS, migrate, version_of
+from tests.calls_kit import FileCall, Watch, can_watch, watching
 from tests.conftest import TORTURE
-from tests.installed_kit import Installed, installed
+from tests.installed_kit import Installed, installed, workers
 from tests.kill_kit import (
     BOTH,
     DOOR,
@@ -27,7 +35,9 @@ from tests.kill_kit import (
     kill_at,
     log_since,
     seen,
+    step_of,
 )
+from tests.plugin_folder import wait_until
 
 pytestmark = [
     pytest.mark.torture,
@@ -59,6 +69,8 @@ class Stage:
 
     ground: Ground
     made: dict[str, Scenario] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    """How many calls change the store's files in what is pressed."""
 
     def scenario(self, name: str) -> Scenario:
         if name not in self.made:
@@ -233,3 +245,163 @@ def test_a_kill_loses_and_doubles_nothing(
     assert seen(library) == scenario.before
     check_store(library)
     record_count(f"killed: {moment.state}", 1)
+
+
+# --- In the middle of a write of the store ------------------------------------------------------
+
+OLD_ROWS = 300
+
+
+def old_store(path: Path) -> None:
+    """A store as an older version left it, with some of everything that must live on."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        migrate(db, str(path), MIGRATIONS[:3])
+        db.execute("BEGIN")
+        for number in range(OLD_ROWS):
+            db.execute(
+                "INSERT INTO ledger (run_id, action, scene_id, target_id, target_name, detail,"
+                " outcome, intended_at_s)"
+                " VALUES ('r', 'add-tag', ?, '7', 'Beach', '{}', 'ours', 1)",
+                (str(900_000 + number),),
+            )
+            db.execute(
+                "INSERT INTO refusals (kind, target_id, name, scene_id, oshash, size_bytes, detail,"
+                " refused_at_s) VALUES ('tag', '7', 'beach', ?, '', 0, '{}', 1)",
+                (str(900_000 + number),),
+            )
+        db.execute("COMMIT")
+
+
+def counted_rows(path: Path) -> tuple[int, int, int]:
+    """The version of a store that is whole, its rows of the ledger and its verdicts."""
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        version = version_of(db)
+        said = "verdicts" if version >= 4 else "refusals"
+        ledger = db.execute("SELECT count(*) FROM ledger").fetchone()[0]
+        return version, ledger, db.execute(f"SELECT count(*) FROM {said}").fetchone()[0]
+
+
+@dataclass
+class Files:
+    """What a press changes of the store's files, call after call."""
+
+    watch: Watch
+    kill_at: int | None = None
+    calls: list[str] = field(default_factory=list)
+    doors: Callable[[], None] = lambda: None
+
+    def heard(self, call: FileCall) -> bool:
+        if not call.file.startswith("store.sqlite"):
+            return False
+        self.calls.append(f"{call.what} of {call.file}")
+        if len(self.calls) - 1 != self.kill_at:
+            return False
+        self.doors()
+        return True
+
+
+def press_watched(stage: Stage, files: Files, press: Callable[[], object]) -> None:
+    """Press with a worker under watch; the doors die with it, so that nobody begins again."""
+    library = stage.ground.library
+
+    def kill_doors() -> None:
+        for door in library.doors():
+            door.kill()
+
+    files.doors = kill_doors
+    files.watch.heard = files.heard
+    os.environ["STASH_SENSE_PYTHON"] = str(files.watch.python)
+    try:
+        with suppress(AssertionError):
+            press()
+    finally:
+        os.environ["STASH_SENSE_PYTHON"] = sys.executable
+    if files.kill_at is not None:
+        assert files.watch.killed.is_set(), f"it ended before: {len(files.calls)} calls"
+        wait_until(lambda: not workers(library.home), "the worker does not die")
+
+
+def shares(short: int, long: int) -> list[Any]:
+    """Places in the row of calls, from its begin to nearly its end."""
+    count = long if TORTURE in os.environ else short
+    return [
+        pytest.param((each + 0.5) / count, id=f"{each + 1}-of-{count}") for each in range(count)
+    ]
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Watch]:
+    if not can_watch():
+        pytest.skip("this machine lets no test watch what a process asks of the system")
+    with watching(tmp_path / "watched") as watched:
+        yield watched
+
+
+@pytest.mark.parametrize("share", shares(2, 40))
+def test_a_kill_in_the_middle_of_a_migration_leaves_a_whole_store(
+    stage: Stage, share: float, watch: Watch, record_count: Record, tmp_path: Path
+) -> None:
+    ground, library = stage.ground, stage.ground.library
+    store = Path(library.home.folder, "store.sqlite")
+
+    def begin() -> None:
+        ground.fresh()
+        old_store(store)
+
+    if "migration" not in stage.calls:
+        begin()
+        with watching(tmp_path / "unkilled") as unkilled:
+            files = Files(unkilled)
+            press_watched(stage, files, lambda: library.operate("errors"))
+        ground.leave()
+        stage.calls["migration"] = len(files.calls)
+    begin()
+    files = Files(watch, int(share * stage.calls["migration"]))
+    press_watched(stage, files, lambda: library.operate("errors"))
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    for each in store.parent.glob("store.sqlite*"):
+        shutil.copy(each, aside)
+    assert counted_rows(aside / store.name) in [(3, OLD_ROWS, OLD_ROWS), (4, OLD_ROWS, OLD_ROWS)]
+    assert library.operate("errors")["errors"] == []
+    assert counted_rows(store) == (4, OLD_ROWS, OLD_ROWS)
+    for copy in backups_of(store):
+        assert counted_rows(copy) == (3, OLD_ROWS, OLD_ROWS)
+    assert backups_of(store)
+    assert list(store.parent.glob("*.part")) == []
+    record_count(f"killed: migration: before {files.calls[-1]}", 1)
+
+
+@pytest.mark.parametrize("share", shares(2, 60))
+def test_a_kill_in_the_middle_of_a_write_to_the_store_loses_nothing(
+    stage: Stage, share: float, watch: Watch, record_count: Record, tmp_path: Path
+) -> None:
+    scenario, ground, library = stage.scenario("sweep"), stage.ground, stage.ground.library
+    if "sweep" not in stage.calls:
+        ground.begin(scenario.ready)
+        with watching(tmp_path / "unkilled") as unkilled:
+            files = Files(unkilled)
+            press_watched(stage, files, lambda: scenario.press().join())
+        stage.calls["sweep"] = len(files.calls)
+    ground.begin(scenario.ready)
+    files = Files(watch, int(0.9 * share * stage.calls["sweep"]))
+    steps: list[str] = []
+
+    def told(name: str, reached: Reached, arguments: Any) -> None:
+        if reached == "replied":
+            steps.append(step_of(library, name, arguments) or "look")
+
+    library.stash.fault("*", Fault(told=told, times=1_000_000))
+    press_watched(stage, files, lambda: scenario.press().join())
+    library.stash.clear_faults()
+    scenario.press().join()
+    check_store(library)
+    assert seen(library) == scenario.after
+    assert claimed(library) == Ids.of(library).since(scenario.ids)
+    library.operate("undo", what="everything", confirm="everything")
+    assert seen(library) == scenario.before
+    after = f"after {steps[-1]}" if steps else "at its start"
+    record_count(f"killed: sweep: {after}: before {files.calls[-1]}", 1)
