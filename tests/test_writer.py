@@ -220,6 +220,20 @@ def test_law_3_a_killed_marker_is_never_doubled(kit: Kit, dies: str) -> None:
     assert entry.target_id == str(marker["id"])
 
 
+def test_law_3_a_killed_marker_with_the_number_of_a_tag_is_adopted(kit: Kit) -> None:
+    scene, wish = kit.scene(), beach_marker(kit)
+    add(kit.writer(), scene, (wish.tag_id, wish.tag_name))
+    number = "INSERT OR REPLACE INTO sqlite_sequence (name, seq) VALUES ('scene_markers', ?)"
+    kit.stash.database.run("DELETE FROM sqlite_sequence WHERE name = 'scene_markers'")
+    kit.stash.database.run(number, int(wish.tag_id) - 1)
+    with pytest.raises(Killed):
+        kit.writer("after the write").create_markers(scene, [wish])
+    [marker] = kit.stash.scene_markers(int(scene.id))
+    assert str(marker["id"]) == wish.tag_id
+    kit.writer().recover()
+    assert kit.outcomes() == [Outcome.OURS] * 2
+
+
 def test_law_3_two_kills_over_one_marker_adopt_it_once(kit: Kit) -> None:
     scene, wish = kit.scene(), beach_marker(kit)
     for dies in KILLS:
