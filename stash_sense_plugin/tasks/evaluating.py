@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stash_sense_plugin.errors import (
     Cancelled,
@@ -44,7 +45,7 @@ from stash_sense_plugin.stash.operations import all_tags, scenes_with_any_tag
 from stash_sense_plugin.tasks.choosing import switched_on
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.looking import Looker
-from stash_sense_plugin.tasks.scoring import Score, Scorer
+from stash_sense_plugin.tasks.scoring import Scorer
 from stash_sense_plugin.tasks.tally import counted
 from stash_sense_plugin.vocabulary import Label
 
@@ -153,6 +154,7 @@ class _Library:
         self._engine, self._client, self._reporter = engine, client, reporter
         self._settings = engine.settings
         self._book = _tags(client, engine.settings)
+        self._vocabulary = engine.vocabulary()
         self._scenes = list(scenes_with_any_tag(client))
         self._learnt = Learnt(engine.store)
         self._ours = self._learnt.ever_written()
@@ -228,7 +230,7 @@ class _Library:
         never = self._settings.never_names
         used = frozenset().union(*(each.by_hand | each.accepted for each in facts))
         labels, tags, unjudged = [], dict[str, TagColumn](), dict[str, None]()
-        for label in self._engine.vocabulary().labels.values():
+        for label in self._vocabulary.labels.values():
             if never & {label.name.casefold(), label.tag.casefold()}:
                 continue
             tag_id = self._book.id_of(label.tag)
@@ -246,18 +248,7 @@ class _Library:
         labels: Sequence[Label],
         tags: Sequence[TagColumn],
     ) -> Findings:
-        place = {tag.id: number for number, tag in enumerate(tags)}
-        thresholds = self._learnt.thresholds()
-        columns = [
-            self._column(label, place[self._book.by_name[label.tag.strip().casefold()]], thresholds)
-            for label in labels
-        ]
-        scores = np.full((len(judged), len(labels)), np.nan)
-        holds = np.zeros((len(judged), len(labels)), np.bool_)
-        scorer = self._scorer()
-        for row, scene in enumerate(judged):
-            self._reporter.progress(row / len(judged))
-            _fill(scores[row], holds[row], labels, scorer.scores(scene.files, scene.duration_s))
+        scores, holds = self._scored(judged, labels)
         truth = np.array(
             [[facts[scene.id].truth(tag.id) for tag in tags] for scene in judged], np.int8
         ).reshape(len(judged), len(tags))
@@ -266,10 +257,10 @@ class _Library:
             SceneRow(scene.id, _title(scene), group, facts[scene.id].by_hand)
             for scene, group in zip(judged, groups, strict=True)
         ]
-        sayable = {self._book.id_of(each.tag) for each in self._engine.vocabulary().labels.values()}
+        sayable = {self._book.id_of(each.tag) for each in self._vocabulary.labels.values()}
         return Findings(
             scenes=rows,
-            labels=columns,
+            labels=self._label_columns(labels, tags),
             tags=tags,
             scores=scores,
             holds=holds,
@@ -278,6 +269,33 @@ class _Library:
             fitted=self._learnt.fits(),
             sayable=frozenset(tag_id for tag_id in sayable if tag_id is not None),
         )
+
+    def _scored(
+        self, judged: Sequence[Scene], labels: Sequence[Label]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """What each label scores in each scene, and whether it holds (scenes x labels)."""
+        scores = np.full((len(judged), len(labels)), np.nan)
+        holds = np.zeros((len(judged), len(labels)), np.bool_)
+        scorer = self._scorer()
+        for row, scene in enumerate(judged):
+            self._reporter.progress(row / len(judged))
+            told = scorer.scores(scene.files, scene.duration_s)
+            for place, label in enumerate(labels):
+                if (found := told.get(label.name)) is not None:
+                    scores[row, place], holds[row, place] = found.score, found.holds
+        for name, error in scorer.unusable.items():
+            self._reporter.log("warning", f"What {name} sees is not judged: {error}")
+        return scores, holds
+
+    def _label_columns(
+        self, labels: Sequence[Label], tags: Sequence[TagColumn]
+    ) -> list[LabelColumn]:
+        place = {tag.id: number for number, tag in enumerate(tags)}
+        thresholds = self._learnt.thresholds()
+        return [
+            self._column(label, place[self._book.id_of(label.tag) or ""], thresholds)
+            for label in labels
+        ]
 
     def _column(self, label: Label, tag: int, thresholds: Mapping[str, float]) -> LabelColumn:
         """A label with the threshold in force: the setting's, else the user's own, else learnt."""
@@ -294,7 +312,7 @@ class _Library:
         words = {card.name: card.words for card in engine.catalogue() if card.words}
         return Scorer(
             engine.store,
-            engine.vocabulary(),
+            self._vocabulary,
             sight.detectors,
             sight.zero_shot,
             words,
@@ -307,14 +325,6 @@ def _tags(client: StashClient, settings: Settings) -> TagBook:
     ours = (settings.tagme_tag, settings.tagged_tag, settings.errored_tag, settings.parent_tag)
     tags = (Tag(tag.id, tag.name, tag.aliases, tag.parent_ids) for tag in all_tags(client))
     return tag_book(tags, ours)
-
-
-def _fill(
-    scores: np.ndarray, holds: np.ndarray, labels: Sequence[Label], told: Mapping[str, Score]
-) -> None:
-    for place, label in enumerate(labels):
-        if (found := told.get(label.name)) is not None:
-            scores[place], holds[place] = found.score, found.holds
 
 
 def _marks(scene: Scene) -> Marks:

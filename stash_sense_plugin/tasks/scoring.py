@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stash_sense_plugin.detectors.clip import ZeroShot, ZeroShotLabel
+from stash_sense_plugin.errors import ModelError
 from stash_sense_plugin.library.store import Store, StoredAnalysis
 from stash_sense_plugin.records import Detector, Fingerprint
 from stash_sense_plugin.suggestions import hold, robust_score
@@ -45,14 +46,16 @@ class Scorer:
         self._words_of = words_of
         self._max_gap_s = max_gap_s
         self._check = check
+        self.unusable: dict[str, ModelError] = {}
+        """Why a detector's labels are not scored, by its name."""
         self._prompted = vocabulary.zero_shot
         self._worded = [label for label in vocabulary.labels.values() if not label.prompts]
 
     def scores(self, files: Sequence[Fingerprint], duration_s: float | None) -> dict[str, Score]:
         """Return by name the scores of the labels that somebody looked for.
 
-        The first file counts of which a look is kept. Raises ModelError where the prompts cannot be
-        read.
+        The first file counts of which a look is kept. A detector that cannot be used scores
+        nothing, and is named in `unusable`.
         """
         self._check()
         looks = self._looks(files)
@@ -73,20 +76,31 @@ class Scorer:
         for file in files:
             looks = []
             for detector in self._detectors:
-                model = detector.model if detector.name in ("clip", "objects") else None
-                look = self._store.latest_analysis(file, detector.name, model)
+                look = self._look(file, detector)
                 if look is not None:
                     looks.append(look)
             if looks:
                 return looks
         return []
 
+    def _look(self, file: Fingerprint, detector: Detector) -> StoredAnalysis | None:
+        try:
+            model = detector.model if detector.name in ("clip", "objects") else None
+        except ModelError as error:
+            self.unusable[detector.name] = error
+            return None
+        return self._store.latest_analysis(file, detector.name, model)
+
     def _scored(
         self, looks: Sequence[StoredAnalysis], length_s: float | None
     ) -> Iterator[tuple[Label, Score]]:
         for look in looks:
             if look.ran.detector == "clip":
-                yield from self._by_prompts(look, length_s)
+                try:
+                    yield from self._by_prompts(look, length_s)
+                except ModelError as error:
+                    # It would say so of each scene: the prompts are the same for all.
+                    self.unusable["clip"], self._zero_shot = error, None
             else:
                 yield from self._by_words(look, length_s)
 
