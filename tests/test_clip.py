@@ -2,6 +2,7 @@ import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,32 @@ def test_a_free_label_stands_against_the_best_of_its_negatives(
     assert scores["grey"] == pytest.approx([grey, grey], rel=1e-4)
     assert scores["blue"] == pytest.approx([0.5, 0.5])
     assert scores["red"].dtype == np.float32
+
+
+def test_labels_of_all_kinds_are_scored_at_once_as_each_alone(
+    shelf: Shelf, colours: ModelCard
+) -> None:
+    zero_shot = ZeroShot(shelf, colours, Remembered())
+    labels = [
+        label("red", "green", "blue"),
+        label("grey", "blue", group="b"),
+        label("green"),
+        label("blue", "red", group="a"),
+        replace(label("red", "grey", group="b"), name="red of b"),
+        replace(label("blue", "green", "blue"), name="blue against itself"),
+    ]
+    vectors = np.array([[1, 0, 0], [0.6, 0.8, 0], [0, 0, 1], [-1, 0, 0]], np.float32)
+    together = zero_shot.scores(vectors, labels)
+    assert together.keys() == {each.name for each in labels}
+    for each in labels:
+        kin = [other for other in labels if other.group == each.group]
+        alone = zero_shot.scores(vectors, kin if each.group else [each])
+        np.testing.assert_allclose(together[each.name], alone[each.name], atol=1e-6)
+    columns = zero_shot.columns(labels)
+    leads = columns.leads(vectors)
+    np.testing.assert_array_equal(leads.best(), columns.scores(vectors).max(axis=0))
+    few = np.array([4, 0, 3])
+    np.testing.assert_array_equal(leads.of(few), columns.scores(vectors)[:, few])
 
 
 def test_prompts_and_templates_are_averaged(shelf: Shelf, colours: ModelCard) -> None:

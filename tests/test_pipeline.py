@@ -562,6 +562,48 @@ def test_a_source_that_fails_half_way_leaves_nothing_of_itself(
     assert len(stored.observations) == 10
 
 
+class Unsure(Late):
+    """Sees less and less, reads, and has a vector for every frame."""
+
+    def detect(self, frames: Sequence[Frame]) -> Iterator[Observation]:
+        for frame in frames:
+            self.frames.append(frame)
+            yield self._seen(frame, "toy/late", 1.0 - frame.index / 20)
+            yield replace(self._seen(frame, "text", 0.01), text="faint")
+            yield replace(self._seen(frame, "frame", 0.0), vector=np.ones(2, np.float32))
+
+
+def test_what_is_below_the_floor_is_not_kept(store: Store, clip: Path) -> None:
+    result = look(store, clip, Unsure(), floor=0.6)
+    kept = store.latest_analysis(PRINT, "objects")
+    assert kept is not None
+    assert kept.floor == 0.6
+    assert sorted({each.score for each in kept.observations}) == pytest.approx(
+        [0.0, 0.01, *(0.6 + 0.05 * i for i in range(9))]
+    )
+    assert [each.label for each in kept.observations].count("frame") == 20
+    assert [each.label for each in kept.observations].count("text") == 20
+    (late,) = result.suggestions
+    assert late.ranges[0].end_s < 6
+
+
+def test_a_look_that_kept_less_than_is_wanted_does_not_answer(store: Store, clip: Path) -> None:
+    look(store, clip, Unsure(), floor=0.6)
+    higher, lower = Unsure(), Unsure()
+    first = look(store, clip, higher, floor=0.8)
+    assert higher.frames == []
+    assert min(each.score for each in first.suggestions[0].evidence) >= 0.8
+    again = look(store, clip, lower, floor=0.2)
+    assert len(lower.frames) == 20
+    assert again.suggestions[0].ranges[0].end_s > first.suggestions[0].ranges[0].end_s
+
+
+def test_a_look_that_kept_less_serves_where_nothing_can_be_read(store: Store, clip: Path) -> None:
+    first = look(store, clip, Unsure(), floor=0.6)
+    clip.unlink()
+    assert look(store, clip, Unsure(), floor=0.2).suggestions == first.suggestions
+
+
 def test_a_picture_has_suggestions_and_no_time(store: Store, tmp_path: Path) -> None:
     Image.fromarray(numbered(60, 640, 384)).save(tmp_path / "picture.png")
     result = look(

@@ -95,6 +95,54 @@ def test_the_user_has_a_say(options: DecideOptions, decision: Decision) -> None:
     assert only(decide([seen(DOG, [0.9] * 5)], 5, options, STRAIGHT)).decision is decision
 
 
+DOG_ITSELF = frozenset({("tag", "dog")})
+
+
+@pytest.mark.parametrize(
+    ("options", "decision"),
+    [
+        pytest.param(DecideOptions(), Decision.HIDE, id="not said"),
+        pytest.param(DecideOptions(accepted=DOG_ITSELF), Decision.APPLY, id="accepted"),
+        pytest.param(
+            DecideOptions(accepted=frozenset({("studio", "dog")})), Decision.HIDE, id="another kind"
+        ),
+        pytest.param(
+            DecideOptions(accepted=DOG_ITSELF, refused=DOG_ITSELF), Decision.HIDE, id="and refused"
+        ),
+        pytest.param(
+            DecideOptions(accepted=DOG_ITSELF, never=frozenset({"dog"})), Decision.HIDE, id="never"
+        ),
+        pytest.param(
+            DecideOptions(accepted=DOG_ITSELF, suggest_only=True),
+            Decision.APPLY,
+            id="by a person, when only suggesting",
+        ),
+    ],
+)
+def test_what_was_accepted_is_written_however_unsure(
+    options: DecideOptions, decision: Decision
+) -> None:
+    assert only(decide([seen(DOG, [0.4] * 5)], 5, options, STRAIGHT)).decision is decision
+
+
+@pytest.mark.parametrize(
+    ("label", "options", "decision"),
+    [
+        pytest.param(DOG, DecideOptions(), Decision.APPLY, id="learnt"),
+        pytest.param(replace(DOG, stated=True), DecideOptions(), Decision.ASK, id="stated"),
+        pytest.param(replace(DOG, apply=None), DecideOptions(), Decision.ASK, id="never by itself"),
+        pytest.param(DOG, DecideOptions(apply=0.9), Decision.ASK, id="the user's for all"),
+        pytest.param(replace(CAT, name="puma"), DecideOptions(), Decision.ASK, id="of another"),
+    ],
+)
+def test_a_learnt_threshold_gives_way_to_the_users(
+    label: Label, options: DecideOptions, decision: Decision
+) -> None:
+    """A score of 0.6 is a probability of 0.69: below what the label says, above what was learnt."""
+    found = decide([seen(label, [0.6] * 5)], 5, options, STRAIGHT, {"dog": 0.6})
+    assert only(found).decision is decision
+
+
 def test_a_lower_bar_applies_more() -> None:
     options = DecideOptions(apply=0.6)
     assert only(decide([seen(DOG, [0.6] * 5)], 5, options, STRAIGHT)).decision is Decision.APPLY
