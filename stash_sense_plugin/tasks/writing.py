@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, TagUnusable
@@ -240,9 +240,18 @@ class Writing:
                 self._set_studio(each.scene, each.result)
         self._create_markers(decided, wanted)
 
+    def _as_said_now(self, scene: Scene, covered: Covered) -> Covered:
+        """Hear what the user has said since the scene was looked at."""
+        accepted, refused = self._engine.verdicts.said_of(scene)
+        return replace(covered, accepted=accepted, refused=refused)
+
     def _take_back(self, looked: Sequence[Looked], wanted: Mapping[str, Wanted]) -> None:
         """Take from Stash what is ours and no longer decided, where somebody looked for it."""
-        covered = {each.scene.id: each.covered for each in looked if each.covered is not None}
+        covered = {
+            each.scene.id: self._as_said_now(each.scene, each.covered)
+            for each in looked
+            if each.covered is not None
+        }
         ours = self._writer.ledger.ours(each for each in covered if each in wanted)
         by_scene: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in ours:

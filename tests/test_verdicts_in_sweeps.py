@@ -1,0 +1,140 @@
+"""Whole runs after a verdict: refused stays refused however often the scene is looked at again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.clips import pan, picture
+from demo.stash import StandIn
+from stash_sense_plugin.stash.client import Connection, StashClient
+from stash_sense_plugin.tasks import MODES, Call
+from tests.stash_kit import empty
+from tests.sweep_kit import TALL, Room, Told, encode, open_engine
+
+MERGE = "mutation Merge($input: SceneMergeInput!) { sceneMerge(input: $input) { id } }"
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    encode(folder / "tall.mp4", pan(picture("rocket.jpg"), TALL, zoom=1.5, seconds=3), 3, TALL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("stash")) as running:
+        yield running
+
+
+@pytest.fixture
+def room(stash: StandIn, clips: Path, tmp_path: Path) -> Iterator[Room]:
+    empty(stash)
+    media = tmp_path / "media"
+    media.mkdir()
+    with open_engine(tmp_path / "home") as engine:
+        opened = Room(stash, clips, media, engine=engine)
+        opened.configure(markers=True)
+        yield opened
+
+
+def say(room: Room, mode: str, scene: int, name: str = "Vertical") -> dict[str, object]:
+    done: dict[str, object] = room.run(mode, items=[{"scene_id": scene, "name": name}])
+    return done
+
+
+def again(room: Room, scene: int) -> set[str]:
+    """Look at the scene once more; its tags."""
+    room.again(scene)
+    room.run()
+    return room.tags(scene)
+
+
+def test_refused_stays_refused_when_the_scene_is_looked_at_again(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert len(room.stash.scene_markers(scene)) == 1
+    assert say(room, "refuse", scene)["taken_back"] == 1
+    assert room.tags(scene) == {"Tagged"}
+    for _ in "12":
+        assert again(room, scene) == {"Tagged"}
+        assert room.stash.scene_markers(scene) == []
+    [row] = room.run("suggestions", decision="refused")["suggestions"]
+    assert (row["name"], row["said"]) == ("Vertical", "refused")
+
+
+def test_refused_stays_refused_in_another_store_of_looks(room: Room) -> None:
+    """As with a new model: nothing of the earlier looks is known any more."""
+    scene = room.add("tall.mp4")
+    room.run()
+    say(room, "refuse", scene)
+    with room.engine.store.write() as db:
+        for table in ("analyses", "run_scenes", "suggestions", "scenes"):
+            db.execute(f"DELETE FROM {table}")
+    assert again(room, scene) == {"Tagged"}
+
+
+def test_accepted_is_there_whatever_the_confidence_that_is_asked_for(room: Room) -> None:
+    room.configure(markers=True, suggest_only=True)
+    scene = room.add("tall.mp4")
+    room.run()
+    assert room.tags(scene) == {"Tagged"}
+    assert say(room, "accept", scene)["written"] == 1
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert len(room.stash.scene_markers(scene)) == 1
+    room.configure(markers=True)
+    assert again(room, scene) == {"Tagged", "Vertical"}
+
+
+def test_what_is_accepted_between_the_look_and_the_write_stays(room: Room) -> None:
+    room.configure(markers=True, apply_percent=100)
+    scene, other = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    assert room.tags(scene) == {"Tagged"}
+    for each in (scene, other):
+        room.again(each)
+
+    room.engine.clock = lambda: 0.0
+    done: list[object] = []
+
+    def accept(number: int) -> None:
+        # Half of the way the first scene is looked at, and neither is written.
+        if not done and room.told.fractions[-1:] == [0.5]:
+            args = {"items": [{"scene_id": scene, "name": "Vertical"}]}
+            call = Call(args, room.stash.connection)
+            done.append(MODES["accept"].run(room.engine, call, Told())["written"])
+
+    room.run(at_check=accept)
+    assert done == [1]
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert room.tags(other) == {"Tagged"}
+
+
+def test_a_tag_of_ours_that_is_taken_away_in_stash_becomes_a_verdict(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(3)]
+    room.run()
+    room.stash.untag_scene(scenes[0], room.tag("Vertical"))
+    assert again(room, scenes[0]) == {"Tagged"}
+    [verdict] = room.run("verdicts")["verdicts"]
+    assert (verdict["scene_id"], verdict["said"]) == (str(scenes[0]), "refused")
+    assert (verdict["name"], verdict["source"]) == ("Vertical", "noticed")
+    room.run("verdicts", forget=verdict["id"])
+    assert again(room, scenes[0]) == {"Tagged", "Vertical"}
+
+
+def test_a_merged_scene_keeps_what_was_refused_and_what_is_ours(room: Room) -> None:
+    refused, home = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    say(room, "refuse", refused)
+    with_tag = room.add("tall.mp4")
+    room.run()
+    wanted = {"source": [str(with_tag)], "destination": str(refused)}
+    values = {"id": str(refused), "tag_ids": [str(room.tag("Vertical")), str(room.tag("Tagged"))]}
+    with StashClient(Connection.from_url(room.stash.url)) as client:
+        client.call(MERGE, {"input": wanted | {"values": values}})
+    # What came along was ours, and is refused here: it goes when the scene is visited or refused.
+    assert say(room, "refuse", refused)["taken_back"] == 1
+    assert again(room, refused) == {"Tagged"}
+    assert room.tags(home) == {"Tagged", "Vertical"}
