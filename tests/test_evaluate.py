@@ -27,6 +27,7 @@ from tests.evaluate_kit import Paper
 from tests.real_models import write_overlay
 from tests.stash_kit import empty
 from tests.sweep_kit import FACTS_ONLY, PLUGIN, Room, encode, open_engine, stopping, write_clips
+from tests.test_tasks_looking import write_weights
 
 
 @pytest.fixture(scope="module")
@@ -396,6 +397,39 @@ def test_it_looks_first_where_that_is_wanted_and_writes_nothing(room: Room) -> N
     assert wrong["confidence"] in [
         each["confidence"] for each in said if each["name"] == "Vertical"
     ]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["whole", "its prompts cannot be read"])
+def test_labels_with_prompts_are_judged_as_they_are_said(room: Room, gone: bool) -> None:
+    weights = write_weights(room.engine.home)
+    room.configure(skip_labels=None, clip_model="colours")
+    scenes = [room.add("grey.mp4", "Grey"), room.add("plain.mp4", "Grey")]
+    room.run("evaluate", look="2")
+    if gone:
+        with room.engine.store.write() as db:
+            db.execute("DELETE FROM prompts")
+        room.engine.unload_idle(0)
+        (weights / "textual.onnx").unlink()
+    report = room.run("evaluate")["report"]
+    if gone:
+        assert report["not_looked_for"] == ["Grey"]
+        assert any("What clip sees is not judged" in line for line in room.told.said("warning"))
+        return
+    said = [
+        each["confidence"]
+        for scene in scenes
+        for each in room.result(scene)["suggestions"]
+        if each["name"] == "Grey" and each["decision"] in ("ASK", "APPLY")
+    ]
+    assert said
+    grey = tag_of(report, "Grey")
+    assert grey["shown"]["right"] == len(said)
+    assert {point["threshold"] for point in _points(room, "Grey")} >= set(said)
+
+
+def _points(room: Room, name: str) -> Any:
+    kept = json.loads((room.engine.home / "evaluation.json").read_text("utf-8"))
+    return tag_of(kept, name)["curve"]
 
 
 def test_it_looks_at_no_more_than_is_wanted(room: Room) -> None:
