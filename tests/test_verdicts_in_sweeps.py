@@ -138,3 +138,42 @@ def test_a_merged_scene_keeps_what_was_refused_and_what_is_ours(room: Room) -> N
     assert say(room, "refuse", refused)["taken_back"] == 1
     assert again(room, refused) == {"Tagged"}
     assert room.tags(home) == {"Tagged", "Vertical"}
+
+
+# --- Decide again -------------------------------------------------------------------------------
+
+
+def test_deciding_again_takes_nothing_back_that_was_accepted(room: Room) -> None:
+    scene, other = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    say(room, "accept", scene)
+    room.configure(markers=True, apply_percent=100)
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert room.tags(other) == {"Tagged"}
+
+
+def test_deciding_again_never_writes_what_was_refused(room: Room) -> None:
+    room.configure(markers=True, apply_percent=100)
+    scene, other = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    say(room, "refuse", scene)
+    room.configure(markers=True)
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged"}
+    assert room.tags(other) == {"Tagged", "Vertical"}
+
+
+def test_deciding_again_follows_merged_scenes(room: Room) -> None:
+    room.configure(markers=True, apply_percent=100)
+    source, home = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    say(room, "refuse", source)
+    wanted = {"source": [str(source)], "destination": str(home)}
+    with StashClient(Connection.from_url(room.stash.url)) as client:
+        client.call(MERGE, {"input": wanted})
+    room.configure(markers=True)
+    room.run("decide")
+    assert room.tags(home) == {"Tagged"}
+    [verdict] = room.run("verdicts")["verdicts"]
+    assert verdict["scene_id"] == str(home)
