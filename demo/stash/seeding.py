@@ -145,7 +145,7 @@ class Library(ABC):
         self.database.replace(backup)
 
     def set_clock(self, ahead_s: float) -> None:
-        """Let the clock that rows are written by be so far ahead of this machine's."""
+        """Let the clock of rows and of answers be so far ahead of this machine's."""
         CLOCK.ahead_s = ahead_s
 
     def tag_id(self, name: str) -> int | None:

@@ -136,6 +136,7 @@ class StandIn(Library):
                 lifespan="off",
                 log_config=None,
                 log_level="critical",
+                date_header=False,
                 ws="websockets-sansio",
                 timeout_graceful_shutdown=1,
             )

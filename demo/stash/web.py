@@ -1,18 +1,20 @@
 """The server as one ASGI application."""
 
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from demo.stash import auth, routes, subscriptions, transport
 from demo.stash.database import RefusedError
 from demo.stash.state import Call, State
+from demo.stash.values import CLOCK
 
 WORKERS = 128
 """Requests that are answered at the same time; operations and hooks may wait for each other."""
@@ -36,7 +38,22 @@ def application(state: State, workers: ThreadPoolExecutor) -> ASGIApp:
         exception_handlers={RefusedError: _bad},
     )
     app.state.stash = state
-    return auth.Gate(_faulty(app, state), state)
+    return _dated(auth.Gate(_faulty(app, state), state))
+
+
+def _dated(app: ASGIApp) -> ASGIApp:
+    """Tell the time in every answer, by the clock that rows are written by."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(CLOCK.time_s(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
+            await send(message)
+
+        await app(scope, receive, told if scope["type"] == "http" else send)
+
+    return served
 
 
 def _faulty(app: ASGIApp, state: State) -> ASGIApp:
