@@ -123,7 +123,58 @@ def undo(ground: Ground) -> Scenario:
     return Scenario(ready, before, ids, before, lambda: library.press("Undo last run"))
 
 
-SCENARIOS: dict[str, Callable[[Ground], Scenario]] = {"sweep": sweep, "undo": undo}
+def refuse(ground: Ground) -> Scenario:
+    """Refuse some of what was written."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    before, ids = seen(library), Ids.of(library)
+    library.press().join()
+    ready = ground.keep("refuse")
+    press = says(library, "refuse")
+    press().join()
+    return Scenario(ready, before, ids, seen(library), press)
+
+
+def accept(ground: Ground) -> Scenario:
+    """Accept what was refused."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    before, ids = seen(library), Ids.of(library)
+    library.press().join()
+    says(library, "refuse")().join()
+    ready = ground.keep("accept")
+    press = says(library, "accept")
+    press().join()
+    return Scenario(ready, before, ids, seen(library), press)
+
+
+def says(library: Installed, said: str) -> Callable[[], threading.Thread]:
+    """What the plugin's pages ask when the user says something of two suggestions."""
+    grey, _, nights, *_ = library.stash.scene_ids()
+    named = ((grey, "Black and White"), (nights, "Dark"))
+    items = [{"scene_id": str(scene), "name": name} for scene, name in named]
+
+    def ask() -> None:
+        # Where the door is killed, Stash answers with an error.
+        with suppress(AssertionError):
+            library.operate(said, items=items)
+
+    def press() -> threading.Thread:
+        asking = threading.Thread(target=ask)
+        asking.start()
+        return asking
+
+    return press
+
+
+SCENARIOS: dict[str, Callable[[Ground], Scenario]] = {
+    "sweep": sweep,
+    "undo": undo,
+    "refuse": refuse,
+    "accept": accept,
+}
 
 
 # --- Which moments ------------------------------------------------------------------------------
@@ -153,7 +204,17 @@ STEPS: dict[str, tuple[Steps, ...]] = {
         Steps(Step.ARRIVE, 2, (1, 2)),
         Steps(Step.LEAVE, 2, (1, 2)),
         Steps(Step.DESTROY_TAG, 5, (1, 2, 3, 4, 5)),
+        Steps(Step.READ, 3, (1, 2, 3)),
+    ),
+    "refuse": (
+        Steps(Step.DESTROY_MARKER, 1, (1,)),
+        Steps(Step.REMOVE_TAG, 2, (2,)),
         Steps(Step.READ, 2, (1, 2)),
+    ),
+    "accept": (
+        Steps(Step.ADD_TAG, 2, (2,)),
+        Steps(Step.MAKE_MARKER, 2, (1, 2)),
+        Steps(Step.READ, 3, (1, 2, 3)),
     ),
 }
 RETRIED = frozenset({"sweep"})
@@ -165,6 +226,7 @@ SAMPLE = (
     "sweep-leave-1-asked-worker",
     "undo-remove_tag-2-applied-worker",
     "undo-destroy_marker-1-answered-worker",
+    "refuse-remove_tag-1-applied-both",
 )
 
 
