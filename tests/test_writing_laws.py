@@ -171,12 +171,16 @@ class Library(RuleBasedStateMachine):
         for _ in range(SCENES):
             self._add_scene()
         self.run = 0
+        self.ahead_s = 0.0
+        self.changed_at = self._changed_at()
+        """When scenes had changed when we were last at work."""
 
     def teardown(self) -> None:
         try:
             if self.stash.scene_ids():
                 self.undo_everything()
         finally:
+            self.stash.set_clock(0)
             self._open.close()
 
     def _client(self, attempts: int) -> StashClient:
@@ -265,6 +269,11 @@ class Library(RuleBasedStateMachine):
         finally:
             self.stash.clear_faults()
         self._not_ours(before)
+        self.changed_at = self._changed_at()
+
+    def _changed_at(self) -> dict[int, str]:
+        rows = self.stash.database.rows("SELECT id, updated_at FROM scenes")
+        return {row["id"]: row["updated_at"] for row in rows}
 
     def _not_ours(self, before: set[Cell]) -> None:
         """Nothing of the user's went, whatever happened."""
@@ -369,8 +378,17 @@ class Library(RuleBasedStateMachine):
     @rule()
     def recover(self) -> None:
         """What the next run does first."""
+        cut_short = {each.row for each in self.ledger.unsettled()}
         Writer(self.client, self.ledger, "recovery").recover()
         assert self.ledger.unsettled() == []
+        now = self._changed_at()
+        for entry in self.ledger.entries(limit=100_000):
+            if entry.row in cut_short and entry.outcome is Outcome.WAS_THERE and entry.scene_id:
+                # The scene changed since: it may have been the user who did it.
+                scene = int(entry.scene_id)
+                assert now[scene] != self.changed_at[scene]
+                self.account.unclear.add((scene, int(entry.target_id)))
+                self.account.unclear_studio.add(scene)
 
     # --- What the user does
 
@@ -528,6 +546,12 @@ class Library(RuleBasedStateMachine):
         self.account.unclear_studio.add(scene)
 
     # --- What must hold
+
+    @invariant()
+    def time_passes(self) -> None:
+        """Between any two things that are done; Stash tells times in whole seconds."""
+        self.ahead_s += 300
+        self.stash.set_clock(self.ahead_s)
 
     @invariant()
     def what_the_user_made_is_there(self) -> None:
