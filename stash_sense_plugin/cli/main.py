@@ -9,6 +9,7 @@ from types import ModuleType
 from rich.console import Console
 
 from stash_sense_plugin.cli import (
+    decide,
     doctor,
     errors,
     evaluate,
@@ -28,6 +29,7 @@ from stash_sense_plugin.start.version import VERSION
 COMMANDS: tuple[ModuleType, ...] = (
     tag,
     tag_scenes,
+    decide,
     suggestions,
     undo,
     evaluate,

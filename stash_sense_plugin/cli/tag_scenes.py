@@ -20,6 +20,9 @@ def add(commands: Any) -> None:
         "--ids", nargs="+", metavar="ID", type=scene_id, help="these scenes, tagged or not"
     )
     choice.add_argument("--all", action="store_true", help="every scene not yet Tagged")
+    sub.add_argument(
+        "--dry-run", action="store_true", help="look, and write nothing to Stash but say what"
+    )
     _add_answers(sub)
 
 
@@ -52,6 +55,8 @@ def tag_scenes(asked: argparse.Namespace, desk: Desk) -> int:
     """Run the task Tag scenes."""
     desk.need_stash()
     args: dict[str, object] = {"all": asked.all}
+    if asked.dry_run:
+        args["dry_run"] = True
     if asked.missing:
         args["missing"] = asked.missing
     if asked.ids:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.tasks.deciding import decide
 from stash_sense_plugin.tasks.doctor import doctor
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
 from stash_sense_plugin.tasks.evaluating import run_evaluate
@@ -44,6 +45,7 @@ class Mode:
 MODES: Mapping[str, Mode] = MappingProxyType(
     {
         "tag_scenes": Mode(tag_scenes, "task"),
+        "decide": Mode(decide, "task"),
         "set_up": Mode(set_up, "task"),
         "download_models": Mode(download_models, "task"),
         "doctor": Mode(doctor, "operation"),
