@@ -3,9 +3,10 @@
     python -m benchmarks.redecide [--scenes 10000] [--folder DIR]
 
 A store is made with planted scenes: 60 frames each, of 512 numbers, in which five of 200 labels
-hold for one to three stretches. Then a fifth of the decisions is to be another (labels are asked
-about that were written), and all is decided again in a process of its own, with nothing of the
-store in memory. No network is run: the words' vectors are planted as well.
+hold for one to three stretches. Then the user's vocabulary lets the last fifth of the labels be
+written that was asked about, and all is decided again in a process of its own, with nothing of the
+store in memory. Last, the task Decide again does the same and writes what differs to a stand-in
+Stash. No network is run: the words' vectors are planted as well.
 """
 
 import argparse
@@ -15,19 +16,19 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any, Final
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from benchmarks.machine import disk_rate, matrix_rate
-from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot
-from stash_sense_plugin.inference.catalogue import Catalogue, HubFile, ModelCard
-from stash_sense_plugin.inference.download import Models
-from stash_sense_plugin.inference.shelf import Shelf
+from benchmarks.served import ROOT, served
 from stash_sense_plugin.library.scenes import Decidable
 from stash_sense_plugin.library.store import Store, StorePrompts
 from stash_sense_plugin.pipeline.deciding import decide_all
@@ -39,18 +40,28 @@ from stash_sense_plugin.records import (
     Level,
     Observation,
     Ran,
-    SceneResult,
 )
+from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.start.environment import clean_variables
-from stash_sense_plugin.vocabulary import Label, Vocabulary
+from stash_sense_plugin.tasks import MODES, Call, Engine
+from stash_sense_plugin.tasks.differing import decided_by
+from stash_sense_plugin.tasks.engine import plugin_id
+from stash_sense_plugin.tasks.looking import Looker
+from stash_sense_plugin.vocabulary import load_vocabulary
 
 FRAMES, STEP_S = 60, 10.0
 DIMENSIONS = 512
 LABELS, PROMPTS, NEGATIVES = 200, 4, 3
 CHANGED = LABELS // 5
-"""The last labels, which the last fifth of the scenes has, are asked about the second time."""
+"""The last labels, which the last fifth of the scenes has, are written only the second time."""
 HELD = 5
 """Labels in a scene."""
+ALONE: Final[dict[str, Any]] = {"skip_objects": True, "skip_text": True, "skip_facts": True}
+"""Settings: the labels that are seen by prompts are all there is."""
+OURS = ROOT / "models" / "vocabulary.yaml"
+STORE = "store.sqlite"
+TILE = (16, 16)
+"""Of sprite sheets that nobody reads."""
 MB = 1e6
 
 
@@ -68,25 +79,36 @@ class Planted:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One time that all was decided again."""
+class Decided:
+    """One time that all was decided again, and nothing written."""
 
     scenes: int
     suggestions: int
     changed_scenes: int
     changed_decisions: int
-    decide_s: float
+    seconds: float
     processor_s: float
     peak_bytes: int
     vector_bytes: int
-    write_s: float
-    """In which what changed was kept in the store."""
 
     @property
     def products(self) -> int:
         """How many floating point operations the products of frames and labels are."""
         frames = self.vector_bytes // (2 * DIMENSIONS)
         return 2 * frames * DIMENSIONS * (LABELS + NEGATIVES)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The task, from its start to its end: what it wrote, and what it asked of Stash."""
+
+    scenes: int
+    changed: int
+    written: Mapping[str, int]
+    seconds: float
+    processor_s: float
+    requests: int
+    peak_bytes: int
 
 
 # --- Planting -----------------------------------------------------------------------------------
@@ -126,23 +148,27 @@ def vectors_of(scene: int, plant: Planted) -> NDArray[np.float32]:
     return np.asarray(vectors / lengths, np.float32)
 
 
-def vocabulary(changed: bool) -> Vocabulary:
-    """Return 200 labels with 4 prompts each; some never written by itself where `changed`."""
-    negatives = tuple(f"rival {each}" for each in range(NEGATIVES))
-    labels = [
-        Label(
-            name=f"label {place}",
-            tag=f"Tag {place}",
-            group="planted",
-            prompts=tuple(f"label {place} prompt {each}" for each in range(PROMPTS)),
-            negatives=negatives,
-            templates=("{}",),
-            ask=0.2,
-            apply=None if changed and place >= LABELS - CHANGED else 0.5,
-        )
-        for place in range(LABELS)
-    ]
-    return Vocabulary({label.name: label for label in labels})
+def write_vocabulary(home: Path, *, changed: bool) -> None:
+    """Write a user's file with these labels alone; `changed` lets all of them be written."""
+    shipped = load_vocabulary(OURS)
+    group = {
+        "templates": ["{}"],
+        "negatives": [f"rival {each}" for each in range(NEGATIVES)],
+        "ask": 0.2,
+        "apply": 0.5,
+    }
+    last = {} if changed else {"apply": "never"}
+    labels: dict[str, dict[str, object]] = {name: {"remove": True} for name in shipped.labels}
+    for place in range(LABELS):
+        prompts = [f"label {place} prompt {each}" for each in range(PROMPTS)]
+        labels[f"label {place}"] = {
+            "group": "planted",
+            "tag": f"Tag {place}",
+            "prompts": prompts,
+            **(last if place >= LABELS - CHANGED else {}),
+        }
+    said = {"groups": {"planted": group}, "labels": labels}
+    (home / "vocabulary.yaml").write_text(yaml.safe_dump(said), "utf-8")
 
 
 def plant_words(store: Store, model: str) -> None:
@@ -156,32 +182,42 @@ def plant_words(store: Store, model: str) -> None:
         prompts.put(model, f"rival {each}", axes[LABELS + each])
 
 
-def parts_of(store: Store, folder: Path, *, changed: bool) -> Parts:
-    """Return the parts of deciding, with a card whose weights are nowhere."""
-    files = {
-        role: HubFile(repo="planted/planted", revision="0123456789", path=role)
-        for role in ("visual", "textual", "tokenizer")
-    }
-    card = ModelCard(
-        name="planted", task="clip", about="-", licence="MIT", commercial=True, files=files
-    )
-    shelf = Shelf(Models(folder / "models", Catalogue({"planted": card})), 1 << 20)
-    detector = ClipDetector(shelf, card)
-    words = ZeroShot(shelf, card, StorePrompts(store))
-    return Parts(store, vocabulary(changed), (detector,), zero_shot=words)
+@contextmanager
+def opened(home: Path) -> Iterator[Engine]:
+    """Open the library's parts as the worker does, with the settings that are planted for."""
+    engine = Engine(home, ROOT / "stash_sense_plugin")
+    engine.settings = replace(Settings(), **ALONE)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
-def plant(path: Path, scenes: int) -> None:
+def parts_of(engine: Engine) -> Parts:
+    """Return the parts of deciding; the weights are nowhere."""
+    return Looker(engine, Quiet(), None, (), engine.settings).parts()
+
+
+def plant(home: Path, scenes: int) -> None:
     """Make a store in which all scenes were looked at, decided and kept once."""
-    with Store(path) as store:
-        parts = parts_of(store, path.parent, changed=False)
+    write_vocabulary(home, changed=False)
+    with opened(home) as engine:
+        store, parts = engine.store, parts_of(engine)
         (detector,) = parts.detectors
         plant_words(store, detector.model)
         run = store.begin_run("sweep", {})
         known = [_look(store, scene, scenes, detector.model) for scene in range(scenes)]
-        for told, file, result, digest in _decided(store, known, parts):
-            _keep(store, run, told, file, result, digest)
+        for scene, result, _ in decide_all(store, known, parts, Quiet()):
+            store.save_result(
+                run,
+                scene.known.scene_id,
+                scene.known.fingerprint,
+                result.as_json(),
+                suggestions=result.suggestions,
+                decided=decided_by(result, engine.settings),
+            )
         store.end_run(run, "done", {})
+    write_vocabulary(home, changed=True)
 
 
 def _look(store: Store, scene: int, scenes: int, model: str) -> DecideScene:
@@ -191,7 +227,7 @@ def _look(store: Store, scene: int, scenes: int, model: str) -> DecideScene:
         Observation(str(scene), index, times[index], "clip", model, "frame", 1.0, vector=vector)
         for index, vector in enumerate(vectors)
     ]
-    file = Fingerprint(f"{scene:016x}", 1 + scene)
+    file = Fingerprint(f"{scene + 1:016x}", 1 + scene)
     ran = Ran("clip", model, "cpu", "fp32", FRAMES, 1.0)
     duration_s = FRAMES * STEP_S
     store.save_analysis(
@@ -219,22 +255,6 @@ class Quiet:
         """Go on."""
 
 
-def _decided(
-    store: Store, scenes: Sequence[DecideScene], parts: Parts
-) -> Iterator[tuple[str, Fingerprint, SceneResult, bytes]]:
-    for scene, result, digest in decide_all(store, scenes, parts, Quiet()):
-        yield scene.known.scene_id, scene.known.fingerprint, result, digest
-
-
-def _keep(
-    store: Store, run: str, scene: str, file: Fingerprint, result: SceneResult, digest: bytes
-) -> None:
-    store.save_result(
-        run, scene, file, result.as_json(), suggestions=result.suggestions, decided=digest,
-        keep_undone=True,
-    )  # fmt: skip
-
-
 def known_scenes(store: Store) -> Iterator[DecideScene]:
     """Return all scenes that can be decided again, page by page."""
     after = ""
@@ -243,35 +263,47 @@ def known_scenes(store: Store) -> Iterator[DecideScene]:
         after = page[-1].scene_id
 
 
-def measure(path: Path) -> Measured:
-    """Decide all again with the changed vocabulary, then keep what changed."""
+def measure(home: Path) -> Decided:
+    """Decide all again with the changed vocabulary, and count what differs."""
     begun, cpu = perf_counter(), _processor_s()
-    changed: list[tuple[str, Fingerprint, SceneResult, bytes]] = []
-    scenes = suggestions = 0
-    with Store(path) as store:
-        parts = parts_of(store, path.parent, changed=True)
-        for scene, result, digest in decide_all(store, known_scenes(store), parts, Quiet()):
+    scenes = suggestions = changed = written = 0
+    with opened(home) as engine:
+        store, parts = engine.store, parts_of(engine)
+        for scene, result, _ in decide_all(store, known_scenes(store), parts, Quiet()):
             scenes += 1
             suggestions += len(result.suggestions)
-            if digest != scene.known.decided:
-                known = scene.known
-                changed.append((known.scene_id, known.fingerprint, result, digest))
-        decide_s, processor_s = perf_counter() - begun, _processor_s() - cpu
-        begun = perf_counter()
-        run = store.begin_run("decide", {})
-        for each in changed:
-            _keep(store, run, *each)
-        store.end_run(run, "done", {})
-        write_s = perf_counter() - begun
+            if decided_by(result, engine.settings) != scene.known.decided:
+                changed += 1
+                written += sum(each.decision is Decision.APPLY for each in result.suggestions)
+        seconds, processor_s = perf_counter() - begun, _processor_s() - cpu
         with store.read() as db:
             vector_bytes = db.execute("SELECT sum(length(float16)) FROM embeddings").fetchone()[0]
-    asked = sum(
-        each.decision is Decision.ASK for _, _, result, _ in changed for each in result.suggestions
+    return Decided(
+        scenes, suggestions, changed, written, seconds, processor_s, _peak_bytes(), vector_bytes
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Measured(
-        scenes, suggestions, len(changed), asked, decide_s, processor_s, peak, vector_bytes, write_s
-    )
+
+
+def write(home: Path, scenes: int) -> Written:
+    """Let the task decide all again, and write what differs to a stand-in Stash."""
+    with served(home / "served", scenes, TILE, plugin_id(ROOT), ALONE) as stash:
+        begun, cpu, before = perf_counter(), _processor_s(), stash.requests()
+        engine = Engine(home, ROOT / "stash_sense_plugin")
+        try:
+            server = stash.connection | {"PluginDir": str(ROOT)}
+            report = MODES["decide"].run(engine, Call({}, server), Quiet())
+        finally:
+            engine.close()
+        assert isinstance(report, dict)
+        seconds, processor_s = perf_counter() - begun, _processor_s() - cpu
+        asked = stash.requests() - before
+    return Written(
+        report["scenes"], report["changed"], report["written"], seconds, processor_s, asked,
+        _peak_bytes(),
+    )  # fmt: skip
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _processor_s() -> float:
@@ -279,17 +311,18 @@ def _processor_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measured_apart(path: Path) -> Measured:
-    """Measure in a process of its own, as the worker is started, with a cold store."""
-    forget(path)
+def apart(home: Path, *asked: str) -> dict[str, Any]:
+    """Measure in a process of its own, started as the worker is, with a cold store."""
+    forget(home / STORE)
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.redecide", "--measure", str(path)],
+        [sys.executable, "-m", "benchmarks.redecide", "--home", str(home), *asked],
         check=True,
         stdout=subprocess.PIPE,
         env=clean_variables(),
-        cwd=Path(__file__).resolve().parent.parent,
+        cwd=ROOT,
     )
-    return Measured(**json.loads(done.stdout))
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def forget(path: Path) -> None:
@@ -311,7 +344,7 @@ def read_rate(path: Path) -> float:
     return path.stat().st_size / MB / (perf_counter() - begun)
 
 
-def lines(found: Measured, flops: float, read_mb: float, written_mb: float) -> Iterator[str]:
+def decided_lines(found: Decided, flops: float, read_mb: float, written_mb: float) -> Iterator[str]:
     """Say what was measured, and what the machine's rates alone would need (GFLOP/s, MB/s)."""
     product_s = found.products / 1e9 / flops
     disk_s = found.vector_bytes / MB / read_mb
@@ -321,41 +354,52 @@ def lines(found: Measured, flops: float, read_mb: float, written_mb: float) -> I
     )
     yield (
         f"{found.scenes} scenes x {FRAMES} frames x {DIMENSIONS}, {LABELS} labels x {PROMPTS}"
-        f" prompts: {found.suggestions} suggestions"
+        f" prompts: {found.suggestions} suggestions, of which {found.changed_decisions} changed"
+        f" in {found.changed_scenes} scenes"
     )
     yield (
-        f"decided in {found.decide_s:.2f} s ({found.processor_s:.2f} s of processor time),"
+        f"decided in {found.seconds:.2f} s ({found.processor_s:.2f} s of processor time),"
         f" peak {found.peak_bytes / MB:.0f} MB resident"
     )
     yield (
         f"of it the matrix product at that rate: {product_s:.2f} s"
-        f" ({product_s / found.decide_s:.0%}); reading {found.vector_bytes / MB:.0f} MB at that"
-        f" rate: {disk_s:.2f} s ({disk_s / found.decide_s:.0%})"
+        f" ({product_s / found.seconds:.0%}); reading {found.vector_bytes / MB:.0f} MB at that"
+        f" rate: {disk_s:.2f} s ({disk_s / found.seconds:.0%})"
     )
-    yield (
-        f"changed: {found.changed_decisions} decisions in {found.changed_scenes} scenes;"
-        f" kept in the store in {found.write_s:.2f} s"
+
+
+def written_line(found: Written) -> str:
+    """Say what the whole task took, with what it wrote."""
+    told = ", ".join(f"{count} {what}" for what, count in found.written.items() if count)
+    return (
+        f"the task, which writes what differs: {found.seconds:.2f} s ({found.processor_s:.2f} s of"
+        f" processor time), {found.changed} of {found.scenes} scenes changed ({told}),"
+        f" {found.requests} requests to Stash, peak {found.peak_bytes / MB:.0f} MB resident"
     )
 
 
 def main() -> None:
-    """Plant, decide again, print."""
+    """Plant, decide again, write, print."""
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--scenes", type=int, default=10_000)
     asked.add_argument("--folder", type=Path, help="where the store is made; else a temporary one")
-    asked.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    asked.add_argument("--home", type=Path, help=argparse.SUPPRESS)
+    asked.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
     given = asked.parse_args()
-    if given.measure:
-        print(json.dumps(asdict(measure(given.measure))))
+    if given.home:
+        one = write(given.home, given.scenes) if given.write else measure(given.home)
+        print(json.dumps(asdict(one)))
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        path = Path(folder) / "store.sqlite"
+        home = Path(folder)
         begun = perf_counter()
-        plant(path, given.scenes)
-        print(f"planted in {perf_counter() - begun:.0f} s, {path.stat().st_size / MB:.0f} MB")
-        found = measured_apart(path)
-        rates = matrix_rate(), read_rate(path), disk_rate(path.parent)
-        print("\n".join(lines(found, *rates)))
+        plant(home, given.scenes)
+        size_mb = (home / STORE).stat().st_size / MB
+        print(f"planted in {perf_counter() - begun:.0f} s, {size_mb:.0f} MB", flush=True)
+        found = Decided(**apart(home))
+        rates = matrix_rate(), read_rate(home / STORE), disk_rate(home)
+        print("\n".join(decided_lines(found, *rates)), flush=True)
+        print(written_line(Written(**apart(home, "--write", "--scenes", str(given.scenes)))))
 
 
 if __name__ == "__main__":

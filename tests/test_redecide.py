@@ -70,25 +70,28 @@ class Facts(Late):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "store.sqlite") as opened:
+    with Store(tmp_path / "own.sqlite") as opened:
         yield opened
 
 
 @pytest.fixture
-def parts(store: Store, tmp_path: Path) -> Parts:
+def parts(store: Store, tmp_path: Path) -> Iterator[Parts]:
     """Planted words, and detectors of every kind of observation."""
-    planted = redecide.parts_of(store, tmp_path, changed=False)
-    redecide.plant_words(store, planted.detectors[0].model)
-    labels = {**planted.vocabulary.labels, "dog": DOG, "dark": DARK}
-    exclusive = {
-        name: replace(labels[name], exclusive="room") for name in ("label 0", "label 1", "label 2")
-    }
-    return replace(
-        planted,
-        vocabulary=Vocabulary({**labels, **exclusive}),
-        detectors=(*planted.detectors, Dogs("dogs@1"), Reader(), Facts("facts@1")),
-        studios=STUDIOS,
-    )
+    redecide.write_vocabulary(tmp_path, changed=True)
+    with redecide.opened(tmp_path) as engine:
+        planted = redecide.parts_of(engine)
+        redecide.plant_words(engine.store, planted.detectors[0].model)
+        labels = {**planted.vocabulary.labels, "dog": DOG, "dark": DARK}
+        room = {f"label {place}": labels[f"label {place}"] for place in range(3)}
+        exclusive = {name: replace(label, exclusive="room") for name, label in room.items()}
+        yield replace(
+            planted,
+            store=store,
+            vocabulary=Vocabulary({**labels, **exclusive}),
+            detectors=(*planted.detectors, Dogs("dogs@1"), Reader(), Facts("facts@1")),
+            studios=STUDIOS,
+            floor=0.0,
+        )
 
 
 def saw(
@@ -337,26 +340,27 @@ def test_the_digest_sees_nothing_else() -> None:
 # --- The benchmark ------------------------------------------------------------------------------
 
 
-def test_the_benchmark_finds_what_it_planted(tmp_path: Path) -> None:
+def test_the_benchmark_finds_what_it_planted_and_the_task_writes_what_differs(
+    tmp_path: Path,
+) -> None:
     scenes = 10
-    path = tmp_path / "store.sqlite"
-    redecide.plant(path, scenes)
-    with Store(path) as store:
-        parts = redecide.parts_of(store, tmp_path, changed=False)
+    redecide.plant(tmp_path, scenes)
+    with redecide.opened(tmp_path) as engine:
+        store, parts = engine.store, redecide.parts_of(engine)
         found = list(decide_all(store, redecide.known_scenes(store), parts, Job()))
-        assert len(found) == scenes
-        for scene, result, mark in found:
-            planted = redecide.planted(int(scene.known.scene_id) - 1, scenes)
-            spans = {
-                f"Tag {label}": planted.spans_s(place) for place, label in enumerate(planted.labels)
-            }
-            assert {
-                each.name: [(part.start_s, part.end_s) for part in each.ranges]
-                for each in result.suggestions
-            } == spans
-            assert mark == scene.known.decided
-    measured = redecide.measure(path)
+    assert len(found) == scenes
+    for scene, result, _ in found:
+        planted = redecide.planted(int(scene.known.scene_id) - 1, scenes)
+        assert {
+            each.name: [(part.start_s, part.end_s) for part in each.ranges]
+            for each in result.suggestions
+        } == {f"Tag {label}": planted.spans_s(place) for place, label in enumerate(planted.labels)}
+    measured = redecide.measure(tmp_path)
     assert (measured.scenes, measured.suggestions) == (scenes, 50)
     assert (measured.changed_scenes, measured.changed_decisions) == (2, 10)
     assert measured.vector_bytes == scenes * 60 * 512 * 2
-    assert "2 scenes" in list(redecide.lines(measured, 100.0, 500.0, 200.0))[-1]
+    assert "10 changed in 2 scenes" in "".join(redecide.decided_lines(measured, 100, 500, 200))
+    written = redecide.write(tmp_path, scenes)
+    assert (written.scenes, written.changed, written.written["tags"]) == (scenes, 2, 10)
+    assert "2 of 10 scenes changed (10 tags" in redecide.written_line(written)
+    assert redecide.measure(tmp_path).changed_scenes == 0
