@@ -94,8 +94,8 @@ class Choice:
         self.course = course
         self.nothing = ""
         """What is said where there are none."""
-        self.creates_tags = True
-        """Whether workflow tags that Stash lacks may be created, and what is gone forgotten."""
+        self.rehearses = False
+        """Nothing is created or forgotten, and no scene loses the tag by which it was chosen."""
         self._client = client
         self._store = store
         self._run_id = run_id
@@ -128,6 +128,8 @@ class Choice:
             return
         if not self.course.second:
             yield from self._unmet(self._listed(), size)
+            if self.rehearses:
+                return
             before_second()
             self.course.second, self.course.after = True, "0"
         yield from self._unmet(self._listed(), size)
@@ -170,7 +172,7 @@ class Choice:
         known = {scene.id for scene in self._named}
         for gone in (each for each in self.course.ids if each not in known):
             reporter.log("warning", f"Stash has no scene {gone}")
-            if self.creates_tags:
+            if not self.rehearses:
                 self._store.forget_scene(gone)
         self.course.ids = [scene.id for scene in self._named]
         # Those at which the worker died go last, so that the others are done whatever happens.
@@ -180,7 +182,7 @@ class Choice:
     def _count_not_done(self, reporter: Reporter) -> int:
         name = self._settings.tagged_tag
         self.nothing = f"every scene carries the tag {name}"
-        if not self.creates_tags and self._workflow.lacking():
+        if self.rehearses and self._workflow.lacking():
             self.nothing = "Stash lacks workflow tags: run the task Set up, which creates them"
             return 0
         self._tag_id = self._workflow.create_tags()[name]

@@ -185,7 +185,7 @@ class Sweep:
         self._recognition = Recognition(engine, client)
         workflow = self._writing.workflow
         self._choice = Choice(course, client, engine.store, run_id, workflow, settings)
-        self._choice.creates_tags = not dry_run
+        self._choice.rehearses = dry_run
         self._task = TAG_ALL if course.which is Which.NOT_DONE else TAG
         standing.library = standing.library or self._recognition.path
         self._answer = standing.answer

@@ -1,0 +1,412 @@
+"""Deciding again: what changes in Stash, what stays, and what it costs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from demo.clips import pan, picture
+from demo.stash import Fault, StandIn, fake_file
+from stash_sense_plugin.errors import Cancelled, StashError
+from stash_sense_plugin.records import Fingerprint
+from stash_sense_plugin.stash.client import Connection, StashClient
+from stash_sense_plugin.stash.operations import scenes_by_ids
+from tests.stash_kit import empty
+from tests.sweep_kit import Room, encode, open_engine, stopping, write_clips
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_clips(tmp_path_factory.mktemp("clips") / "clips")
+    large = pan(picture("rocket.jpg"), (270, 480), zoom=1.5, seconds=2)
+    encode(folder / "large.mp4", large, 2, (270, 480))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("stash")) as running:
+        yield running
+
+
+@pytest.fixture
+def room(stash: StandIn, clips: Path, tmp_path: Path) -> Iterator[Room]:
+    empty(stash)
+    media = tmp_path / "media"
+    media.mkdir()
+    with open_engine(tmp_path / "home") as engine:
+        prepared = Room(stash, clips, media, engine=engine)
+        prepared.configure()
+        yield prepared
+
+
+def words(room: Room, text: str) -> None:
+    """Let the user's own vocabulary say this."""
+    room.engine.home.mkdir(exist_ok=True)
+    room.engine.own_vocabulary.write_text(text)
+
+
+UPRIGHT = "labels:\n  vertical:\n    tag: Upright\n"
+GONE = "labels:\n  vertical:\n    remove: true\n"
+
+
+def changes(report: dict[str, object]) -> dict[tuple[str, str], tuple[int, int]]:
+    listed = report["changes"]
+    assert isinstance(listed, list)
+    return {(row["kind"], row["name"]): (row["added"], row["withdrawn"]) for row in listed}
+
+
+# --- What changes -------------------------------------------------------------------------------
+
+
+def test_another_name_for_a_tag_replaces_it_without_a_frame_being_read(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    words(room, UPRIGHT)
+    room.paths[scene].unlink()
+    report = room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Upright"}
+    assert changes(report) == {("tag", "Upright"): (1, 0), ("tag", "Vertical"): (0, 1)}
+    assert (report["scenes"], report["changed"], report["left"]) == (1, 1, 0)
+    assert room.engine.open_networks() == ()
+    assert room.told.fractions[-1] == 1
+
+
+def test_nothing_changed_is_decided_without_a_word_to_stash_about_scenes(room: Room) -> None:
+    for _ in range(3):
+        room.add("tall.mp4")
+    room.run()
+    before = room.stash.calls["bulkSceneUpdate"]
+    report = room.run("decide")
+    assert (report["scenes"], report["changed"]) == (3, 0)
+    assert room.stash.calls["bulkSceneUpdate"] == before
+
+
+def test_a_preview_counts_what_deciding_then_does_and_writes_nothing(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(3)] + [room.add("grey.mp4")]
+    room.run()
+    words(room, UPRIGHT)
+    tags = [room.tags(scene) for scene in scenes]
+    runs = len(room.engine.store.runs())
+    rows = room.engine.store.stats().ledger_rows
+    preview = room.run("decide", dry_run="true")
+    assert [room.tags(scene) for scene in scenes] == tags
+    assert "Upright" not in room.stash.tags()
+    assert len(room.engine.store.runs()) == runs
+    assert room.engine.store.stats().ledger_rows == rows
+    assert room.told.said("info")[:2] == [
+        "Upright: 3 added, 0 withdrawn",
+        "Vertical: 0 added, 3 withdrawn",
+    ]
+    assert preview["run_id"] is None
+    report = room.run("decide")
+    assert changes(report) == changes(preview)
+    assert changes(report) == {("tag", "Upright"): (3, 0), ("tag", "Vertical"): (0, 3)}
+
+
+def test_never_suggest_withdraws_and_taking_it_out_brings_back(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.configure(never="vertical")
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged"}
+    room.configure()
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
+def test_what_the_user_gave_stays_although_it_is_no_longer_decided(room: Room) -> None:
+    vertical = room.tag("Vertical")
+    mine, other = room.add("tall.mp4"), room.add("tall.mp4")
+    room.stash.tag_scene(mine, vertical)
+    room.run()
+    words(room, GONE)
+    room.run("decide")
+    assert room.tags(mine) == {"Tagged", "Vertical"}
+    assert room.tags(other) == {"Tagged"}
+
+
+def test_markers_follow_their_ranges_and_go_with_their_tag(room: Room) -> None:
+    room.configure(markers=True)
+    scene = room.add("nights.mp4")
+    room.run()
+    assert dark(room, scene) == [(0.0, 7.5)]
+    others = [each for each in room.stash.scene_markers(scene) if each["primary_tag"] != "Dark"]
+    words(room, "labels:\n  dark:\n    gap_s: 0\n    grow: 0\n")
+    room.run("decide")
+    assert dark(room, scene) == [(0.0, 2.875), (4.375, 7.5)]
+    words(room, "labels:\n  dark:\n    remove: true\n")
+    room.run("decide")
+    assert "Dark" not in room.tags(scene)
+    # What is decided as before keeps its markers, under their own numbers.
+    assert room.stash.scene_markers(scene) == others
+
+
+def dark(room: Room, scene: int) -> list[tuple[float, float]]:
+    markers = [each for each in room.stash.scene_markers(scene) if each["primary_tag"] == "Dark"]
+    return [(each["seconds"], each["end_seconds"]) for each in markers]
+
+
+def test_markers_are_written_once_the_user_wants_them(room: Room) -> None:
+    scene = room.add("nights.mp4")
+    room.run()
+    assert room.stash.scene_markers(scene) == []
+    room.configure(markers=True)
+    assert room.run("decide")["written"]["markers"] == 3
+    assert room.run("decide")["changed"] == 0
+
+
+def test_workflow_tags_stay_as_they_are(room: Room) -> None:
+    scene, failed = room.add("tall.mp4"), room.add("damaged.mp4")
+    room.run()
+    room.again(scene)
+    words(room, UPRIGHT)
+    room.run("decide")
+    assert room.tags(scene) == {"TagMe", "Tagged", "Upright"}
+    assert room.tags(failed) == {"Errored"}
+
+
+# --- What stays ---------------------------------------------------------------------------------
+
+
+def test_what_a_detector_saw_stays_where_it_did_not_look_again(room: Room) -> None:
+    """A new label of the tag is for a detector that never looked at the scene."""
+    scene = room.add("tall.mp4")
+    room.run()
+    room.configure(skip_labels=None, clip_model="clip-vit-b32")
+    words(
+        room,
+        "labels:\n  vertical:\n    remove: true\n"
+        "  tower:\n    tag: Vertical\n    group: place\n    prompts: [a tower]\n",
+    )
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    room.configure()
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged"}
+
+
+def test_what_is_switched_off_is_withdrawn(room: Room) -> None:
+    room.configure(skip_text=None)
+    scene = room.add("large.mp4")
+    room.run()
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    room.configure(skip_text=None, skip_facts=True)
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged"}
+
+
+def test_a_tag_that_the_user_took_away_is_never_put_back(room: Room) -> None:
+    room.add("tall.mp4")
+    scene = room.add("tall.mp4")
+    room.run()
+    room.stash.untag_scene(scene, room.stash.tags()["Vertical"])
+    room.configure(max_gap_s=20, markers=True)
+    room.run("decide")
+    assert "Vertical" not in room.tags(scene)
+    [row] = room.run("verdicts", scene_id=str(scene))["verdicts"]
+    assert (row["name"], row["said"], row["source"]) == ("Vertical", "refused", "noticed")
+
+
+def test_undone_stays_undone_until_the_scene_is_tagged_anew(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.run("undo")
+    assert "Vertical" not in room.tags(scene)
+    room.configure(markers=True)
+    room.run("decide")
+    assert "Vertical" not in room.tags(scene)
+    room.again(scene)
+    room.run()
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
+def test_deciding_again_can_be_undone(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    words(room, UPRIGHT)
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Upright"}
+    room.run("undo")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
+def test_suggest_only_changes_the_list_alone(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    words(room, UPRIGHT)
+    room.configure(suggest_only=True)
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert "Suggest only" in room.told.said("info")[-1]
+    [row] = room.run("suggestions", by="scene", scene_id=str(scene), decision="ask")["suggestions"]
+    assert row["name"] == "Upright"
+
+
+def test_accepted_stays_and_refused_goes(room: Room) -> None:
+    one, two = room.add("tall.mp4"), room.add("tall.mp4")
+    room.configure(suggest_only=True)
+    room.run()
+    room.configure(apply_percent=100)
+    room.run("accept", items=[{"scene_id": str(one), "name": "Vertical"}])
+    room.run("refuse", items=[{"scene_id": str(two), "name": "Vertical"}])
+    room.run("decide")
+    assert room.tags(one) == {"Tagged", "Vertical"}
+    assert room.tags(two) == {"Tagged"}
+
+
+# --- Faults -------------------------------------------------------------------------------------
+
+
+def test_a_scene_that_is_gone_or_has_another_file_is_left_and_the_others_are_done(
+    room: Room,
+) -> None:
+    gone, here = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    room.stash.remove_scene(gone)
+    words(room, UPRIGHT)
+    report = room.run("decide")
+    assert room.tags(here) == {"Tagged", "Upright"}
+    assert report["left"] == 1
+
+
+def test_stash_away_is_said_and_a_second_press_does_what_is_left(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(3)]
+    room.run()
+    words(room, UPRIGHT)
+    room.stash.fault("bulkSceneUpdate", Fault(times=9, skip=1, status=503))
+    with pytest.raises(StashError):
+        room.run("decide")
+    room.stash.clear_faults()
+    room.run("decide")
+    assert [room.tags(scene) for scene in scenes] == [{"Tagged", "Upright"}] * 3
+
+
+def test_stopped_and_pressed_again_it_goes_on(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(3)]
+    room.run()
+    words(room, UPRIGHT)
+    with pytest.raises(Cancelled):
+        room.run("decide", at_check=stopping(2))
+    room.run("decide")
+    assert [room.tags(scene) for scene in scenes] == [{"Tagged", "Upright"}] * 3
+
+
+def test_another_library_is_left_alone(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    words(room, UPRIGHT)
+    room.engine.store.remember_library("/elsewhere/stash.sqlite", {str(scene): "0" * 16})
+    with pytest.raises(StashError, match="another library"):
+        room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
+def test_nothing_looked_at_is_nothing_to_decide(room: Room) -> None:
+    report = room.run("decide")
+    assert report["scenes"] == 0
+    assert room.told.said("info") == ["Nothing to decide: no scene was looked at yet"]
+
+
+# --- What a sweep takes back, and a rehearsal ---------------------------------------------------
+
+
+def test_a_sweep_takes_back_what_no_longer_holds_and_says_so(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    words(room, UPRIGHT)
+    room.again(scene)
+    report = room.run()
+    assert room.tags(scene) == {"Tagged", "Upright"}
+    assert report["withdrawn"] == {"tags": 1, "markers": 0, "studios": 0}
+    assert room.told.said("info")[-1].endswith("withdrawn: 1 tag, 0 markers, 0 studios")
+    assert room.run("decide")["changed"] == 0
+
+
+def test_a_sweep_with_suggest_only_takes_nothing_back(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    words(room, GONE)
+    room.configure(suggest_only=True)
+    room.again(scene)
+    room.run()
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
+def test_a_rehearsed_sweep_looks_and_writes_nothing(room: Room) -> None:
+    scenes = [room.add("tall.mp4"), room.add("grey.mp4"), room.add("damaged.mp4")]
+    report = room.run(dry_run=True)
+    assert [room.tags(scene) for scene in scenes] == [{"TagMe"}] * 3
+    assert set(room.stash.tags()) == {"TagMe"}
+    assert (report["tagged"], report["failed"], report["written"]["tags"]) == (2, 1, 2)
+    assert room.told.said("info")[-1].startswith("Nothing was written")
+    store = room.engine.store.stats()
+    assert (store.analyses, store.results, store.runs, store.ledger_rows) == (2, 0, 0, 0)
+    room.run()
+    assert room.tags(scenes[0]) == {"Tagged", "Vertical"}
+
+
+def test_the_tags_that_a_scene_had_before_us_are_kept(room: Room) -> None:
+    holiday = room.tag("Holiday")
+    scene = room.add("tall.mp4")
+    room.stash.tag_scene(scene, holiday)
+    room.run()
+    room.again(scene)
+    room.run()
+    [todo, vertical] = [str(room.stash.tags()[name]) for name in ("TagMe", "Vertical")]
+    known = str(scene)
+    store = room.engine.store
+    assert store.first_tags([known])[known] == {todo, str(holiday)}
+    assert vertical in store.last_tags([known])[known]
+    words(room, UPRIGHT)
+    room.run("decide")
+    assert store.first_tags([known])[known] == {todo, str(holiday)}
+
+
+# --- Counted ------------------------------------------------------------------------------------
+
+
+def test_hundreds_of_changed_scenes_cost_a_few_questions_each(
+    room: Room, record_count: Callable[[str, int], None]
+) -> None:
+    first = room.add("tall.mp4")
+    room.run()
+    scenes = [first, *(looked_like(room, first, number) for number in range(299))]
+    words(room, UPRIGHT)
+    report = room.run("decide")
+    assert report["changed"] == 300
+    assert all(room.tags(scene) >= {"Upright"} for scene in scenes)
+    assert report["withdrawn"]["tags"] == 1
+    per_hundred = round(report["calls"] / 3)
+    record_count("questions of Decide again for a hundred changed scenes", per_hundred)
+    assert per_hundred <= 15
+
+
+def looked_like(room: Room, scene: int, number: int) -> int:
+    """Add a scene that was looked at with the same end as another."""
+    store = room.engine.store
+    with StashClient(Connection.from_url(room.stash.url)) as client:
+        [known] = scenes_by_ids(client, [str(scene)])
+    assert known.fingerprint is not None
+    own = Fingerprint(f"{number:016x}", 10_000 + number)
+    file = fake_file(f"/lib/{number}.mp4", oshash=own.oshash, size=own.size_bytes)
+    made = room.stash.add_scene(f"Scene {number}", tags=[], file=file)
+    seen = store.latest_analysis(known.fingerprint, "picture")
+    assert seen is not None
+    store.save_analysis(
+        own,
+        seen.sampling_key,
+        seen.source,
+        seen.duration_s,
+        seen.times_s,
+        "picture",
+        seen.ran.model,
+        [replace(each, scene_key=str(made)) for each in seen.observations],
+        seen.ran,
+    )
+    run_id = store.runs()[0].id
+    said = room.result(scene)
+    store.save_result(run_id, str(made), own, said)
+    return made
