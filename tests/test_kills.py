@@ -221,12 +221,9 @@ RETRIED = frozenset({"sweep"})
 """What a door asks of another worker when the first one dies."""
 SAMPLE = (
     "sweep-make_tag-2-applied-worker",
-    "sweep-add_tag-4-answered-worker",
-    "sweep-make_marker-4-late-both",
+    "sweep-make_marker-5-late-both",
     "sweep-leave-1-asked-worker",
-    "undo-remove_tag-2-applied-worker",
-    "undo-destroy_marker-1-answered-worker",
-    "refuse-remove_tag-1-applied-both",
+    "undo-remove_tag-4-answered-worker",
 )
 
 
@@ -402,7 +399,7 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
         yield watched
 
 
-@pytest.mark.parametrize("share", shares(2, 40))
+@pytest.mark.parametrize("share", shares(1, 40))
 def test_a_kill_in_the_middle_of_a_migration_leaves_a_whole_store(
     stage: Stage, share: float, watch: Watch, record_count: Record, tmp_path: Path
 ) -> None:
@@ -437,7 +434,7 @@ def test_a_kill_in_the_middle_of_a_migration_leaves_a_whole_store(
     record_count(f"killed: migration: before {files.calls[-1]}", 1)
 
 
-@pytest.mark.parametrize("share", shares(2, 60))
+@pytest.mark.parametrize("share", shares(1, 60))
 def test_a_kill_in_the_middle_of_a_write_to_the_store_loses_nothing(
     stage: Stage, share: float, watch: Watch, record_count: Record, tmp_path: Path
 ) -> None:

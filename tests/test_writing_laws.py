@@ -243,10 +243,6 @@ class Library(RuleBasedStateMachine):
     def ours(self) -> set[Cell]:
         return {(int(e.scene_id), int(e.target_id)) for e in self.entries(Action.ADD_TAG)}
 
-    def unsettled(self) -> set[int]:
-        """Scenes of which it is not known how a write ended."""
-        return {int(each.scene_id or 0) for each in self.ledger.unsettled()}
-
     # --- What we do
 
     def _writing(self, trouble: Trouble) -> Writer:
@@ -400,8 +396,8 @@ class Library(RuleBasedStateMachine):
             return
         self.stash.tag_scene(scene, tag)
         self.account.theirs.add(cell)
-        if cell in self.ours() or scene in self.unsettled():
-            # Taken away and given again before we came by, or given where we were writing.
+        if cell in self.ours():
+            # Taken away and given again before we came by.
             self.account.unclear.add(cell)
         self.account.taken.discard(cell)
 
