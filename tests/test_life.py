@@ -391,6 +391,7 @@ def test_a_worker_whose_home_was_removed_leaves(plugin: PluginFolder) -> None:
 
 def test_where_no_socket_can_be_made_a_port_is_used(plugin: PluginFolder) -> None:
     plugin.worker().kill()
+    served = plugin.log().count("Serving")
     path = socket_of(plugin)
     path.unlink()
     (path / "in the way").mkdir(parents=True)
@@ -399,7 +400,7 @@ def test_where_no_socket_can_be_made_a_port_is_used(plugin: PluginFolder) -> Non
     card = plugin.card()
     assert card is not None
     assert (card["socket"], len(card["token"])) == ("", 64)
-    assert plugin.log().count("Serving") == 2
+    assert plugin.log().count("Serving") == served + 1
 
 
 # --- The folders that are not ours to write -------------------------------------------------
@@ -672,7 +673,7 @@ def test_owned_work_goes_on_when_the_stash_that_went_away_calls_again(
     plugin: PluginFolder,
 ) -> None:
     job_id = plugin.output("needs_stash")["job_id"]
-    wait_until(lambda: "waits until Stash is there again" in plugin.log(), "it does not wait")
+    wait_until(lambda: "needs_stash is tried again in 10 s: " in plugin.log(), "it does not wait")
     (plugin.home / "stash_is_back").touch()
     wait_until(lambda: plugin.output("job", job_id=job_id)["status"] == "done", "it does not go on")
     assert plugin.trace() == ["needs_stash finds none"]

@@ -22,10 +22,10 @@ from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.tasks import MODES
 from tests.conftest import ROOT
+from tests.installed_kit import OPERATION, workers
 from tests.plugin_folder import wait_until
 from tests.stand_in_client import Client
 from tests.sweep_kit import Library, Told, write_clips
-from tests.test_sweep_processes import OPERATION, workers
 from tests.test_tasks_looking import write_weights
 from tests.watched_python import Canary, Reached, Watched, canary, tracer, watched
 from tools.build_zip import PLUGIN_ID, build
