@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from demo.clips import pan, picture
@@ -12,6 +13,7 @@ from stash_sense_plugin.errors import Cancelled, StashError
 from stash_sense_plugin.records import Fingerprint
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids
+from tests.small_networks import answering, mean_colour, sum_of_words
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, encode, open_engine, stopping, write_clips
 
@@ -410,3 +412,84 @@ def looked_like(room: Room, scene: int, number: int) -> int:
     said = room.result(scene)
     store.save_result(run_id, str(made), own, said)
     return made
+
+
+# --- Networks -----------------------------------------------------------------------------------
+
+ROWS = """
+models:
+  colours:
+    task: clip
+    about: Three colours
+    licence: MIT
+    commercial: true
+    logit_scale: 10
+    files:
+      visual: {{path: {folder}/visual.onnx}}
+      textual: {{path: {folder}/textual.onnx}}
+      tokenizer: {{path: {folder}/tokenizer.json}}
+  dogs: {{task: objects, about: Dogs, licence: MIT, commercial: true, words: coco, size: 64,
+    files: {{network: {{path: {folder}/dogs.onnx}}}}}}
+  cats: {{task: objects, about: Cats, licence: MIT, commercial: true, words: coco, size: 64,
+    files: {{network: {{path: {folder}/cats.onnx}}}}}}
+"""
+COLOURS = ("red", "green", "blue")
+
+
+def write_networks(room: Room) -> None:
+    """Give the user networks that see a dog, a cat, and which of three colours a frame has."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder = room.engine.home / "weights"
+    for name, place in (("dogs", 16), ("cats", 15)):
+        answer = np.zeros((1, 84, 100), np.float32)
+        answer[0, :4, 0] = 32
+        answer[0, 4 + place, 0] = 0.95
+        answering(folder / f"{name}.onnx", (1, 3, 64, 64), answer)
+    mean_colour(folder / "visual.onnx")
+    vectors = np.full((4, 3), 0.1, np.float32)
+    vectors[1:] += np.eye(3, dtype=np.float32)
+    sum_of_words(folder / "textual.onnx", vectors)
+    known = {word: number for number, word in enumerate(("other", *COLOURS))}
+    words = Tokenizer(models.WordLevel(known, unk_token="other"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(folder / "tokenizer.json"))
+    room.engine.own_catalogue.write_text(ROWS.format(folder=folder), "utf-8")
+
+
+def opened(room: Room) -> set[tuple[str, str]]:
+    """The networks that were opened since this was asked last, and for what."""
+    held = {(each.label.partition("@")[0], each.role) for each in room.engine.open_networks()}
+    room.engine.unload_idle(0)
+    return held
+
+
+def test_a_changed_model_runs_its_own_detector_and_a_changed_prompt_reads_words_alone(
+    room: Room,
+) -> None:
+    write_networks(room)
+    seeing = {"skip_labels": None, "skip_objects": None, "clip_model": "colours", "frames": 2}
+    room.configure(object_model="dogs", **seeing)
+    scene = room.add("plain.mp4")
+    room.run()
+    assert {name for name, _ in opened(room)} == {"colours", "dogs", "nudenet-320n"}
+    assert "Dog" in room.tags(scene)
+
+    room.again(scene)
+    room.run()
+    assert opened(room) == set()
+
+    room.configure(object_model="cats", **seeing)
+    room.again(scene)
+    room.run()
+    assert {name for name, _ in opened(room)} == {"cats"}
+    assert {"Cat"} <= room.tags(scene)
+    assert "Dog" not in room.tags(scene)
+
+    words(room, "labels:\n  reddish: {group: light, tag: Reddish, prompts: [red]}\n")
+    room.paths[scene].unlink()
+    room.run("decide")
+    assert opened(room) == {("colours", "textual")}
+    assert any("words that are new" in line for line in room.told.said("info"))
+    room.run("decide")
+    assert opened(room) == set()
