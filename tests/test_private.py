@@ -127,6 +127,7 @@ def ask_for_everything(library: Private) -> set[str]:
     library.operate("models")
     library.operate("verify_models", names=[])
     library.stash.run_task(PLUGIN_ID, "Doctor")
+    later = ask_what_follows(library, str(scenes[0]))
     # These two fetch, and have nothing to fetch where nothing wants a model.
     library.configure()
     for task in ("Set up", "Download models"):
@@ -134,6 +135,37 @@ def ask_for_everything(library: Private) -> set[str]:
     return {
         *("tag_scenes", "tag_scene", "tag_file", "errors", "result", "models", "verify_models"),
         *("doctor", "set_up", "download_models"),
+        *later,
+    }
+
+
+TASKS_AFTER = (
+    "Decide again (preview)",
+    "Decide again",
+    "Evaluate",
+    "Use what Evaluate suggests",
+    "Undo last run",
+)
+
+
+def ask_what_follows(library: Private, scene: str) -> set[str]:
+    """Use every mode that works on what was looked at before; return which were used."""
+    for task in TASKS_AFTER:
+        library.stash.run_task(PLUGIN_ID, task)
+    library.operate("runs")
+    library.operate("suggestions", by="tag")
+    item = {"scene_id": scene, "kind": "tag", "name": "Black and White"}
+    for mode in ("accept", "refuse"):
+        library.operate(mode, items=[item])
+    assert library.operate("verdicts")["verdicts"]
+    assert library.operate("store_stats")
+    moved = str(Path(library.home.folder) / "moved.jsonl")
+    for mode in ("store_vacuum", "store_export", "store_import"):
+        library.stash.run_task(PLUGIN_ID, None, {"mode": mode, "path": moved})
+    assert Path(moved).stat().st_size
+    return {
+        *("decide", "evaluate", "undo", "runs", "suggestions", "accept", "refuse", "verdicts"),
+        *("store_stats", "store_vacuum", "store_export", "store_import"),
     }
 
 
