@@ -245,8 +245,9 @@ class Quiet:
     """A job that nobody stops or watches."""
 
     def log(self, level: Level, message: str) -> None:
-        """Show a warning: nothing is to be left out."""
-        print(f"{level}: {message}", file=sys.stderr)
+        """Show what should not be: nothing is to be left out."""
+        if level in ("warning", "error"):
+            print(f"{level}: {message}", file=sys.stderr)
 
     def progress(self, fraction: float) -> None:
         """Tell nobody."""

@@ -269,6 +269,30 @@ def test_one_damaged_file_stops_no_other(store: Store, parts: Parts) -> None:
     assert "damaged" in line
 
 
+def test_a_broken_page_stops_no_other(store: Store, parts: Parts) -> None:
+    """The page that says where a vector goes on leads nowhere."""
+    library(store, parts, 3)
+    with sqlite3.connect(store.path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        (blob,) = db.execute(
+            "SELECT float16 FROM embeddings JOIN analyses ON analyses.id = analysis_id"
+            " WHERE file_id = ?",
+            (known(store, 1).known.file_id,),
+        ).fetchone()
+    db.close()
+    content = bytearray(store.path.read_bytes())
+    page = content.index(blob[10_000:10_100]) // size * size
+    content[page : page + 4] = b"\xff\xff\xff\xff"
+    store.path.write_bytes(content)
+    job = Job()
+    scenes = [known(store, number) for number in range(3)]
+    told = [scene.known.scene_id for scene, _, _ in decide_all(store, scenes, parts, job)]
+    assert told == ["0", "2"]
+    (line,) = job.lines
+    assert line.startswith("warning: /library/1.mp4 is left as it is")
+
+
 def test_a_stop_is_heard_between_scenes(store: Store, parts: Parts) -> None:
     library(store, parts, 4)
     scenes = [known(store, number) for number in range(4)]
