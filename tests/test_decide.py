@@ -274,6 +274,38 @@ def test_a_scene_that_is_gone_or_has_another_file_is_left_and_the_others_are_don
     assert report["left"] == 1
 
 
+def test_a_replaced_file_is_left_until_it_is_looked_at(room: Room) -> None:
+    scene, *others = [room.add("tall.mp4") for _ in range(7)]
+    room.run()
+    words(room, UPRIGHT)
+    [file] = room.stash.scene_files(scene)
+    other = "UPDATE fingerprints SET value = 'ffffffffffffffff' WHERE file_id = ?"
+    room.stash.database.run(other, file)
+    assert room.run("decide")["left"] == 1
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert all(room.tags(each) == {"Tagged", "Upright"} for each in others)
+    assert room.run("decide")["scenes"] == len(others)
+
+
+def test_words_that_no_network_can_read_take_nothing_away(room: Room) -> None:
+    write_networks(room)
+    words(room, "labels:\n  reddish: {group: light, tag: Reddish, prompts: [red], apply: 0.01}\n")
+    seeing = {"skip_labels": None, "clip_model": "colours", "frames": 2}
+    room.configure(**seeing)
+    scene = room.add("plain.mp4")
+    room.run()
+    kept = room.result(scene)["suggestions"]
+    words(room, "labels:\n  reddish: {group: light, tag: Reddish, prompts: [a red one]}\n")
+    (room.engine.home / "weights" / "textual.onnx").write_bytes(b"broken")
+    room.engine.unload_idle(0)
+    before = room.tags(scene)
+    room.run("decide")
+    assert room.tags(scene) == before
+    assert {each["name"] for each in room.result(scene)["suggestions"]} == {
+        each["name"] for each in kept if each["decision"] != "HIDE"
+    }
+
+
 def test_stash_away_is_said_and_a_second_press_does_what_is_left(room: Room) -> None:
     scenes = [room.add("tall.mp4") for _ in range(3)]
     room.run()

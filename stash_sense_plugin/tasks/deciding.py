@@ -224,6 +224,9 @@ class Deciding:
         files = {each.known.scene_id: each.known.fingerprint for each in changed}
         found = scenes_by_ids(self._client, list(files))
         same = [scene for scene in found if scene.fingerprint == files[scene.id]]
+        if not self._dry_run:
+            # One whose file was replaced has nothing to decide by until it is looked at.
+            self._store.see_files(found)
         missing = self._writing.visit(same, Answer.NONE)
         doubtful = frozenset(missing.scene_ids) if missing else frozenset()
         if missing and not self._asked:

@@ -189,6 +189,7 @@ class Writing:
         with self._turn:
             if not self._dry_run:
                 follow(self._engine, self._client, scenes)
+                self._engine.store.see_files(scenes)
             missing = self._writer.notice_removed(
                 scenes, on_purpose=answer is Answer.REMOVED, restored=answer is Answer.RESTORED
             )
