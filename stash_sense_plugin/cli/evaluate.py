@@ -91,10 +91,9 @@ def _forget(asked: argparse.Namespace, desk: Desk, args: Mapping[str, object]) -
 
 
 def _show(console: Console, report: Mapping[str, Any]) -> None:
-    if not report["tags"]:
-        return
-    console.print(_summary(report))
-    console.print(_tags(report["tags"]))
+    if report["tags"]:
+        console.print(_summary(report))
+        console.print(_tags(report["tags"]))
     if report["thresholds"]:
         console.print(_thresholds(report))
     unknown = report["unknown"][:MOST_ROWS]

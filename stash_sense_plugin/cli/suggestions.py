@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Console
@@ -115,7 +116,7 @@ def _cells(row: Mapping[str, Any]) -> Any:
     more = ", ..." if len(row["ranges"]) > 5 else ""
     name = row["name"] if row["kind"] == "tag" else f"{row['name']} ({row['kind']})"
     decision = "" if row["decision"] == "HIDE" else row["decision"].lower()
-    title = row["title"] or row["source"]
+    title = row["title"] or PurePath(row["source"]).name
     sure, said = f"{row['confidence']:.0%}", row["said"] or ""
     return cells(row["scene_id"], title, decision, name, sure, when + more, said)
 

@@ -59,6 +59,18 @@ def undo(asked: argparse.Namespace, desk: Desk) -> int:
     return SOME_FAILED if done["failed"] else DONE
 
 
+RUN_LETTERS = 23
+"""How long a run's id is."""
+COUNTED = {
+    "tags": "tags",
+    "markers": "markers",
+    "studios": "studios",
+    "created_tags": "new tags",
+    "taken_back": "taken back",
+}
+"""What a run is said to have done, and how it is called."""
+
+
 def _confirmed(word: str | None) -> str:
     """Return the word that was given, or is typed now. Raises WrongUsage for any other."""
     if word is None:
@@ -81,8 +93,12 @@ def _confirmed(word: str | None) -> str:
 def show_runs(asked: argparse.Namespace, desk: Desk) -> int:
     """List the runs of which something is still ours, a page at a time until there are no more."""
     desk.need_stash()
-    columns = ("Run", "When", "Kind", "Tags", "Markers", "Studios", "New tags", "Took back", "")
-    table = Table(*columns, title="What can be undone, the newest run first")
+    table = Table(title="What can be undone, the newest run first")
+    # Whole, whatever the width: it is typed or copied after `undo run`.
+    table.add_column("Run", no_wrap=True, overflow="ignore", min_width=RUN_LETTERS)
+    table.add_column("When", no_wrap=True)
+    table.add_column("Kind")
+    table.add_column("What is there of it")
     after = None
     while True:
         page = desk.ask("runs", {} if after is None else {"after": after})
@@ -100,11 +116,7 @@ def show_runs(asked: argparse.Namespace, desk: Desk) -> int:
 
 def _cells(run: dict[str, Any]) -> list[Any]:
     when = datetime.fromtimestamp(run["begun_at_s"], UTC).astimezone()
-    counts = ("tags", "markers", "studios", "created_tags", "taken_back")
-    return cells(
-        run["run_id"],
-        f"{when:%Y-%m-%d %H:%M}",
-        run["kind"].replace("_", " "),
-        *(str(run[name]) for name in counts),
-        "undone" if run["undone"] else "",
-    )
+    parts = [f"{run[key]} {name}" for key, name in COUNTED.items() if run[key]]
+    told = "undone" if run["undone"] else ", ".join(parts)
+    kind = run["kind"].replace("_", " ")
+    return cells(run["run_id"], f"{when:%d %b %H:%M}", kind, told)
