@@ -13,7 +13,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from demo.stash import Fault, StandIn
-from stash_sense_plugin.errors import SettingsError, StashRefused, StashUnreachable, TagGone
+from stash_sense_plugin.errors import (
+    SettingsError,
+    StashError,
+    StashRefused,
+    StashUnreachable,
+    TagGone,
+)
 from stash_sense_plugin.records import Fingerprint, Said
 from stash_sense_plugin.stash.operations import find_tag
 from stash_sense_plugin.tasks import MODES
@@ -169,6 +175,32 @@ def test_a_tag_of_ours_that_was_deleted_is_made_again_and_a_renamed_one_is_not(
     assert room.tags(third) == {"Beach"}
 
 
+def test_a_tag_whose_parent_the_user_deleted_is_accepted_all_the_same(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    room.say("accept", scene, "Beach")
+    parent = room.stash.tag_id("Stash Sense")
+    assert parent is not None
+    room.stash.remove_tag(parent)
+    report = room.say("accept", scene, "Dog")
+    assert (report["written"], report["failed"]) == (1, 0)
+    assert room.tags(scene) == {"Beach", "Dog"}
+    assert room.stash.tag_id("Stash Sense") is not None
+
+
+def test_a_tag_whose_parent_has_another_name_now_is_said(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    room.say("accept", scene, "Beach")
+    parent = room.stash.tag_id("Stash Sense")
+    room.stash.database.run("UPDATE tags SET name = 'Seen' WHERE id = ?", parent)
+    [failure] = room.say("accept", scene, "Dog")["failures"]
+    assert (
+        failure["message"]
+        == "The tag 'Stash Sense', which Stash Sense created, is now called 'Seen'"
+    )
+    assert "alias 'Stash Sense'" in failure["remedy"]
+    assert room.tags(scene) == {"Beach"}
+
+
 # --- Refusing -----------------------------------------------------------------------------------
 
 
@@ -192,6 +224,48 @@ def test_what_the_user_put_there_stays_although_it_is_refused(room: VerdictRoom)
     room.stash.untag_scene(scene, room.tag("Beach"))
     write(room, scene, "Beach")
     assert room.tags(scene) == set()
+
+
+@pytest.mark.parametrize("name", ["Beach", "Strand"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_tag_of_ours_that_has_another_name_now_stays_and_it_is_said(
+    room: VerdictRoom, name: str, dry_run: bool
+) -> None:
+    [scene] = beach(room)
+    write(room, scene, "Beach")
+    made = room.tag("Beach")
+    room.stash.database.run("UPDATE tags SET name = 'Strand' WHERE id = ?", made)
+    items = [{"scene_id": str(scene), "name": name}]
+    report = room.run("refuse", items=items, dry_run=dry_run)
+    counts = {key: report[key] for key in ("refused", "taken_back", "not_ours", "failed")}
+    assert counts == {"refused": 1, "taken_back": 0, "not_ours": 1, "failed": 0}
+    [stays] = report["left"]
+    assert (stays["scene_id"], stays["name"]) == (str(scene), name)
+    assert stays["message"] == (
+        "it stays: Stash Sense wrote it as 'Beach', and the tag is called 'Strand' now"
+    )
+    assert stays["remedy"] == "remove it in Stash, where you do not want it"
+    assert room.tags(scene) == {"Strand"}
+
+
+def test_a_marker_of_ours_that_was_changed_stays_and_it_is_said(room: VerdictRoom) -> None:
+    room.configure(markers=True)
+    [scene] = beach(room)
+    room.say("accept", scene, "Beach")
+    room.stash.database.run("UPDATE scene_markers SET seconds = 2.5")
+    report = room.say("refuse", scene, "Beach")
+    assert (report["taken_back"], report["markers"], report["not_ours"]) == (1, 0, 1)
+    assert report["left"][0]["message"] == "a marker of it stays: it was changed since"
+    assert len(room.stash.scene_markers(scene)) == 1
+
+
+def test_what_the_user_took_away_before_he_refused_it_is_no_failure(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    write(room, scene, "Beach")
+    room.stash.untag_scene(scene, room.tag("Beach"))
+    report = room.say("refuse", scene, "Beach")
+    assert (report["refused"], report["taken_back"], report["not_ours"]) == (1, 0, 0)
+    assert (report["failures"], report["left"]) == ([], [])
 
 
 def test_what_is_not_suggested_may_be_refused_too(room: VerdictRoom) -> None:
@@ -279,6 +353,26 @@ def test_where_stash_refuses_the_write_the_verdict_is_kept_and_the_run_says_so(
     room.stash.clear_faults()
     assert report["failed"] == 1
     assert "beach" in room.accepted(scene)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("mode", ["accept", "refuse"])
+def test_in_another_library_nothing_is_said_followed_or_touched(
+    room: VerdictRoom, mode: str, dry_run: bool
+) -> None:
+    """It has the same files under other numbers: at home nothing was merged."""
+    known, moved = beach(room, count=2)
+    write(room, moved, "Beach")
+    room.engine.store.remember_library("/elsewhere/stash.sqlite", {str(known): "f" * 16})
+    file = room.read(moved).fingerprint
+    room.stash.remove_scene(moved)
+    there = room.scene(file=file)
+    with pytest.raises(StashError, match="another library"):
+        room.run(mode, items=[{"scene_id": str(there), "name": "Beach"}], dry_run=dry_run)
+    assert room.ours(moved) == ["Beach"]
+    assert room.engine.store.latest_result(str(moved)) is not None
+    assert room.engine.verdicts.listing() == []
+    assert room.engine.store.runs(9)[0].kind == "tag_scenes"
 
 
 # --- Undoing ------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ def _show_done(console: Console, mode: str, done: Mapping[str, Any]) -> None:
             f" {done['markers']}, not ours and left {done['not_ours']})"
         )
     console.print(shown(would + told if would else told.capitalize()), soft_wrap=True)
-    for row in done["failures"]:
+    for row in (*done["failures"], *done.get("left", ())):
         told = f"  scene {row['scene_id']}, {row['name']}: {row['message']}"
         console.print(shown(f"{told}; {row['remedy']}" if row["remedy"] else told), soft_wrap=True)
     left_out = done["failed"] - len(done["failures"])

@@ -102,8 +102,8 @@ def _is_refused(kind: str, target_id: str, name: str, refused: frozenset[tuple[s
 
 # --- Judging, before taking back ----------------------------------------------------------------
 
-_OTHER_NAME: Final = "what it was written under has another name now"
-_ABSENT: Final = "it is there no longer"
+OTHER_NAME: Final = "what it was written under has another name now"
+ABSENT: Final = "it is there no longer"
 _EDITED: Final = "it was changed since"
 MERGED: Final = "a tag that the scene had before may have been merged into it"
 
@@ -128,10 +128,10 @@ def why_it_stays(entry: LedgerEntry, state: SceneState | None, is_itself: bool) 
     if why or state is None:
         return why
     if not still_there(entry, state):
-        return _ABSENT
+        return ABSENT
     if not stands(entry, state) or _has_more_tags(entry, state):
         return _EDITED
-    return "" if is_itself else _OTHER_NAME
+    return "" if is_itself else OTHER_NAME
 
 
 def _has_more_tags(entry: LedgerEntry, state: SceneState) -> bool:
@@ -147,7 +147,7 @@ def why_the_tag_stays(entry: LedgerEntry, use: TagUse | None, fewer: Mapping[str
     `fewer` is how much of its use is to be taken away before it.
     """
     if use is None:
-        return _ABSENT
+        return ABSENT
     if tuple_of(use.tag) != tuple_in(entry) or use.tag.aliases or use.has_more:
         return _EDITED
     left = {what: count - fewer.get(what, 0) for what, count in use.counts.items()}

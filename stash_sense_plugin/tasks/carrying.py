@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, Literal
 
-from stash_sense_plugin.errors import Cancelled, TagGone, TagUnusable
+from stash_sense_plugin.errors import Cancelled, StashError, TagGone, TagUnusable
 from stash_sense_plugin.library.suggested import Suggested, SuggestionList
 from stash_sense_plugin.library.verdicts import Saying, folded
 from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Said, Scene
+from stash_sense_plugin.stash import judging
 from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.named import STUDIOS, Named
 from stash_sense_plugin.stash.operations import (
     StashTag,
     find_tag,
@@ -22,6 +24,7 @@ from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Written
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.engine import Engine
 from stash_sense_plugin.tasks.merging import follow
+from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.writing import open_writing
 
 FAILED_SHOWN: Final = 100
@@ -64,9 +67,11 @@ class Carrying(ABC):
     def carry_out(self, items: Sequence[Item]) -> dict[str, object]:
         """Do all that is said and return what came of it.
 
-        Raises StashError where Stash as a whole fails: what was said by then is kept, and done
-        when the library is next decided on.
+        Raises StashError where Stash holds another library, of which nothing is kept then; and
+        where it fails as a whole: what was said by then is kept, and done when the library is next
+        decided on.
         """
+        _check_library(Recognition(self._engine, self._client))
         ended: Literal["done", "failed", "cancelled"] = "failed"
         try:
             self._carry_out(items)
@@ -180,6 +185,18 @@ class Carrying(ABC):
         """What is counted besides what failed."""
 
 
+def _check_library(recognition: Recognition) -> None:
+    """Raise StashError where the numbers of scenes mean other ones than the store's."""
+    if recognition.is_this_library():
+        return
+    raise StashError(
+        "Stash holds another library than the one that Stash Sense looked at (or much of it"
+        " differs), so nothing is accepted or refused",
+        "start Stash with the database that was tagged, or run Tag scenes first where this is that"
+        " library with other files",
+    )
+
+
 class Accepting(Carrying):
     """Writes what the user accepts: tags with their markers, and the studio."""
 
@@ -241,14 +258,21 @@ class Accepting(Carrying):
         try:
             return self._writer.ensure_tag(name)
         except TagGone:
-            made = [
-                entry.target_id
-                for entry in self._engine.ledger.ours([""])
-                if folded(entry.target_name) == folded(name)
-            ]
-            if tag_by_id(self._client, made[-1]) is not None:
+            # What is gone may be the tag that new ones lie below.
+            if any(map(self._has_another_name, (name, self._engine.settings.parent_tag))):
                 raise
             return self._writer.ensure_tag(name, again=True)
+
+    def _has_another_name(self, name: str) -> bool:
+        """Whether a tag that we made under this name is in Stash under another one only."""
+        made = [
+            entry.target_id
+            for entry in self._engine.ledger.ours([""])
+            if folded(entry.target_name) == folded(name)
+        ]
+        if not made or tag_by_id(self._client, made[-1]) is None:
+            return False
+        return find_tag(self._client, name) is None
 
     def _write(self, wanted: Sequence[tuple[Suggested, Scene, str]]) -> None:
         scenes = list({scene.id: scene for _, scene, _ in wanted}.values())
@@ -298,6 +322,15 @@ class Refusing(Carrying):
     kind = "refuse"
     said = Said.REFUSED
 
+    def __init__(
+        self, engine: Engine, client: StashClient, reporter: Reporter, *, dry_run: bool
+    ) -> None:
+        super().__init__(engine, client, reporter, dry_run=dry_run)
+        self._left: list[dict[str, str]] = []
+
+    def _report(self) -> dict[str, object]:
+        return {**super()._report(), "left": self._left}
+
     def _names(self) -> Sequence[str]:
         return ("refused", "taken_back", "markers", "not_ours")
 
@@ -306,24 +339,30 @@ class Refusing(Carrying):
         ours: dict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in self._engine.ledger.ours(dict.fromkeys(scene.id for _, scene in items)):
             ours[entry.scene_id].append(entry)
-        entries: list[LedgerEntry] = []
+        entries: dict[int | None, LedgerEntry] = {}
+        meant: _Meant = {}
         sayings: list[Saying] = []
         for item, scene in items:
             known = {item.target_id, self._known_tag(item.name) if item.kind == "tag" else ""}
             about = [entry for entry in ours[scene.id] if _is_about(entry, item, known - {""})]
-            entries += about
+            meant |= {_thing(entry): item for entry in about}
+            # Two names may be one tag's.
+            entries |= {entry.row: entry for entry in about}
             self._count_not_ours(item, scene, known - {""}, about)
             if not self._dry_run:
                 row = rows.get((scene.id, *item.key))
                 ids = (known | {_target_of(entry) for entry in about}) - {""}
                 sayings += [self._saying(item, scene, each, row) for each in sorted(ids) or [""]]
         self._counts["refused"] += len(items)
-        if self._dry_run:
-            self._count(entries)
-            return
         self._keep(sayings)
         if entries:
-            self._note(self._writer.take_back(_once(entries)))
+            self._note(self._taker.take_back(list(entries.values())), meant)
+
+    @property
+    def _taker(self) -> Writer:
+        if self._dry_run:
+            return Writer(self._client, self._engine.ledger, "", dry_run=True)
+        return self._writer
 
     def _count_not_ours(
         self, item: Item, scene: Scene, ids: set[str], about: Sequence[LedgerEntry]
@@ -334,19 +373,51 @@ class Refusing(Carrying):
         if ids & there and not ids & there & written:
             self._counts["not_ours"] += 1
 
-    def _count(self, entries: Iterable[LedgerEntry]) -> None:
-        for entry in entries:
-            is_marker = entry.action is Action.CREATE_MARKER
-            self._counts["markers" if is_marker else "taken_back"] += 1
-
-    def _note(self, taken: Iterable[Written]) -> None:
-        for each in taken:
+    def _note(self, taken: Sequence[Written], meant: "_Meant") -> None:
+        stays: dict[Item, Written] = {}
+        # Of a tag that stays its markers need not be told of.
+        for each in sorted(taken, key=_is_marker):
+            item = meant[_thing(each)]
             if each.ending is Ending.TAKEN_BACK:
-                is_marker = each.action in (Action.CREATE_MARKER, Action.DESTROY_MARKER)
-                self._counts["markers" if is_marker else "taken_back"] += 1
+                self._counts["markers" if _is_marker(each) else "taken_back"] += 1
             elif each.ending is Ending.FAILED:
-                item = Item(each.scene_id, "tag", each.name, each.target_id)
                 self._fail(item, each.reason, "decide again to have it taken back")
+            elif each.ending is Ending.PASSED and each.reason != judging.ABSENT:
+                stays.setdefault(item, each)
+        self._counts["not_ours"] += len(stays)
+        known = Named(self._client)
+        for item, each in stays.items():
+            if len(self._left) < FAILED_SHOWN:
+                remedy = "remove it in Stash, where you do not want it"
+                told = {"message": _why_it_stays(each, known), "remedy": remedy}
+                self._left.append(asdict(item) | told)
+
+
+_Meant = dict[tuple[str, bool, str], Item]
+"""By what of a scene is taken back, what the user spoke of."""
+
+
+def _is_marker(one: LedgerEntry | Written) -> bool:
+    return one.action in (Action.CREATE_MARKER, Action.DESTROY_MARKER)
+
+
+def _thing(one: LedgerEntry | Written) -> tuple[str, bool, str]:
+    """What of a scene a row is about; a marker and a tag may have the same number."""
+    return one.scene_id, _is_marker(one), one.target_id
+
+
+def _why_it_stays(one: Written, known: Named) -> str:
+    """Say why what we wrote is not ours to take any more."""
+    if _is_marker(one):
+        return f"a marker of it stays: {one.reason}"
+    studio = one.action in STUDIOS
+    now = known.studio(one.target_id) if studio else known.tag(one.target_id)
+    if one.reason != judging.OTHER_NAME or now is None:
+        return f"it stays: {one.reason}"
+    kind = "studio" if studio else "tag"
+    return (
+        f"it stays: Stash Sense wrote it as {one.name!r}, and the {kind} is called {now.name!r} now"
+    )
 
 
 def _is_about(entry: LedgerEntry, item: Item, ids: set[str]) -> bool:
@@ -365,8 +436,3 @@ def _target_of(entry: LedgerEntry) -> str:
         return entry.target_id
     exact = entry.detail.get("exact")
     return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""
-
-
-def _once(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
-    """Each row once: two names may be one tag's."""
-    return list({entry.row: entry for entry in entries}.values())
