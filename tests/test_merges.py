@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.stash import StandIn
+from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.wishes import MarkerWanted, Missing
 from stash_sense_plugin.stash.writer import Writer
@@ -228,6 +229,48 @@ def test_a_tag_that_the_user_brings_along_makes_ours_his(room: VerdictRoom) -> N
     learn(room, home)
     assert room.ours(home) == ["Dog"]
     assert room.tags(home) == {"Beach", "Dog"}
+
+
+def test_where_the_other_scene_had_another_file_when_we_looked_nothing_is_claimed(
+    room: VerdictRoom,
+) -> None:
+    """A database that was put back gives the number of one file to another."""
+    source, home = room.scene(), room.scene()
+    write(room, source, "Beach")
+    room.looked(home)
+    file = room.read(source).fingerprint
+    room.stash.remove_scene(source)
+    room.stash.database.run("DELETE FROM scenes_files WHERE scene_id = ?", home)
+    moved = room.scene(file=file)
+    room.stash.database.run("UPDATE scenes_files SET scene_id = ? WHERE scene_id = ?", home, moved)
+    room.stash.tag_scene(home, room.tag("Beach"))
+    assert room.read(home).fingerprint == file
+    assert learn(room, home) == 1
+    assert room.ours(home) == []
+    room.say("refuse", home, "Beach")
+    assert room.tags(home) == {"Beach"}
+
+
+def test_a_merge_is_followed_wholly_or_not_at_all(room: VerdictRoom) -> None:
+    source, home = room.scene(), room.scene()
+    write(room, source, "Beach")
+    # Looked at again: what we wrote is among the tags that it had then.
+    room.looked(source, suggestion("Beach", decision=APPLY))
+    room.looked(home)
+    merge(room, source, home)
+    with room.engine.store.write() as db:
+        db.execute(
+            "CREATE TRIGGER dies BEFORE DELETE ON scenes BEGIN SELECT RAISE(ABORT, 'dead'); END"
+        )
+    with pytest.raises(StoreError):
+        learn(room, home)
+    with room.engine.store.write() as db:
+        db.execute("DROP TRIGGER dies")
+    assert learn(room, home) == 1
+    assert learn(room, home) == 0
+    assert room.ours(home) == ["Beach"]
+    room.run("undo", what="everything", confirm="everything")
+    assert room.tags(home) == set()
 
 
 # --- What is no merge ---------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stash_sense_plugin.library.database import Database, to_json
+from stash_sense_plugin.library.results import forget
 from stash_sense_plugin.records import Fingerprint
 
 
@@ -20,6 +21,19 @@ class Merge:
     """Those by which the gone scene was known."""
     home_file: Fingerprint | None
     """The primary file of the scene that is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What is to be kept of a merge, as Stash has the scene that is left."""
+
+    merge: Merge
+    rows: Mapping[int, Mapping[str, Any]]
+    """Rows of the ledger that are ours there, by number, and more for the detail of each."""
+    not_ours: Sequence[int]
+    """Rows of the scene that is left: they cannot be told any more from what the user put there."""
+    had: frozenset[str]
+    """Tags that the user brings along."""
 
 
 class Merges:
@@ -42,40 +56,54 @@ class Merges:
                         found.setdefault(scene_id, set()).add(file)
         return {scene_id: frozenset(known) for scene_id, known in found.items()}
 
-    def follow(
-        self,
-        merge: Merge,
-        rows: Mapping[int, Mapping[str, Any]],
-        not_ours: Iterable[int],
-        had: Collection[str],
-    ) -> None:
-        """Let verdicts of the gone scene be of the one that is left, and these rows of the ledger.
+    def tags_at_look(self, scene_id: str, files: Collection[Fingerprint]) -> frozenset[str] | None:
+        """Return the tags that a scene had at our last look, where one of these was its file.
 
-        `rows` are their numbers, and more for the detail of each. What else was ours there is
-        withdrawn, and so are the rows `not_ours` of the scene that is left: it cannot be told any
-        more from what the user put there. `had` are the tags that the user brings along.
+        None where we never looked, or looked at another one: the number means another scene now.
+        """
+        with self._store.read() as db:
+            row = db.execute(
+                "SELECT oshash, size_bytes FROM scenes JOIN files ON files.id = file_id"
+                " WHERE scenes.id = ?",
+                (scene_id,),
+            ).fetchone()
+            known = row is not None and Fingerprint(row[0], row[1]) in files
+            return _last_tags(db, scene_id) if known else None
+
+    def follow(self, gone: str, homes: Iterable[Followed]) -> None:
+        """Let all that is kept of a gone scene be of those that are left, or nothing at a kill.
+
+        Verdicts go with the files, and rows of the ledger as they are named. What else was ours is
+        withdrawn, and results are dropped.
         """
         now = self._store.clock()
         with self._store.write(durable=True) as db:
-            _add_last_tags(db, merge.home, had)
-            db.executemany(
-                "UPDATE ledger SET withdrawn = 'merged' WHERE row = ?",
-                ((row,) for row in not_ours),
-            )
-            for row, more in rows.items():
-                _copy(db, row, merge, more, now)
-            for file in merge.files:
-                where = (merge.gone, file.oshash, file.size_bytes)
-                db.execute(
-                    "UPDATE ledger SET withdrawn = 'merged' WHERE outcome = 'ours'"
-                    " AND withdrawn IS NULL AND scene_id = ? AND oshash = ? AND size_bytes = ?",
-                    where,
-                )
-                db.execute(
-                    "UPDATE OR REPLACE verdicts SET scene_id = ?"
-                    " WHERE scene_id = ? AND oshash = ? AND size_bytes = ?",
-                    (merge.home, *where),
-                )
+            for home in homes:
+                _follow(db, home, now)
+            forget(db, gone)
+
+
+def _follow(db: sqlite3.Connection, followed: Followed, now: float) -> None:
+    merge = followed.merge
+    _add_last_tags(db, merge.home, followed.had)
+    db.executemany(
+        "UPDATE ledger SET withdrawn = 'merged' WHERE row = ?",
+        ((row,) for row in followed.not_ours),
+    )
+    for row, more in followed.rows.items():
+        _copy(db, row, merge, more, now)
+    for file in merge.files:
+        where = (merge.gone, file.oshash, file.size_bytes)
+        db.execute(
+            "UPDATE ledger SET withdrawn = 'merged' WHERE outcome = 'ours'"
+            " AND withdrawn IS NULL AND scene_id = ? AND oshash = ? AND size_bytes = ?",
+            where,
+        )
+        db.execute(
+            "UPDATE OR REPLACE verdicts SET scene_id = ?"
+            " WHERE scene_id = ? AND oshash = ? AND size_bytes = ?",
+            (merge.home, *where),
+        )
 
 
 _NAMED = (

@@ -294,9 +294,7 @@ class Results(Database):
     def forget_scene(self, scene_id: str) -> None:
         """Drop what runs said of a scene that Stash has no longer."""
         with self.write() as db:
-            db.execute("DELETE FROM run_scenes WHERE scene_id = ?", (scene_id,))
-            db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
-            db.execute("DELETE FROM scenes WHERE id = ?", (scene_id,))
+            forget(db, scene_id)
 
     # --- Scenes at which the worker dies
 
@@ -373,6 +371,13 @@ class Results(Database):
         """Return what is known of the worker's deaths at a scene; None where there was none."""
         with self.read() as db:
             return _death(db, "scene_id = ? AND deaths > 0", scene_id)
+
+
+def forget(db: sqlite3.Connection, scene_id: str) -> None:
+    """Drop what runs said of a scene; for who holds the transaction."""
+    db.execute("DELETE FROM run_scenes WHERE scene_id = ?", (scene_id,))
+    db.execute("DELETE FROM looks WHERE scene_id = ?", (scene_id,))
+    db.execute("DELETE FROM scenes WHERE id = ?", (scene_id,))
 
 
 def last_death(db: sqlite3.Connection) -> Death | None:

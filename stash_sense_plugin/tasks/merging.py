@@ -6,7 +6,7 @@ its tags are there only where the user took them over.
 
 from collections.abc import Iterable
 
-from stash_sense_plugin.library.merges import Merge, Merges
+from stash_sense_plugin.library.merges import Followed, Merge, Merges
 from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Scene
 from stash_sense_plugin.stash import judging
 from stash_sense_plugin.stash.client import StashClient
@@ -36,11 +36,13 @@ def follow(engine: Engine, client: StashClient, scenes: Iterable[Scene]) -> int:
     by_home = {home for files in gone.values() for home in (homes[file] for file in files)}
     states = scene_states(client, sorted(by_home))
     for scene_id, files in gone.items():
-        for home in sorted({homes[file] for file in files}):
-            if home in states:
-                moved = frozenset(file for file in files if homes[file] == home)
-                merge = Merge(scene_id, home, moved, states[home].fingerprint)
-                _follow(engine, merges, merge, states[home])
+        followed = []
+        for home in sorted({homes[file] for file in files} & states.keys()):
+            moved = frozenset(file for file in files if homes[file] == home)
+            merge = Merge(scene_id, home, moved, states[home].fingerprint)
+            followed.append(_followed(engine, merges, merge, states[home]))
+        if followed:
+            merges.follow(scene_id, followed)
     return len(gone)
 
 
@@ -57,23 +59,22 @@ def follow_all(engine: Engine, client: StashClient, reporter: Reporter) -> int:
     return count
 
 
-def _follow(engine: Engine, merges: Merges, merge: Merge, state: SceneState) -> None:
+def _followed(engine: Engine, merges: Merges, merge: Merge, state: SceneState) -> Followed:
     ours = {scene: engine.ledger.ours([scene]) for scene in (merge.gone, merge.home)}
     moving = [entry for entry in ours[merge.gone] if entry.fingerprint in merge.files]
-    last = engine.store.last_tags([merge.gone, merge.home])
+    last = engine.store.last_tags([merge.gone])
     brought = last.get(merge.gone, frozenset()) - _tags(ours[merge.gone])
-    had = last.get(merge.home)
+    had = merges.tags_at_look(merge.home, judging.bare_scene(state).files)
     known = None if had is None else had | brought | _tags(ours[merge.home])
     rows = [
         entry for entry in moving if judging.stands(entry, state) and _is_surely_ours(entry, known)
     ]
-    merges.follow(
+    return Followed(
         merge,
         {entry.row: _known_now(entry, state) for entry in rows if entry.row is not None},
         [entry.row for entry in ours[merge.home] if entry.row and _tags([entry]) & brought],
         brought,
     )
-    engine.store.forget_scene(merge.gone)
 
 
 def _tags(entries: Iterable[LedgerEntry]) -> frozenset[str]:
