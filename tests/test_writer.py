@@ -551,8 +551,18 @@ def test_law_6_one_name_is_asked_for_once_a_run(kit: Kit) -> None:
     writer = kit.writer()
     first = writer.ensure_tag("Beach")
     kit.stash.calls.clear()
-    assert writer.ensure_tag("beach") == first
+    assert writer.ensure_tag(" Beach ") == first
     assert not kit.stash.calls
+    assert writer.ensure_tag("beach") == first
+
+
+def test_law_6_two_tags_of_the_users_that_fold_to_one_name_are_two(kit: Kit) -> None:
+    made = [str(kit.stash.add_tag(name)) for name in ("Straße", "STRASSE")]
+    writer, scene = kit.writer(), kit.scene()
+    ids = [writer.ensure_tag(name) for name in ("Straße", "STRASSE")]
+    assert ids == made
+    add(writer, scene, *zip(ids, ("Straße", "STRASSE"), strict=True))
+    assert kit.tags_of(scene) == {"Straße", "STRASSE"}
 
 
 def test_law_6_of_several_that_create_at_once_one_wins(kit: Kit) -> None:

@@ -203,13 +203,13 @@ class Writer:
         wanted = name.strip()
         if not wanted:
             raise StashError("A tag without a name was asked for")
-        key = wanted.casefold()
-        if key not in self._tags:
+        # Exactly so: Stash tells apart names that casefolding does not, such as Straße and STRASSE.
+        if wanted not in self._tags:
             found = operations.find_tag(self.client, wanted)
             if found is not None:
                 self._names[found.id] = frozenset(map(str.casefold, (found.name, *found.aliases)))
-            self._tags[key] = found.id if found else self._create_tag(wanted, again)
-        return self._tags[key]
+            self._tags[wanted] = found.id if found else self._create_tag(wanted, again)
+        return self._tags[wanted]
 
     def _refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
         """What is refused for a scene, and what has a refused name among its aliases.
@@ -253,7 +253,7 @@ class Writer:
         if outcome is Outcome.FAILED:
             if isinstance(error, StashRefused):
                 self._settle({row: (outcome, "")})
-                self._tags.pop(self._parent.casefold(), None)
+                self._tags.pop(self._parent, None)
                 judging.check_taken(entry.target_name, error)
             raise error
         self._settle({row: (outcome, tag_id)})

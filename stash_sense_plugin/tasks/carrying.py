@@ -149,10 +149,9 @@ class Carrying(ABC):
 
     def _tag_called(self, name: str) -> StashTag | None:
         """The tag that had this name or alias when it was asked for first."""
-        key = folded(name)
-        if key not in self._tags:
-            self._tags[key] = find_tag(self._client, name)
-        return self._tags[key]
+        if name not in self._tags:
+            self._tags[name] = find_tag(self._client, name)
+        return self._tags[name]
 
     def _known_tag(self, name: str) -> str:
         """The id of the tag of this name or alias; empty where there is none."""
