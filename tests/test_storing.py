@@ -27,6 +27,7 @@ from stash_sense_plugin.errors import Cancelled, SettingsError, StoreError
 from stash_sense_plugin.library.arriving import checked, take_over
 from stash_sense_plugin.library.health import check
 from stash_sense_plugin.library.learnt import Learnt, LearntCurve, LearntThreshold
+from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.moving import lines
 from stash_sense_plugin.library.space import Space
 from stash_sense_plugin.library.store import Store, StorePrompts
@@ -235,6 +236,20 @@ def test_results_of_another_librarys_scenes_are_passed_over(
     assert [each.scene_id for each in there.decidable()] == (["7"] if taken else [])
     assert there.latest_analysis(FILE, "clip") is not None
     assert there.library_identity().database_path == path  # type: ignore[union-attr]
+
+
+def test_what_scenes_had_in_another_library_is_known_no_longer_in_this_one(
+    store: Store, there: Store
+) -> None:
+    """Its tags have numbers of their own, also where an export brought them here."""
+    move(fill(store), there)
+    assert there.first_tags(["7"]) == there.last_tags(["7"]) == {"7": frozenset({"2", "11"})}
+    StoreLedger(there).withdraw_everything()
+    assert there.first_tags(["7"]) == there.last_tags(["7"]) == {}
+    assert [each.decided for each in there.decidable()] == [None]
+    again = there.begin_run("tag", {})
+    there.save_result(again, "7", FILE, {"source": "clip.mp4"}, suggestions=(), tags=("5",))
+    assert there.first_tags(["7"]) == {"7": frozenset({"5"})}
 
 
 def test_a_scene_that_is_known_here_keeps_its_result(store: Store, there: Store) -> None:

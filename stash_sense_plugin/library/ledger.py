@@ -162,7 +162,8 @@ class StoreLedger:
     def withdraw_everything(self) -> None:
         """Remember that nothing here is ours: what was written is in another library.
 
-        Its ids mean other things here, so refusals go on by file and name alone.
+        Its ids mean other things here, so refusals go on by file and name alone, and what tags a
+        scene had is learnt anew.
         """
         with self._store.write(durable=True) as db:
             db.execute(
@@ -171,6 +172,7 @@ class StoreLedger:
             )
             db.execute("DELETE FROM verdicts WHERE oshash = ''")
             db.execute("UPDATE OR REPLACE verdicts SET scene_id = '', target_id = ''")
+            db.execute("UPDATE scenes SET first_tags = NULL, last_tags = NULL, decided = NULL")
 
     def withdraw(self, rows: Iterable[int]) -> None:
         """Remember that we took these back ourselves: no longer ours, and no refusal."""
