@@ -670,6 +670,20 @@ def test_the_list_follows_the_verdict_at_once(room: VerdictRoom) -> None:
     assert room.run("suggestions", by="tag", after=paged["next"])["tags"] == counts[1:]
 
 
+def test_a_verdict_stands_in_the_list_although_a_sweep_decided_before_it(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    room.say("accept", scene, "Beach")
+    room.say("refuse", scene, "Dog")
+    # A sweep that looked at the scene before keeps its result after it.
+    room.looked(scene, suggestion("Beach"), suggestion("Dog", decision=APPLY), suggestion("Cat"))
+
+    def listed(decision: str) -> list[str]:
+        rows = room.run("suggestions", by="scene", scene_id=scene, decision=decision)
+        return [row["name"] for row in rows["suggestions"]]
+
+    assert [listed(each) for each in ("ask", "apply", "refused")] == [["Cat"], ["Beach"], ["Dog"]]
+
+
 def test_what_was_undone_is_asked_about(room: VerdictRoom) -> None:
     scene = room.scene()
     room.looked(scene, suggestion("Beach", decision=APPLY))

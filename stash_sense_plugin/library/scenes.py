@@ -3,12 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from stash_sense_plugin.library.database import Database, from_json
-from stash_sense_plugin.library.verdicts import folded, said_of
+from stash_sense_plugin.library.verdicts import Words, folded, said_of
 from stash_sense_plugin.records import Decision, Fingerprint, Scene, Suggestion
 
 T = TypeVar("T")
@@ -148,7 +148,9 @@ def keep_suggestions(
     user undid stay undone.
     """
     undone = _undone(db, scene_id) if keep_undone else frozenset()
-    _, refused = said_of(db, Scene(scene_id, "", "", fingerprint, None))
+    accepted, refused = said_of(db, Scene(scene_id, "", "", fingerprint, None))
+    # The user may have spoken since they were decided.
+    suggestions = [_as_said(each, accepted, refused) for each in suggestions]
     db.execute("DELETE FROM suggestions WHERE scene_id = ?", (scene_id,))
     db.executemany(
         "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -219,6 +221,16 @@ def _undone(db: sqlite3.Connection, scene_id: str) -> frozenset[tuple[str, str]]
         "SELECT kind, key FROM suggestions WHERE scene_id = ? AND undone", (scene_id,)
     )
     return frozenset((row[0], row[1]) for row in rows)
+
+
+def _as_said(suggestion: Suggestion, accepted: Words, refused: Words) -> Suggestion:
+    """The suggestion as the user's verdict leaves it; what is never to be suggested stays so."""
+    words = _words(suggestion)
+    if words & refused:
+        return replace(suggestion, decision=Decision.HIDE)
+    if words & accepted and suggestion.decision is Decision.ASK:
+        return replace(suggestion, decision=Decision.APPLY)
+    return suggestion
 
 
 def _words(suggestion: Suggestion) -> frozenset[tuple[str, str]]:
