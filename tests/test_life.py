@@ -8,18 +8,22 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from stash_sense_plugin.errors import StashUnreachable
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.start.worker import LOG_BYTES, alive
+from stash_sense_plugin.worker.jobs import DELAYS_S
 from tests.life_kit import (
     FIRST_PROCESS,
     FLOCK,
@@ -672,9 +676,16 @@ def test_nothing_is_left_in_temporary_folders(plugin: PluginFolder) -> None:
 def test_owned_work_goes_on_when_the_stash_that_went_away_calls_again(
     plugin: PluginFolder,
 ) -> None:
+    """Whoever asks only how far it is does not hurry it."""
     job_id = plugin.output("needs_stash")["job_id"]
     wait_until(lambda: "needs_stash is tried again in 10 s: " in plugin.log(), "it does not wait")
+    with closing(sqlite3.connect(plugin.home / "store.sqlite")) as store, store:
+        half_gone_s = time.time() + DELAYS_S[StashUnreachable.kind][1] / 2
+        store.execute("UPDATE jobs SET tries = 2, next_at_s = ?", (half_gone_s,))
+    for _ in range(3):
+        assert plugin.output("job", job_id=job_id)["status"] == "queued"
     (plugin.home / "stash_is_back").touch()
+    plugin.output("echo")
     wait_until(lambda: plugin.output("job", job_id=job_id)["status"] == "done", "it does not go on")
     assert plugin.trace() == ["needs_stash finds none"]
 

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,11 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.store import Store
+from stash_sense_plugin.records import Failure
 from stash_sense_plugin.worker.jobs import DELAYS_S, Job, Jobs, Telling, Work
 
 PATIENCE_S = 20.0
+FIRST_S = DELAYS_S[StashUnreachable.kind][0]
 
 
 class Door:
@@ -282,40 +285,6 @@ def go_by(jobs: Jobs) -> None:
     door.reply()
 
 
-def test_owned_work_waits_for_a_stash_that_went_away_and_not_for_ever(
-    jobs: Jobs, table: JobTable
-) -> None:
-    lost = work("look", unreachable)
-    owned = jobs.own(lost)
-    for wait_s in DELAYS_S[StashUnreachable.kind]:
-        go_by(jobs)
-        assert table.status(owned.id) == "queued"
-        assert jobs.put_off
-        assert not jobs.busy
-        assert jobs.describe(owned.id)["log"] == [
-            {
-                "level": "warning",
-                "text": f"look is tried again in {wait_s:.0f} s: Stash does not answer",
-            }
-        ]
-        jobs.resume(lambda _row: lost)
-        assert not jobs.put_off
-    go_by(jobs)
-    told = jobs.describe(owned.id)
-    assert (told["status"], told["log"]) == ("failed", [])
-    assert "Stash does not answer" in str(told["error"])
-
-
-def test_what_waits_for_stash_goes_on_or_is_cancelled(jobs: Jobs, table: JobTable) -> None:
-    kept, dropped = jobs.own(work("kept", unreachable)), jobs.own(work("dropped", unreachable))
-    go_by(jobs)
-    assert jobs.cancel(dropped.id)
-    jobs.resume(lambda _row: work("kept", lambda _telling: {"went": "on"}))
-    go_by(jobs)
-    assert jobs.describe(kept.id)["output"] == {"went": "on"}
-    assert table.status(dropped.id) == "cancelled"
-
-
 def test_work_that_needs_no_calling_stash_fails_at_once(jobs: Jobs, table: JobTable) -> None:
     """A task's door goes with Stash, and nobody calls again for a command line."""
     door = Door()
@@ -426,15 +395,70 @@ def test_a_try_survives_the_end_of_the_worker_and_waits_for_its_time(times: Time
     end(again)
 
 
-def test_what_waits_for_stash_goes_on_as_soon_as_stash_calls(times: Times) -> None:
-    times.fault = StashUnreachable("Stash does not answer")
+def test_what_waits_for_stash_goes_on_or_is_cancelled(times: Times) -> None:
+    jobs = times.begin()
+    kept, dropped = jobs.own(work("kept", unreachable)), jobs.own(work("dropped", unreachable))
+    go_by(jobs)
+    assert jobs.cancel(dropped.id)
+    times.now_s += FIRST_S
+    jobs.resume(lambda _row: work("kept", lambda _telling: {"went": "on"}), hurried=True)
+    go_by(jobs)
+    assert jobs.describe(kept.id)["output"] == {"went": "on"}
+    assert times.table.status(dropped.id) == "cancelled"
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_only_what_waits_for_stash_goes_on_before_its_time_when_stash_calls(
+    times: Times, fault: StashSenseError
+) -> None:
+    """A first delay passes in any case: a Stash that calls may be one that we do not reach."""
+    times.fault, began_s = fault, times.now_s
     jobs = times.begin()
     owned = jobs.own(times.work)
     go_by(jobs)
+    first_s, second_s, *_ = DELAYS_S[fault.kind]
+    times.go_to(jobs, began_s + first_s)
     times.fault = None
-    jobs.resume(lambda _row: times.work)
-    go_by(jobs)
+    for after_s in (first_s - 0.1, first_s):
+        assert jobs.describe(owned.id)["status"] == "queued"
+        times.now_s = began_s + first_s + after_s
+        jobs.resume(lambda _row: times.work, hurried=True)
+        go_by(jobs)
+    calls_help = fault.kind == StashUnreachable.kind
+    assert (jobs.describe(owned.id)["status"] == "done") == calls_help
+    times.go_to(jobs, began_s + first_s + second_s)
     assert jobs.describe(owned.id)["status"] == "done"
+    end(jobs)
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_asking_for_a_jobs_state_each_second_uses_up_none_of_its_tries(
+    times: Times, fault: StashSenseError
+) -> None:
+    times.fault, began_s = fault, times.now_s
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    for second in range(1, round(sum(DELAYS_S[fault.kind])) + 1):
+        times.now_s = began_s + second
+        jobs.resume(lambda _row: times.work)
+        jobs.describe(owned.id)
+        if not jobs.put_off:
+            go_by(jobs)
+    delays_s = (0.0, *accumulate(DELAYS_S[fault.kind]))
+    assert times.tried_s == [began_s + after_s for after_s in delays_s]
+    assert jobs.describe(owned.id)["status"] == "failed"
+    end(jobs)
+
+
+def test_what_is_tried_again_uses_the_session_of_the_stash_that_called_last(times: Times) -> None:
+    times.fault = StashUncertain("The answer was lost")
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    jobs.resume(lambda _row: work("look", lambda _telling: {"session": "new"}))
+    times.go_to(jobs, times.now_s + FIRST_S)
+    assert jobs.describe(owned.id)["output"] == {"session": "new"}
     end(jobs)
 
 
@@ -461,6 +485,94 @@ def test_what_is_put_off_can_be_cancelled(times: Times) -> None:
     times.go_to(jobs, times.now_s + 1000)
     assert (len(times.tried_s), times.table.status(owned.id)) == (1, "cancelled")
     end(jobs)
+
+
+class Held(JobTable):
+    """A table that another program holds whenever a look ends."""
+
+    held = True
+
+    def put_off(self, job_id: str, error: Failure, wait_s: float) -> bool:
+        self._hold(job_id)
+        return super().put_off(job_id, error, wait_s)
+
+    def finish(self, job_id: str, result: Mapping[str, object] | None = None) -> bool:
+        self._hold(job_id)
+        return super().finish(job_id, result)
+
+    def _hold(self, job_id: str) -> None:
+        job = self.job(job_id)
+        if self.held and job is not None and job.kind == "look":
+            raise StoreBusy("The store is locked")
+
+
+@pytest.fixture
+def held(times: Times) -> Held:
+    times.table = Held(times.store)
+    return times.table
+
+
+def test_a_busy_store_that_cannot_be_told_of_the_next_try_is_told_later(
+    times: Times, held: Held
+) -> None:
+    times.fault, began_s = StoreBusy("The store is locked"), times.now_s
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    times.go_to(jobs, began_s + 1000)
+    assert times.tried_s == [began_s]
+    held.held, times.fault = False, None
+    jobs.retry()
+    due_s = began_s + 1000 + DELAYS_S[StoreBusy.kind][0]
+    told = jobs.describe(owned.id)
+    assert (told["status"], told["next_at_s"], told["tries"]) == ("queued", due_s, 1)
+    times.go_to(jobs, due_s)
+    assert times.tried_s == [began_s, due_s]
+    assert jobs.describe(owned.id)["status"] == "done"
+    end(jobs)
+
+
+def test_an_end_that_the_store_has_not_taken_is_not_met_again_when_stash_calls(
+    times: Times, held: Held
+) -> None:
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    jobs.resume(lambda _row: times.work, hurried=True)
+    go_by(jobs)
+    held.held = False
+    jobs.resume(lambda _row: times.work, hurried=True)
+    go_by(jobs)
+    assert (len(times.tried_s), times.table.status(owned.id)) == (1, "done")
+    end(jobs)
+
+
+def test_who_asks_anew_for_what_could_not_be_put_off_is_told_why(times: Times, held: Held) -> None:
+    times.fault = StoreBusy("The store is locked")
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    with pytest.raises(StoreBusy):
+        jobs.own(times.work)
+    held.held, times.fault = False, None
+    assert jobs.own(times.work).id == owned.id
+    go_by(jobs)
+    assert jobs.describe(owned.id)["status"] == "done"
+    times.go_to(jobs, times.now_s + 1000)
+    assert len(times.tried_s) == 2
+    end(jobs)
+
+
+def test_a_worker_that_leaves_writes_down_what_the_store_had_not_taken(
+    times: Times, held: Held
+) -> None:
+    jobs = times.begin()
+    owned = jobs.own(times.work)
+    go_by(jobs)
+    assert times.table.status(owned.id) == "running"
+    held.held = False
+    end(jobs)
+    assert times.table.status(owned.id) == "done"
 
 
 def test_a_person_goes_before_a_hook_and_a_hook_before_a_sweep(jobs: Jobs) -> None:

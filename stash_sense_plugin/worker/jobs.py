@@ -5,6 +5,7 @@ it back after a kill. A job of higher priority goes before a running one at its 
 Operations run at once, beside the jobs.
 """
 
+import contextlib
 import json
 import logging
 import threading
@@ -42,7 +43,6 @@ ENDED_KEPT = 50
 """How many ended jobs keep their lines."""
 OPERATIONS_AT_ONCE = 8
 STASH_AWAY = (StashUnreachable.kind, StashUncertain.kind)
-"""Faults that are over as soon as Stash calls."""
 DELAYS_S: Mapping[str, tuple[float, ...]] = {
     **dict.fromkeys(STASH_AWAY, (10.0, 60.0, 300.0)),
     StoreBusy.kind: (15.0, 60.0, 300.0, 300.0),
@@ -347,28 +347,34 @@ class Jobs:
         """Whether jobs wait to be tried again."""
         return bool(self._put_off)
 
-    def resume(self, work_of: Callable[[Row], Work | None]) -> None:
+    def resume(self, work_of: Callable[[Row], Work | None], *, hurried: bool = False) -> None:
         """Take the owned jobs up again that wait in the table alone: a dead worker's, or put off.
 
-        Stash calls, and so those that waited for it go on; others wait until their time. What
-        `work_of` does not know any more fails with that reason.
+        They go on in the session of the Stash that calls, each at its time; `hurried` ones that
+        Stash gave no answer need not wait for it. What `work_of` does not know any more fails
+        with that reason.
         """
         with self._lock:
             if self._leaving:
                 return
+            self._tell_table()
             rows = self._table.open_jobs()
-            self._put_off.clear()
+            known = self._live.keys() | {job.id for job, _ in self._untold}
             for row in rows:
-                if row.id not in self._live:
-                    self._take_up(row, work_of(row))
+                if row.id not in known:
+                    self._put_off.pop(row.id, None)
+                    self._take_up(row, work_of(row), hurried=hurried)
 
     def retry(self) -> None:
         """Take up what was put off and is due."""
         with self._lock:
-            due = [each for each in self._put_off.values() if each.at_s <= self._now()]
-            for each in due if not self._leaving else ():
-                del self._put_off[each.job.id]
-                self._wait(each.job)
+            if self._leaving:
+                return
+            self._tell_table()
+            for each in tuple(self._put_off.values()):
+                if each.at_s <= self._now():
+                    del self._put_off[each.job.id]
+                    self._wait(each.job)
 
     # --- Asked by the worker ------------------------------------------------------------------
 
@@ -419,6 +425,8 @@ class Jobs:
             self._thread.join(patience_s)
         with self._lock:
             self._news.wait_for(lambda: not self._operations, deadline - time.monotonic())
+            # The next worker would take what is open in the table for what it died under.
+            self._tell_table()
             self._pool.shutdown(wait=False)
             return not self._thread.is_alive() and not self._operations
 
@@ -432,7 +440,7 @@ class Jobs:
 
     def _enqueue(self, work: Work, *, owned: bool) -> Job:
         self._refuse_when_leaving()
-        self._tell_table(work)
+        self._tell_table_of(work)
         self._active_at = time.monotonic()
         priority = work.owned_priority if owned else SWEEP_PRIORITY
         row = self._table.enqueue(work.mode, "owned" if owned else "attached", work.args, priority)
@@ -451,14 +459,14 @@ class Jobs:
                 "info", f"Waits for {first.work.mode}, which is {first.fraction * 100:.0f} % done"
             )
 
-    def _take_up(self, row: Row, work: Work | None) -> None:
+    def _take_up(self, row: Row, work: Work | None, *, hurried: bool) -> None:
         if work is None:
             reason = f"This version knows no mode {row.kind}"
             self._table.fail(row.id, Failure("settings", reason, "ask for it anew"))
             return
         job = Job(row.id, work, row.priority, owned=True, tries=row.tries)
-        for_stash = row.error is not None and row.error.kind in STASH_AWAY
-        if row.next_at_s is None or row.next_at_s <= self._now() or for_stash:
+        spared_s = _spared_s(row) if hurried else 0.0
+        if row.next_at_s is None or row.next_at_s - spared_s <= self._now():
             self._wait(job)
         else:
             self._put_off[row.id] = PutOff(job, row.next_at_s)
@@ -594,19 +602,24 @@ class Jobs:
         self._active_at = time.monotonic()
         job.tell(frame(b"o", ending.reply))
 
-    def _tell_table(self, asked: Work) -> None:
-        """Write down what could not be: work that is open in the table would be joined anew.
+    def _tell_table(self) -> None:
+        """Write down what could not be: work that is open in the table would be joined anew."""
+        with contextlib.suppress(StashSenseError):
+            self._tell_all()
 
-        Raises what keeps the table from it where that very work is asked for.
-        """
+    def _tell_table_of(self, asked: Work) -> None:
+        """Do the same; raise what keeps the table from it where that very work is asked for."""
         try:
-            while self._untold:
-                self._record(*self._untold[0])
-                self._untold.popleft()
+            self._tell_all()
         except StashSenseError:
             untold = [(job.work.mode, job.work.args) for job, _ in self._untold]
             if (asked.mode, asked.args) in untold:
                 raise
+
+    def _tell_all(self) -> None:
+        while self._untold:
+            self._record(*self._untold[0])
+            self._untold.popleft()
 
     def _record(self, job: Job, ending: Ending) -> None:
         if ending.output is not None:
@@ -628,6 +641,17 @@ class Jobs:
 def encode(reply: Mapping[str, object]) -> bytes:
     """Return a reply as Stash reads it: JSON that holds no NaN."""
     return json.dumps(reply, allow_nan=False).encode()
+
+
+def _spared_s(row: Row) -> float:
+    """Return how much of its delay a row need not wait for when Stash calls, to which it was lost.
+
+    A first delay passes in any case: Stash that calls may be one that we do not reach.
+    """
+    if row.error is None or row.error.kind != StashUnreachable.kind or not row.tries:
+        return 0.0
+    delays_s = DELAYS_S[row.error.kind]
+    return delays_s[min(row.tries, len(delays_s)) - 1] - delays_s[0]
 
 
 def _failed(failure: Failure) -> Ending:

@@ -236,10 +236,10 @@ class Worker:
         """Answer a call; whatever may wait for the store waits on a thread, and no other door."""
         self.jobs.touch()
         args, server = read_call(body)
+        name = str(args["mode"])
         if server is not None:
             self._watch.saw(server)
-            await asyncio.to_thread(self._take_up, server)
-        name = str(args["mode"])
+            await asyncio.to_thread(self._take_up, server, hurried=name not in BUILT_IN)
         if name in BUILT_IN:
             told = await asyncio.to_thread(self._built_in, name, args)
             return _reply({"output": told}, "operation")
@@ -274,10 +274,10 @@ class Worker:
 
         return Work(name, args, carry_out, from_stash=server is not None)
 
-    def _take_up(self, server: Mapping[str, object]) -> None:
+    def _take_up(self, server: Mapping[str, object], *, hurried: bool) -> None:
         """Let old jobs go on with the session of the Stash that calls, and those it left."""
         if not self._resumed or self.jobs.put_off:
-            self.jobs.resume(partial(self._work_again, server))
+            self.jobs.resume(partial(self._work_again, server), hurried=hurried)
             self._resumed = True
 
     def _work_again(self, server: Mapping[str, object], row: Row) -> Work | None:
@@ -290,7 +290,7 @@ class Worker:
             await asyncio.sleep(self._watch.every_s)
             await asyncio.to_thread(self._watch.look)
             await asyncio.to_thread(self.jobs.remind)
-            await asyncio.to_thread(self.jobs.retry)
+            await asyncio.to_thread(self._retry)
             limit_s = self._engine.idle_minutes * 60
             await asyncio.to_thread(self._unload, limit_s)
             reason = await asyncio.to_thread(self._reason_to_leave, limit_s)
@@ -320,6 +320,12 @@ class Worker:
         if str(error) != self._complaint:
             self._complaint = str(error)
             logger.warning("No door may find this worker: %s", error)
+
+    def _retry(self) -> None:
+        try:
+            self.jobs.retry()
+        except Exception:  # the watch must go on, or the worker would never leave
+            logger.exception("Cannot try again what was put off")
 
     def _unload(self, older_than_s: float) -> None:
         try:
