@@ -107,6 +107,18 @@ def test_accept_and_refuse_by_scene(room: VerdictRoom) -> None:
     assert "Baech: Stash Sense suggested no such thing" in shown
 
 
+def test_a_refused_tag_that_has_another_name_now_is_said_to_stay(room: VerdictRoom) -> None:
+    scene, *_ = three(room)
+    command(room, "accept", scene, "Dog")
+    room.stash.database.run("UPDATE tags SET name = 'Hound' WHERE name = 'Dog'")
+    status, _, shown = command(room, "refuse", scene, "Dog")
+    assert (status, room.tags(scene)) == (0, {"Hound"})
+    assert "not ours and left 1)" in shown
+    told = f"scene {scene}, Dog: it stays: Stash Sense wrote it as 'Dog', and the tag is called"
+    assert f"{told} 'Hound' now; remove it in Stash, where you do not want it" in shown
+    assert "more" not in shown
+
+
 def test_accept_by_tag_says_first_how_many(room: VerdictRoom) -> None:
     scenes = three(room)
     words = ("accept", "--tag", "Beach", "--above", "20%")
