@@ -564,12 +564,12 @@ def test_hundreds_of_scenes_take_few_questions(room: VerdictRoom) -> None:
     [
         pytest.param({}, "No suggestion is named", id="nothing"),
         pytest.param({"items": "all"}, "no list", id="no list"),
-        pytest.param({"items": []}, "no list", id="empty list"),
+        pytest.param({"items": []}, "an empty list", id="empty list"),
         pytest.param({"items": [1]}, "1 is no suggestion", id="no item"),
         pytest.param({"items": [{"scene_id": "1"}]}, "has no name", id="no name"),
-        pytest.param({"items": [{"name": "Beach"}]}, "not the number of a scene", id="no scene"),
+        pytest.param({"items": [{"name": "Beach"}]}, "No scene is named", id="no scene"),
         pytest.param(
-            {"items": [{"scene_id": "1", "name": "B", "kind": "thing"}]}, "no kind", id="no kind"
+            {"items": [{"scene_id": "1", "name": "B", "kind": "thing"}]}, "kind is .thing", id="no kind"
         ),
         pytest.param({"tag": "Beach", "above": "most"}, "above is 'most'", id="no number"),
         pytest.param({"tag": "Beach", "above": 80}, "above is 80", id="percent"),
@@ -718,7 +718,7 @@ def test_a_reply_stays_below_a_megabyte_and_loses_nothing(room: VerdictRoom) -> 
     ("args", "says"),
     [
         pytest.param({"by": "studio"}, "by is 'studio'", id="by"),
-        pytest.param({"by": "scene"}, "not the number of a scene", id="no scene"),
+        pytest.param({"by": "scene"}, "No scene is named", id="no scene"),
         pytest.param({"decision": "maybe"}, "decision is 'maybe'", id="decision"),
         pytest.param({"limit": 501}, "limit is 501", id="limit"),
         pytest.param({"after": "7"}, "after is '7'", id="after"),

@@ -430,7 +430,7 @@ def test_nothing_is_overwritten(room: Room, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("", "no whole path"),
+        ("", "No file is named"),
         ("export.jsonl", "no whole path"),
         (str(ROOT / "docs" / "x.jsonl"), "plugin's folder"),
         (str(ROOT / "tests" / ".." / "x.jsonl"), "plugin's folder"),

@@ -834,7 +834,7 @@ def test_what_may_be_lost_with_a_backup_or_taken_away_is_asked_and_left(room: Ro
 
 
 def test_an_answer_that_is_none_is_refused(room: Room) -> None:
-    with pytest.raises(SettingsError, match="removed or restored"):
+    with pytest.raises(SettingsError, match="removed, restored"):
         room.run(missing="perhaps")
 
 

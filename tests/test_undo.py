@@ -279,7 +279,7 @@ def test_everything_goes_only_with_the_typed_word(room: Room) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        pytest.param({"what": "all"}, "nothing that can be undone", id="unknown word"),
+        pytest.param({"what": "all"}, "what is .all.: say last", id="unknown word"),
         pytest.param({"what": "run"}, "No run is named", id="no run"),
         pytest.param({"what": "run", "run": "R0"}, "knows no run R0", id="unknown run"),
         pytest.param({"what": "tag", "tag": " "}, "No tag is named", id="no tag"),

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from stash_sense_plugin.errors import SettingsError
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.records import Reporter, Scene
 from stash_sense_plugin.settings import Settings
@@ -20,9 +19,7 @@ from stash_sense_plugin.stash.operations import (
     scenes_without_tag,
 )
 from stash_sense_plugin.stash.workflow import Workflow
-
-LONGEST_ID = 18
-"""Digits of a scene id: Stash's own are 64 bits wide."""
+from stash_sense_plugin.tasks.asked import scene_ids, switched_on
 
 
 class Which(StrEnum):
@@ -52,10 +49,10 @@ class Course:
     @classmethod
     def asked(cls, args: Mapping[str, object]) -> "Course":
         """Read what somebody asks for. Raises SettingsError."""
-        ids = scene_ids(args.get("ids"))
+        ids = scene_ids(args, "ids")
         if ids is not None:
             return cls(Which.NAMED, ids)
-        return cls(Which.NOT_DONE if switched_on(args.get("all")) else Which.TO_DO)
+        return cls(Which.NOT_DONE if switched_on(args, "all") else Which.TO_DO)
 
     @classmethod
     def kept(cls, state: Mapping[str, Any]) -> "Course":
@@ -196,26 +193,3 @@ class Choice:
             self.nothing = f"there is no tag {name} in Stash: run the task Set up, which creates it"
             return 0
         return count_with_tag(self._client, self._tag_id, self.course.after)
-
-
-def scene_ids(value: object) -> list[str] | None:
-    """Read scene ids: one, a list, or text with commas as a task's argument may be; None for None.
-
-    Raises SettingsError where something else is named, or nothing: no list must mean all scenes.
-    """
-    if value is None:
-        return None
-    given = value if isinstance(value, list) else str(value).split(",")
-    parts = [str(part).strip() for part in given]
-    ids = [part for part in parts if part]
-    if not ids:
-        raise SettingsError("The list of scene ids is empty", "name scenes, or leave it out")
-    for part in ids:
-        if not (part.isascii() and part.isdigit() and len(part) <= LONGEST_ID):
-            raise SettingsError(f"{part!r} is no scene id", "scene ids are whole numbers")
-    return list(dict.fromkeys(str(int(part)) for part in ids))
-
-
-def switched_on(value: object) -> bool:
-    """Read a switch that may come as text, as Stash's task arguments do."""
-    return str(value).casefold() in ("true", "1", "yes")

@@ -14,7 +14,7 @@ from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids, studios
 from stash_sense_plugin.suggestions import restrain
-from stash_sense_plugin.tasks.choosing import switched_on
+from stash_sense_plugin.tasks.asked import switched_on
 from stash_sense_plugin.tasks.differing import Covered, Words, decided_by
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.looking import Looker, options, studio_names
@@ -43,7 +43,7 @@ def decide(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     again, it goes on: what is done is found as decided. Raises StashError where Stash has another
     library or is away; what was written by then is kept.
     """
-    dry_run = switched_on(call.args.get("dry_run"))
+    dry_run = switched_on(call.args, "dry_run")
     with engine.stash(call, reporter) as client:
         _check_library(Recognition(engine, client))
         if dry_run:

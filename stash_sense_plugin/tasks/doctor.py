@@ -35,6 +35,7 @@ from stash_sense_plugin.stash.operations import (
     some_scenes,
     system,
 )
+from stash_sense_plugin.tasks.asked import switched_on
 from stash_sense_plugin.tasks.engine import MEGABYTE, SWITCHED_OFF, Call, Engine, Sight
 from stash_sense_plugin.tasks.writing import open_writing
 
@@ -170,7 +171,7 @@ class _Probes:
             yield Fact("Store", "Opened", f"so that readers never wait ({store.journal_mode})")
 
     def _check(self) -> Iterator[Fact]:
-        whole = self._call.args.get("thorough") in (True, "true")
+        whole = switched_on(self._call.args, "thorough")
         state, faults = health.check(self._engine.store, None if whole else CHECK_S)
         if state == "damaged":
             remedy = "put a backup in its place, or move it away to begin a new store"

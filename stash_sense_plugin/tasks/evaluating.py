@@ -42,7 +42,7 @@ from stash_sense_plugin.records import Reporter, Scene
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import all_tags, scenes_with_any_tag
-from stash_sense_plugin.tasks.choosing import switched_on
+from stash_sense_plugin.tasks.asked import switched_on, whole_number
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.looking import Looker
 from stash_sense_plugin.tasks.scoring import Scorer
@@ -71,25 +71,15 @@ class Asked:
     def read(cls, args: Mapping[str, object]) -> "Asked":
         """Read a call's arguments; they may be text. Raises SettingsError."""
         asked = cls(
-            _whole(args, "precision", PERCENT, 1, 100),
-            switched_on(args.get("use")),
-            switched_on(args.get("forget")),
-            _whole(args, "look", 0, 0, 1_000_000),
-            switched_on(args.get("dry_run")),
+            whole_number(args, "precision", PERCENT, 1, 100, unit="%"),
+            switched_on(args, "use"),
+            switched_on(args, "forget"),
+            whole_number(args, "look", 0, 0, 1_000_000),
+            switched_on(args, "dry_run"),
         )
         if asked.use and asked.forget:
             raise SettingsError("use and forget contradict each other", "leave one of them out")
         return asked
-
-
-def _whole(args: Mapping[str, object], name: str, default: int, least: int, most: int) -> int:
-    given = args.get(name)
-    if given is None or given == "":
-        return default
-    text = str(given).strip().removesuffix("%")
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise SettingsError(f"{name} is {given!r}", f"say a whole number from {least} to {most}")
-    return int(text)
 
 
 def run_evaluate(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:

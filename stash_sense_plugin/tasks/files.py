@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from stash_sense_plugin.errors import InternalFault, MediaError, ModelError, SettingsError
+from stash_sense_plugin.errors import InternalFault, MediaError, ModelError
 from stash_sense_plugin.pipeline.parts import failed
 from stash_sense_plugin.records import Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.operations import studios
+from stash_sense_plugin.tasks.asked import whole_path
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.looking import Looker, scene_of_file, studio_names
 
@@ -16,15 +17,13 @@ def tag_file(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object
     With a Stash, its settings hold and its studios are known; nothing is written to it. Without
     one the defaults hold, whichever Stash called before.
     """
-    path = call.args.get("path")
-    if not isinstance(path, str) or not path:
-        raise SettingsError("No file is named", "give args.path")
+    path = whole_path(call.args, "path")
     if call.server is None:
         looker = Looker(engine, reporter, settings=engine.defaults)
-        return _told(looker, Path(path)).as_json()
+        return _told(looker, path).as_json()
     with engine.stash(call, reporter) as client:
         names = studio_names(studios(client))
-        return _told(Looker(engine, reporter, studios=names), Path(path)).as_json()
+        return _told(Looker(engine, reporter, studios=names), path).as_json()
 
 
 def _told(looker: Looker, file: Path) -> SceneResult:

@@ -8,6 +8,7 @@ from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.download import Models, Order
 from stash_sense_plugin.records import Level, Reporter
 from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.tasks.asked import texts
 from stash_sense_plugin.tasks.engine import (
     ALWAYS_HERE,
     MEGABYTE,
@@ -191,10 +192,10 @@ def _listed(names: Iterable[str]) -> str:
 def pull_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Fetch the networks named in `names`; raises ModelError for the first that does not come."""
     models = engine.shelf().models
-    names = call.args.get("names")
-    if not isinstance(names, list) or not names:
+    names = texts(call.args, "names")
+    if not names:
         raise SettingsError("No model is named", "see `models list`")
-    for card in [models.catalogue.card(str(name)) for name in names]:
+    for card in [models.catalogue.card(name) for name in names]:
         _ordered(models, card, reporter)
         models.pull(card, reporter)
     return {"models": [_row(models, models.catalogue.card(str(name))) for name in names]}
@@ -212,10 +213,7 @@ def verify_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
     A row's `error` says why that one cannot be used; null where nothing is wrong.
     """
     models = engine.aside().shelf().models
-    names = call.args.get("names")
-    if not isinstance(names, list):
-        raise SettingsError(f"names is {names!r}, not a list", "see `models list`")
-    named = [models.catalogue.card(str(name)) for name in names]
+    named = [models.catalogue.card(name) for name in texts(call.args, "names")]
     rows = []
     for card in named or [card for card in models.catalogue if models.has(card)]:
         reporter.check()

@@ -3,6 +3,9 @@
 import contextlib
 import gzip
 import os
+import re
+import secrets
+import stat
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +20,12 @@ from stash_sense_plugin.library.moving import lines
 from stash_sense_plugin.library.space import Space, Unused
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.start.version import VERSION
+from stash_sense_plugin.tasks.asked import shown, switched_on, whole_path
 from stash_sense_plugin.tasks.engine import MEGABYTE, SWITCHED_OFF, Call, Engine
+
+EXPORT_NOTE = "export.part"
+"""Where an export notes what it writes to until it is whole."""
+EXPORTED = re.compile(r"\.stash-sense-[0-9a-f]{16}\.part")
 
 COUNTED = {
     "analysis": "looks",
@@ -62,7 +70,7 @@ def store_vacuum(engine: Engine, call: Call, reporter: Reporter) -> dict[str, ob
     """
     current = _models_in_use(engine, call, reporter)
     space = Space(engine.store)
-    if call.args.get("dry_run") in (True, "true"):
+    if switched_on(call.args, "dry_run"):
         unused, gained = space.unused(current), 0
         reporter.log("info", f"Would drop {_dropped(unused)}")
     else:
@@ -117,9 +125,9 @@ def store_export(engine: Engine, call: Call, reporter: Reporter) -> dict[str, ob
     Raises SettingsError for a path that will not do, StoreError where it cannot be written.
     """
     path = _path(engine, call)
-    if path.exists():
+    if _kind_of(path) is not None:
         raise SettingsError(f"{path} is there already", "name a file that is not")
-    unfinished = path.with_name(f".{path.name}.part")
+    unfinished = _unfinished(engine, path)
 
     def told(fraction: float) -> None:
         reporter.check()
@@ -152,6 +160,9 @@ def store_import(engine: Engine, call: Call, reporter: Reporter) -> dict[str, ob
     that will not do, StoreError for a file that is not whole; then nothing was taken over.
     """
     path = _path(engine, call)
+    kind = _kind_of(path)
+    if kind is not None and not stat.S_ISREG(kind):
+        raise SettingsError(f"{path} is no file", "name what `store export` wrote")
     checked(_read(path, reporter, 0.0, 0.5), path.name)
     counts = take_over(
         engine.store, _read(path, reporter, 0.5, 0.5), path.name, lambda: reporter.check()
@@ -167,13 +178,12 @@ def _told(counts: Counter[str]) -> str:
 
 def _path(engine: Engine, call: Call) -> Path:
     """Read where the file lies. Raises SettingsError."""
-    text = str(call.args.get("path") or "")
-    path = Path(text)
-    if not text or not path.is_absolute() or "\0" in text:
-        raise SettingsError(
-            f"{text!r} is no whole path of a file", "name one that begins at the root of the disk"
-        )
-    if path.resolve().is_relative_to(engine.root.resolve()):
+    path = whole_path(call.args, "path")
+    try:
+        whole = path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise _unusable(path, error) from error
+    if whole.is_relative_to(engine.root.resolve()):
         raise SettingsError(
             f"{path} lies in the plugin's folder, which Stash serves and an update wipes",
             "name a file elsewhere",
@@ -181,10 +191,42 @@ def _path(engine: Engine, call: Call) -> Path:
     return path
 
 
+def _kind_of(path: Path) -> int | None:
+    """Return the mode of what lies there, behind links; None for nothing. Raises SettingsError."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError | RuntimeError) -> SettingsError:
+    why = error.strerror if isinstance(error, OSError) else "its links go in a circle"
+    return SettingsError(f"{shown(str(path))} cannot be used ({why})", "name another file")
+
+
+def _unfinished(engine: Engine, path: Path) -> Path:
+    """Return a new name beside the file, and remove what an export that was killed left.
+
+    The name is noted before it is used: what another program wrote is never taken for ours.
+    """
+    note = engine.home / EXPORT_NOTE
+    with contextlib.suppress(OSError):
+        left = Path(os.fsdecode(note.read_bytes()))
+        if EXPORTED.fullmatch(left.name) and left.is_absolute():
+            left.unlink(missing_ok=True)
+    fresh = path.with_name(f".stash-sense-{secrets.token_hex(8)}.part")
+    with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(os.fsencode(fresh))
+        file.flush()
+        os.fsync(file.fileno())
+    return fresh
+
+
 @contextlib.contextmanager
 def _writing(path: Path, *, compressed: bool) -> Iterator[BinaryIO]:
     """Open a file that only this user reads, and bring it to the disk at the end."""
-    path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
         if compressed:
             with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:

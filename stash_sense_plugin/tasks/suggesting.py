@@ -4,16 +4,23 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from stash_sense_plugin.errors import SettingsError, StashError
+from stash_sense_plugin.errors import StashError
 from stash_sense_plugin.library.suggested import Place, Suggested, SuggestionList
 from stash_sense_plugin.library.verdicts import Words
 from stash_sense_plugin.records import Decision, Reporter, Said, Scene
 from stash_sense_plugin.stash.operations import scenes_by_ids
+from stash_sense_plugin.tasks.asked import (
+    MOST_IN_A_PAGE,
+    PAGE,
+    PAGE_BYTES,
+    place,
+    scene_id,
+    text,
+    whole_number,
+    word,
+)
 from stash_sense_plugin.tasks.engine import Call, Engine
-from stash_sense_plugin.tasks.upkeep import MOST_IN_A_PAGE, PAGE, whole_number
 
-PAGE_BYTES = 900_000
-"""A page ends before it is longer, so that a reply stays below a megabyte."""
 PARTS_SHOWN = 200
 """Ranges of one suggestion; a tag that flickers all through a long scene has more."""
 
@@ -34,52 +41,19 @@ def suggestions(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obj
     `refused`; left out, the first two.
     """
     args = call.args
-    by = str(args.get("by") or "")
-    if by not in ("", "tag", "scene"):
-        raise SettingsError(f"by is {by!r}", "say tag or scene, or leave it out")
+    by = word(args, "by", ("tag", "scene"))
     limit = whole_number(args, "limit", PAGE, 1, MOST_IN_A_PAGE)
     listed = SuggestionList(engine.store)
-    if by == "tag" and not args.get("tag"):
-        return _counts(listed, _after(args, _COUNTS), limit)
-    decision = _decision(args)
+    tag = text(args, "tag")
+    if by == "tag" and not tag:
+        return _counts(listed, place(args, _COUNTS), limit)
+    decision = DECISIONS.get(word(args, "decision", DECISIONS))
     if by == "tag":
-        after = _after(args, _BY_NAME)
-        rows = listed.by_name(str(args["tag"]), decision, after=after, limit=limit)
+        rows = listed.by_name(tag, decision, after=place(args, _BY_NAME), limit=limit)
         return _page(engine, call, reporter, rows, limit, lambda row: row.place_by_name)
-    scene = scene_named(args) if by == "scene" else None
-    rows = listed.by_scene(decision, scene, _after(args, _BY_SCENE), limit)
+    scene = scene_id(args) if by == "scene" else None
+    rows = listed.by_scene(decision, scene, place(args, _BY_SCENE), limit)
     return _page(engine, call, reporter, rows, limit, lambda row: row.place_by_scene)
-
-
-def scene_named(args: Mapping[str, object]) -> str:
-    """Read `scene_id`. Raises SettingsError."""
-    scene_id = str(args.get("scene_id") or "")
-    if not (scene_id.isascii() and scene_id.isdigit()):
-        raise SettingsError(f"{scene_id!r} is not the number of a scene", "give args.scene_id")
-    return scene_id
-
-
-def _decision(args: Mapping[str, object]) -> Decision | None:
-    wanted = str(args.get("decision") or "")
-    if wanted and wanted not in DECISIONS:
-        raise SettingsError(
-            f"decision is {wanted!r}", f"say {', '.join(DECISIONS)}, or leave it out"
-        )
-    return DECISIONS.get(wanted)
-
-
-def _after(args: Mapping[str, object], kinds: Sequence[type]) -> Place | None:
-    """Read where the last page ended. Raises SettingsError for what no page of this list said."""
-    text = args.get("after")
-    if text in (None, ""):
-        return None
-    try:
-        parts = json.loads(str(text))
-    except ValueError:
-        parts = None
-    if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
-        raise SettingsError(f"after is {text!r}", "give the `next` of the page before, as it is")
-    return tuple(parts)
 
 
 def _counts(listed: SuggestionList, after: Place | None, limit: int) -> dict[str, object]:

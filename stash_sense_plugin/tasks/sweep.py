@@ -14,7 +14,6 @@ from stash_sense_plugin.errors import (
     MediaSilent,
     MemoryShort,
     ModelBroken,
-    SettingsError,
     StashError,
     StashRefused,
     StashSenseError,
@@ -25,7 +24,8 @@ from stash_sense_plugin.pipeline.parts import failed
 from stash_sense_plugin.records import FrameSource, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import library_folders, studios
-from stash_sense_plugin.tasks.choosing import Choice, Course, Which, scene_ids, switched_on
+from stash_sense_plugin.tasks.asked import scene_id, switched_on, text, word
+from stash_sense_plugin.tasks.choosing import Choice, Course, Which
 from stash_sense_plugin.tasks.differing import decided_by
 from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
 from stash_sense_plugin.tasks.looking import Looker, studio_names
@@ -56,16 +56,14 @@ def tag_scenes(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obje
     keep what is seen, and write nothing to Stash.
     """
     with engine.stash(call, reporter) as client:
-        if switched_on(call.args.get("dry_run")):
+        if switched_on(call.args, "dry_run"):
             return _rehearse(engine, call, client, reporter)
         return _tag(engine, call, _slices(engine, call, client), client, reporter)
 
 
 def tag_scene(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Tag the one scene in `scene_id`, whatever its workflow tags, and return its result."""
-    ids = scene_ids(call.args.get("scene_id"))
-    if ids is None or len(ids) != 1:
-        raise SettingsError("No scene is named", "give args.scene_id")
+    ids = [scene_id(call.args)]
     with engine.stash(call, reporter) as client:
         # It has no place in Stash's queue: where it is stopped, the worker takes it up again.
         slices = Slices(client, None, engine.settings.slice_minutes, engine.clock)
@@ -78,7 +76,7 @@ def _tag(
 ) -> dict[str, object]:
     begun = _begun(engine, call, slices)
     if begun is None:
-        return _nothing(engine, str(call.args.get("run_id")), reporter)
+        return _nothing(engine, text(call.args, "run_id"), reporter)
     run_id, state = begun
     sweep: Sweep | None = None
     ended: Ended = "failed"
@@ -118,9 +116,9 @@ def _slices(engine: Engine, call: Call, client: StashClient) -> Slices:
 
 def _begun(engine: Engine, call: Call, slices: Slices) -> tuple[str, dict[str, Any]] | None:
     """Return a new run and its state, or one that goes on; None where that cannot be."""
-    if (run_id := call.args.get("run_id")) is not None:
-        state = engine.store.take_up(str(run_id))
-        return None if state is None else (str(run_id), {**state, "resumed": True})
+    if run_id := text(call.args, "run_id"):
+        state = engine.store.take_up(run_id)
+        return None if state is None else (run_id, {**state, "resumed": True})
     state = {
         "course": Course.asked(call.args).as_json(),
         "answer": _answer(call.args).value,
@@ -131,13 +129,7 @@ def _begun(engine: Engine, call: Call, slices: Slices) -> tuple[str, dict[str, A
 
 def _answer(args: Mapping[str, object]) -> Answer:
     """Read what the user says of that which is missing in Stash. Raises SettingsError."""
-    try:
-        return Answer(str(args.get("missing") or ""))
-    except ValueError as error:
-        raise SettingsError(
-            f"{args['missing']!r} says nothing of what is missing",
-            f"say {Answer.REMOVED} or {Answer.RESTORED}, or leave it out",
-        ) from error
+    return Answer(word(args, "missing", Answer))
 
 
 def _give_up_waiting(engine: Engine, slices: Slices) -> None:

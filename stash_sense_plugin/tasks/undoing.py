@@ -15,12 +15,20 @@ from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import with_parents
 from stash_sense_plugin.stash.wishes import Ending, Written
 from stash_sense_plugin.stash.writer import Writer
-from stash_sense_plugin.tasks.choosing import switched_on
+from stash_sense_plugin.tasks.asked import (
+    MOST_IN_A_PAGE,
+    PAGE,
+    row_after,
+    scene_id,
+    switched_on,
+    text,
+    whole_number,
+    word,
+)
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.merging import follow_all
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.tally import counted
-from stash_sense_plugin.tasks.upkeep import MOST_IN_A_PAGE, PAGE, whole_number
 
 EVERYTHING: Final = "everything"
 """The word that a person types before all that was ever written is taken back."""
@@ -55,24 +63,18 @@ class Wanted:
     @classmethod
     def asked(cls, args: Mapping[str, object]) -> "Wanted":
         """Read the arguments. Raises SettingsError where they name nothing to undo."""
-        try:
-            what = What(str(args.get("what") or What.LAST))
-        except ValueError as error:
-            raise SettingsError(
-                f"{args['what']!r} is nothing that can be undone",
-                f"args.what is one of {', '.join(What)}",
-            ) from error
-        dry_run = switched_on(args.get("dry_run"))
+        what = What(word(args, "what", What, What.LAST))
+        dry_run = switched_on(args, "dry_run")
         if what is What.EVERYTHING and not dry_run and args.get("confirm") != EVERYTHING:
             raise SettingsError(
                 "Everything that Stash Sense ever wrote would be taken back",
                 f"say so with args.confirm = {EVERYTHING!r}",
             )
-        which = str(args.get(what.value) or "").strip()
-        if what in (What.RUN, What.TAG, What.SCENE) and not which:
+        if what is What.SCENE:
+            return cls(what, scene_id(args, "scene"), dry_run)
+        which = text(args, what.value) if what in (What.RUN, What.TAG) else ""
+        if what in (What.RUN, What.TAG) and not which:
             raise SettingsError(f"No {what} is named", f"give args.{what}")
-        if what is What.SCENE and not (which.isascii() and which.isdigit()):
-            raise SettingsError(f"{which!r} is no scene id", "scene ids are whole numbers")
         return cls(what, which, dry_run)
 
     def __str__(self) -> str:
@@ -408,7 +410,7 @@ def list_runs(engine: Engine, call: Call, reporter: Reporter) -> dict[str, objec
     """Return runs with what of each is still ours, the newest first, a page at a time."""
     args = call.args
     limit = whole_number(args, "limit", PAGE, 1, MOST_IN_A_PAGE)
-    after = None if args.get("after") is None else whole_number(args, "after", 0)
+    after = row_after(args)
     found = engine.ledger.runs_left(limit + 1, after)
     undone = engine.ledger.undone_runs()
     page = found[:limit]

@@ -1,19 +1,16 @@
 """Set up, and what a user asks of earlier runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from stash_sense_plugin.errors import SettingsError, StashError, StashSenseError
+from stash_sense_plugin.errors import StashError, StashSenseError
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scene_states, system
+from stash_sense_plugin.tasks.asked import MOST_IN_A_PAGE, PAGE, row_after, scene_id, whole_number
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.models import Fetched, fetch_wanted
 from stash_sense_plugin.tasks.writing import open_writing
-
-PAGE = 50
-MOST_IN_A_PAGE = 500
-
 
 # --- Set up -----------------------------------------------------------------------------------
 
@@ -64,10 +61,7 @@ def _set_up_says(fetched: Fetched, tagme: str) -> str:
 def list_errors(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Return scenes whose last look failed, newest first; `after` is the last page's `next`."""
     limit = whole_number(call.args, "limit", PAGE, 1, MOST_IN_A_PAGE)
-    after = call.args.get("after")
-    rows = engine.store.errors(
-        limit, None if after is None else whole_number(call.args, "after", 0)
-    )
+    rows = engine.store.errors(limit, row_after(call.args))
     here = _still_there(engine, call, reporter, [row.scene_id for row in rows])
     return {
         "errors": [
@@ -107,21 +101,4 @@ def _forget(engine: Engine, client: StashClient, gone: frozenset[str]) -> None:
 
 def scene_result(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Return what the last look at `scene_id` said; null where there was none."""
-    scene_id = call.args.get("scene_id")
-    if not isinstance(scene_id, str | int):
-        raise SettingsError("No scene is named", "give args.scene_id")
-    return {"result": engine.store.latest_result(str(scene_id))}
-
-
-def whole_number(
-    args: Mapping[str, object], name: str, default: int, least: int = 0, most: int = 2**62
-) -> int:
-    """Read a count that may come as text, as Stash's task arguments do."""
-    value = args.get(name, default)
-    try:
-        number = int(str(value))
-    except ValueError:
-        raise SettingsError(f"{name} is {value!r}, not a whole number") from None
-    if not least <= number <= most:
-        raise SettingsError(f"{name} is {number}, not between {least} and {most}")
-    return number
+    return {"result": engine.store.latest_result(scene_id(call.args))}

@@ -6,10 +6,23 @@ from stash_sense_plugin.errors import SettingsError
 from stash_sense_plugin.library.suggested import Place, SuggestionList
 from stash_sense_plugin.library.verdicts import Verdict
 from stash_sense_plugin.records import Decision, Reporter, Said
+from stash_sense_plugin.tasks.asked import (
+    MOST_IN_A_PAGE,
+    PAGE,
+    given,
+    listed,
+    row_after,
+    scene_id,
+    share,
+    shown,
+    switched_on,
+    text,
+    whole_number,
+    within,
+    word,
+)
 from stash_sense_plugin.tasks.carrying import Accepting, Carrying, Item, Refusing
 from stash_sense_plugin.tasks.engine import Call, Engine
-from stash_sense_plugin.tasks.suggesting import scene_named
-from stash_sense_plugin.tasks.upkeep import MOST_IN_A_PAGE, PAGE, whole_number
 
 KINDS = ("tag", "studio", "performer")
 
@@ -38,13 +51,8 @@ def _carry_out(
 ) -> dict[str, object]:
     aside = engine.aside()
     with aside.stash(call, reporter) as client:
-        carrying = way(aside, client, reporter, dry_run=is_true(call.args.get("dry_run")))
+        carrying = way(aside, client, reporter, dry_run=switched_on(call.args, "dry_run"))
         return carrying.carry_out(items)
-
-
-def is_true(value: object) -> bool:
-    """Read a yes or no that may come as text, as Stash's arguments do."""
-    return str(value).casefold() in ("true", "1", "yes")
 
 
 # --- What is named ------------------------------------------------------------------------------
@@ -54,48 +62,35 @@ def _items(
     engine: Engine, args: Mapping[str, object], decisions: frozenset[Decision]
 ) -> Iterator[Item]:
     """Read what the user speaks of. Raises SettingsError."""
-    if (items := args.get("items")) is not None:
-        if not isinstance(items, list | tuple) or not items:
-            raise SettingsError(
-                "items is no list of suggestions", "give the scene_id and name of each"
-            )
+    if given(args, "items") is not None:
+        items = listed(args, "items")
+        if not items:
+            raise SettingsError("items is an empty list", "give the scene_id and name of each")
         yield from dict.fromkeys(map(_item, items))
         return
-    tag = str(args.get("tag") or "").strip()
-    if not tag:
+    tag = text(args, "tag")
+    if not tag or given(args, "above") is None:
         raise SettingsError(
             "No suggestion is named", "give items, or tag and above (a confidence from 0 to 1)"
         )
-    yield from _above(engine, tag, decisions, _confidence(args))
+    yield from _above(engine, tag, decisions, share(args, "above"))
 
 
 def _item(raw: object) -> Item:
     if not isinstance(raw, Mapping):
-        raise SettingsError(f"{raw!r} is no suggestion", "give its scene_id and name")
-    kind, name = str(raw.get("kind") or "tag"), str(raw.get("name") or "").strip()
-    if kind not in KINDS:
-        raise SettingsError(f"{kind!r} is no kind of suggestion", f"say {', '.join(KINDS)}")
+        raise SettingsError(f"{shown(raw)} is no suggestion", "give its scene_id and name")
+    name = text(raw, "name")
     if not name:
         raise SettingsError("A suggestion has no name", "give the scene_id and name of each")
-    return Item(scene_named(raw), kind, name, str(raw.get("target_id") or ""))
-
-
-def _confidence(args: Mapping[str, object]) -> float:
-    try:
-        above = float(str(args.get("above", 0)))
-    except ValueError:
-        above = -1.0
-    if not 0 <= above <= 1:
-        raise SettingsError(f"above is {args['above']!r}", "give a confidence from 0 to 1")
-    return above
+    return Item(scene_id(raw), word(raw, "kind", KINDS, "tag"), name, text(raw, "target_id"))
 
 
 def _above(
     engine: Engine, tag: str, decisions: frozenset[Decision], above: float
 ) -> Iterator[Item]:
-    listed = SuggestionList(engine.store)
+    known = SuggestionList(engine.store)
     after: Place | None = None
-    while rows := listed.by_name(tag, None, above, after, MOST_IN_A_PAGE):
+    while rows := known.by_name(tag, None, above, after, MOST_IN_A_PAGE):
         for row in rows:
             if row.decision in decisions:
                 yield Item(row.scene_id, row.kind, row.name, row.target_id)
@@ -112,26 +107,15 @@ def verdicts(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object
     `forget` is the number of a verdict: it is as if it had never been said.
     """
     args = call.args
-    if args.get("forget") is not None:
+    if given(args, "forget") is not None:
         return {"forgotten": _forget(engine, whole_number(args, "forget", 0, 1))}
     limit = whole_number(args, "limit", PAGE, 1, MOST_IN_A_PAGE)
-    after = None if args.get("after") is None else whole_number(args, "after", 0)
-    scene_id = scene_named(args) if args.get("scene_id") else None
-    rows = engine.verdicts.listing(after, limit, _said(args), scene_id)
-    return {
-        "verdicts": [_row(row) for row in rows],
-        "next": str(rows[-1].id) if len(rows) == limit else None,
-    }
-
-
-def _said(args: Mapping[str, object]) -> Said | None:
-    wanted = str(args.get("said") or "")
-    try:
-        return Said(wanted) if wanted else None
-    except ValueError:
-        raise SettingsError(
-            f"said is {wanted!r}", f"say {', '.join(Said)}, or leave it out"
-        ) from None
+    wanted = word(args, "said", Said)
+    scene = None if given(args, "scene_id") is None else scene_id(args)
+    rows = engine.verdicts.listing(row_after(args), limit, Said(wanted) if wanted else None, scene)
+    page = within([_row(row) for row in rows])
+    more = len(rows) == limit or len(page) < len(rows)
+    return {"verdicts": page, "next": str(page[-1]["id"]) if more else None}
 
 
 def _forget(engine: Engine, number: int) -> dict[str, object]:
