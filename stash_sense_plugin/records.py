@@ -434,6 +434,8 @@ class LedgerEntry:
     """The ledger's own number, once it has one."""
     takes_back: int | None = None
     """The row whose write is undone by this one; that row is withdrawn when this is DONE."""
+    of_run: str = ""
+    """The run that it belongs to, where an undo did again what that run had done."""
 
 
 class Ledger(Protocol):

@@ -569,7 +569,9 @@ def test_hundreds_of_scenes_take_few_questions(room: VerdictRoom) -> None:
         pytest.param({"items": [{"scene_id": "1"}]}, "has no name", id="no name"),
         pytest.param({"items": [{"name": "Beach"}]}, "No scene is named", id="no scene"),
         pytest.param(
-            {"items": [{"scene_id": "1", "name": "B", "kind": "thing"}]}, "kind is .thing", id="no kind"
+            {"items": [{"scene_id": "1", "name": "B", "kind": "thing"}]},
+            "kind is .thing",
+            id="no kind",
         ),
         pytest.param({"tag": "Beach", "above": "most"}, "above is 'most'", id="no number"),
         pytest.param({"tag": "Beach", "above": 80}, "above is 80", id="percent"),
@@ -759,3 +761,71 @@ def test_a_verdict_carries_what_learning_needs(room: VerdictRoom) -> None:
     assert verdict.detail["run_id"] == report["run_id"]
     assert (verdict.detail["label"], verdict.detail["confidence"]) == ("beach", 0.1)
     assert verdict.fingerprint == Fingerprint(f"{1:016x}", 1001)
+
+
+# --- Undone -------------------------------------------------------------------------------------
+
+
+def test_undo_of_an_accept_lets_the_refusal_before_it_hold_again(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    room.say("refuse", scene, "Beach")
+    room.say("accept", scene, "Beach")
+    room.run("undo")
+    assert (room.tags(scene), room.accepted(scene)) == (set(), set())
+    assert "beach" in room.refused(scene)
+    room.run("undo")
+    assert room.refused(scene) == set()
+
+
+def test_undo_of_a_refusal_leaves_what_was_noticed_before(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    write(room, scene, "Beach", "Dog")
+    room.stash.untag_scene(scene, room.tag("Beach"))
+    with room.client() as client:
+        writer, _ = open_writing(room.engine, client, "")
+        writer.notice_removed([room.read(scene)], on_purpose=True)
+    noticed = room.refused(scene)
+    done = room.say("refuse", scene, "Beach", "Dog")
+    room.run("undo", what="run", run=done["run_id"])
+    assert (room.refused(scene), room.tags(scene)) == (noticed, {"Dog"})
+
+
+def test_a_run_that_only_said_something_is_the_last_one(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    write(room, scene, "Beach")
+    accepted = room.say("accept", scene, "Beach")
+    refused = room.say("refuse", scene, "Cat")
+    newest = room.run("runs")["runs"][0]
+    assert (newest["run_id"], newest["verdicts"]) == (refused["run_id"], 1)
+    done = room.run("undo")
+    assert (done["undone_run"], done["verdicts"]) == (refused["run_id"], 1)
+    assert room.refused(scene) == set()
+    assert room.told.said("info")[-1].startswith("Took back nothing, forgot what you said of 1 ")
+    assert room.run("undo")["undone_run"] == accepted["run_id"]
+    assert (room.tags(scene), room.accepted(scene)) == ({"Beach"}, set())
+    shown = {row["name"]: row["decision"] for row in every(room)}
+    assert shown == {"Beach": "ASK", "Dog": "ASK"}
+    room.run("undo")
+    assert room.tags(scene) == set()
+
+
+def test_undo_of_an_accept_forgets_it_where_nothing_was_written_too(room: VerdictRoom) -> None:
+    one, other = beach(room, count=2)
+    room.stash.tag_scene(other, room.tag("Beach"))
+    items = [{"scene_id": str(each), "name": "Beach"} for each in (one, other)]
+    room.run("accept", items=items)
+    room.run("undo")
+    assert (room.accepted(one), room.accepted(other)) == (set(), set())
+    assert (room.tags(one), room.tags(other)) == (set(), {"Beach"})
+
+
+def test_the_preview_of_undoing_a_refusal_says_what_comes_of_it(room: VerdictRoom) -> None:
+    [scene] = beach(room)
+    write(room, scene, "Beach")
+    room.say("refuse", scene, "Beach")
+    rehearsed = room.run("undo", dry_run=True)
+    assert room.refused(scene)
+    real = room.run("undo")
+    same = ("put_again", "verdicts", "left", "undone_run")
+    assert {key: rehearsed[key] for key in same} == {key: real[key] for key in same}
+    assert (real["put_again"]["tags"], room.tags(scene)) == (1, {"Beach"})

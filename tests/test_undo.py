@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 from demo.stash import Fault, StandIn, fake_file
 from stash_sense_plugin.cli.main import main
 from stash_sense_plugin.errors import Cancelled, SettingsError, StashError
-from stash_sense_plugin.records import Decision, Scene, Suggestion
+from stash_sense_plugin.records import Decision, Scene, SceneResult, Suggestion, TimeRange
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids
 from stash_sense_plugin.stash.wishes import MarkerWanted
 from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.recognising import Recognition
+from stash_sense_plugin.tasks.writing import Counts, Looked, Writing
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, open_engine, stopping
 
@@ -338,6 +340,163 @@ def test_a_run_that_waits_in_the_queue_is_named(room: Room) -> None:
     room.run("undo")
     assert room.tags(scene) == {"TagMe"}
     assert "is not at its end" in room.told.said("warning")[0]
+
+
+def test_what_an_undo_put_back_is_of_the_run_that_wrote_it(room: Room) -> None:
+    [number] = small(room, 1)
+    swept = tagged(room, [number], "Beach")
+    with running(room, "decide") as run:
+        [scene] = scenes_of(run, [number])
+        run.take(scene)
+        decided = run.end([])
+    assert room.tags(number) == {"Tagged"}
+    undo = room.run("undo")
+    assert (undo["undone_run"], room.tags(number)) == (decided, {"Beach", "Tagged"})
+    [left] = room.run("runs")["runs"]
+    assert (left["run_id"], left["tags"], left["undone"]) == (swept, 1, False)
+    assert room.run("undo")["undone_run"] == swept
+    assert room.tags(number) == {"TagMe"}
+    assert room.run("undo")["undone_run"] is None
+
+
+def test_an_undo_that_is_undone_can_be_undone_once_more(room: Room) -> None:
+    scenes = small(room, 2)
+    room.tag("Tagged")
+    before = state(room.stash)
+    swept = tagged(room, scenes, "Beach")
+    for _ in range(2):
+        done = room.run("undo")
+        assert done["undone_run"] == swept
+        assert state(room.stash) == before
+        again = room.run("undo", what="run", run=done["run_id"])
+        assert (room.tags(scenes[0]), again["left"]) == ({"Beach", "Tagged"}, {})
+    room.run("undo", what="everything", confirm="everything")
+    assert state(room.stash) == before
+
+
+def looked_at(room: Room, number: int, *suggested: Suggestion, keep: bool = False) -> None:
+    """Keep what is suggested for a scene, as a run that looked or decided does."""
+    with running(room) as run:
+        fingerprint = scenes_of(run, [number])[0].fingerprint
+    run_id = room.engine.store.begin_run("decide", {})
+    room.engine.store.save_result(
+        run_id, str(number), fingerprint, {}, suggestions=suggested, keep_undone=keep
+    )
+    room.engine.store.end_run(run_id, "done", {})
+
+
+def test_what_is_put_again_is_not_undone_any_more(room: Room) -> None:
+    [number] = small(room, 1)
+    tagged(room, [number], "Beach")
+    looked_at(room, number, Suggestion("tag", "Beach", "beach", 0.9, Decision.APPLY))
+    done = room.run("undo")
+    assert room.engine.store.undone([str(number)]) == {str(number): {("tag", "beach")}}
+    room.run("undo", what="run", run=done["run_id"])
+    assert room.engine.store.undone([str(number)]) == {}
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_what_was_undone_stays_so_while_it_is_not_suggested(room: Room, hidden: bool) -> None:
+    [number] = small(room, 1)
+    tagged(room, [number], "Beach")
+    beach = Suggestion("tag", "Beach", "beach", 0.9, Decision.APPLY)
+    looked_at(room, number, beach)
+    room.run("undo")
+    looked_at(room, number, *([replace(beach, decision=Decision.HIDE)] * hidden), keep=True)
+    assert room.run("suggestions")["suggestions"] == []
+    assert room.run("suggestions", decision="refused")["suggestions"] == []
+    assert room.run("suggestions", by="tag")["tags"] == []
+    looked_at(room, number, beach, keep=True)
+    assert room.engine.store.undone([str(number)]) == {str(number): {("tag", "beach")}}
+    looked_at(room, number, beach)
+    assert room.engine.store.undone([str(number)]) == {}
+
+
+def test_markers_that_were_undone_at_a_tag_of_the_users_are_remembered(room: Room) -> None:
+    [number] = small(room, 1, "Beach")
+    looked_at(room, number)
+    with running(room) as run:
+        [scene] = scenes_of(run, [number])
+        run.mark(scene, "Beach")
+        run.end([scene])
+    done = room.run("undo")
+    assert room.stash.scene_markers(number) == []
+    assert room.engine.store.undone([str(number)]) == {str(number): {("marker", "beach")}}
+    ranges = (TimeRange("beach", 1.0, 4.0, 0.9),)
+    beach = Suggestion("tag", "Beach", "beach", 0.9, Decision.APPLY, ranges=ranges)
+    with running(room, "decide") as run:
+        result = SceneResult(scene.source, 60.0, {}, (beach,))
+        writing = Writing(room.engine, run.client, run.id, room.told, Counts())
+        writing.apply([Looked(scene, result, unmarked=frozenset({"beach"}))])
+        assert room.stash.scene_markers(number) == []
+    room.run("undo", what="run", run=done["run_id"])
+    assert len(room.stash.scene_markers(number)) == 1
+    assert room.engine.store.undone([str(number)]) == {}
+
+
+def test_a_tag_that_the_user_deleted_is_not_made_anew_to_put_it_back(room: Room) -> None:
+    [number] = small(room, 1)
+    room.tag("Beach")
+    tagged(room, [number], "Beach")
+    with running(room, "decide") as run:
+        run.take(scenes_of(run, [number])[0])
+        run.end([])
+    room.stash.remove_tag(room.tag("Beach"))
+    done = room.run("undo")
+    assert (done["put_again"]["tags"], sum(done["left"].values())) == (0, 1)
+    assert room.stash.tag_id("Beach") is None
+
+
+@pytest.mark.parametrize("name", ["Seaside", " beach ", "COAST"])
+def test_a_tag_is_undone_by_any_name_that_stash_has_for_it(room: Room, name: str) -> None:
+    room.stash.add_tag("Seaside", aliases=["Beach", "Coast"])
+    [scene] = small(room, 1)
+    tagged(room, [scene], "Beach")
+    assert room.run("undo", what="tag", tag=name)["taken_back"]["tags"] == 1
+    assert room.tags(scene) == {"Tagged"}
+
+
+def test_undo_of_nothing_leaves_no_run_and_says_the_same_things(room: Room) -> None:
+    [scene] = small(room, 1)
+    nothing = room.run("undo")
+    tagged(room, [scene], "Beach")
+    count = len(room.engine.store.runs())
+    for what in ({"what": "tag", "tag": "None"}, {"what": "scene", "scene": 999}):
+        assert room.run("undo", **what)["run_id"] is None
+    assert len(room.engine.store.runs()) == count
+    assert nothing.keys() == room.run("undo").keys()
+
+
+def test_runs_that_can_be_undone_or_were_are_not_forgotten(room: Room) -> None:
+    first, second = small(room, 2)
+    older, newer = tagged(room, [first], "Beach"), tagged(room, [second], "Dog")
+    room.stash.untag_scene(second, room.tag("Dog"))
+    assert room.run("undo")["undone_run"] == newer
+    with room.engine.store.write() as db:
+        db.execute("UPDATE sqlite_sequence SET seq = 20000 WHERE name = 'runs'")
+    room.engine.store.end_run(room.engine.store.begin_run("set_up", {}), "done", {})
+    assert room.run("undo")["undone_run"] == older
+
+
+def killed(room: Room, run_id: str) -> None:
+    """Leave a run as a worker does that dies before it can say that the run is done."""
+    with room.engine.store.write() as db:
+        db.execute("UPDATE runs SET status = 'running', summary = '{}' WHERE id = ?", (run_id,))
+    room.engine.store.interrupt_open_runs()
+
+
+def test_an_undo_that_was_killed_at_its_very_end_undoes_no_run_before(room: Room) -> None:
+    first, second, third = small(room, 3)
+    older, newer = tagged(room, [first], "Beach"), tagged(room, [second], "Dog")
+    killed(room, room.run("undo")["run_id"])
+    assert room.run("undo")["undone_run"] == newer
+    assert room.tags(first) == {"Beach", "Tagged"}
+    killed(room, room.run("undo")["run_id"])
+    newest = tagged(room, [third], "Cat")
+    # What was done since is what is meant by now.
+    assert room.run("undo")["undone_run"] == newest
+    assert room.run("undo")["undone_run"] is None
+    assert older
 
 
 # --- Stopped, rehearsed, elsewhere --------------------------------------------------------------

@@ -67,6 +67,7 @@ COUNTED = {
     "studios": "studios",
     "created_tags": "new tags",
     "taken_back": "taken back",
+    "verdicts": "verdicts",
 }
 """What a run is said to have done, and how it is called."""
 

@@ -1,7 +1,7 @@
 """The ledger: a row before and after every write to Stash, and what the user refused."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -9,6 +9,7 @@ from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import Database, from_json, to_json
 from stash_sense_plugin.library.verdicts import Saying, Verdicts, folded, keep, unsay
 from stash_sense_plugin.records import (
+    TAKING_BACK,
     Action,
     Decision,
     Fingerprint,
@@ -30,13 +31,17 @@ _CHUNK = 500
 
 _SELECT = (
     "SELECT row, run_id, action, scene_id, oshash, size_bytes, target_id, target_name, detail,"
-    " outcome, takes_back FROM ledger"
+    " outcome, takes_back, of_run FROM ledger"
 )
 
 
 _OURS = "outcome = 'ours' AND withdrawn IS NULL"
 _LEFT = "outcome IN ('ours', 'done') AND withdrawn IS NULL"
 """What can still be undone: what is ours, and what was taken away and not put again."""
+_OF = "(run_id = ?1 OR of_run = ?1)"
+"""The rows of one run: those that it wrote, and those by which an undo did its work again."""
+_UNKNOWN = -(2**40)
+"""Runs that the history no longer has come last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,10 @@ class RunLeft:
     newest_row: int
     counts: Mapping[Action, int]
     """What of it is still ours; under the actions that take back, what it took away."""
+    verdicts: int = 0
+    """What the user said in it and is still kept."""
+    place: int = 0
+    """Where it stands among the runs: the later it began, the higher."""
 
 
 class StoreLedger:
@@ -59,8 +68,10 @@ class StoreLedger:
     A detail comes back as JSON has it: tuples as lists.
     """
 
-    def __init__(self, store: Database) -> None:
+    def __init__(self, store: Database, without: str = "") -> None:
+        """Read and write the store's ledger; `without` names a run whose verdicts do not count."""
         self._store = store
+        self._without = without
 
     def intend(self, entries: Sequence[LedgerEntry]) -> list[int]:
         """Write before-rows, all or none, and return their numbers, in order."""
@@ -157,7 +168,7 @@ class StoreLedger:
         Each refusal is there twice: (kind, id) and (kind, casefolded name), so that a tag made
         anew under the name, or renamed under the id, stays refused. Kinds: `REFUSABLE`.
         """
-        return Verdicts(self._store).said_of(scene)[1]
+        return Verdicts(self._store).said_of(scene, self._without)[1]
 
     def withdraw_everything(self) -> None:
         """Remember that nothing here is ours: what was written is in another library.
@@ -199,23 +210,44 @@ class StoreLedger:
 
     # --- For undo
 
-    def runs_left(
-        self, limit: int, after: int | None = None, run_id: str | None = None
-    ) -> list[RunLeft]:
-        """Return runs of which something can be undone, the newest first; or only the one named.
+    def runs_left(self, limit: int, after: int | None = None) -> list[RunLeft]:
+        """Return runs of which something can be undone, the one that began last first.
 
-        Page on with the last one's `newest_row` as `after`.
+        What an undo did again is of the run that did it first. Page on with the last one's `place`
+        as `after`.
         """
         with self._store.read() as db:
+            rows = db.execute(_RUNS_LEFT, (after, limit, _UNKNOWN)).fetchall()
+            return [_run_left(db, row, "coalesce(of_run, run_id) = ?1") for row in rows]
+
+    def run_left(self, run_id: str) -> RunLeft | None:
+        """Return what of one run can be undone; None where nothing can."""
+        with self._store.read() as db:
+            row = db.execute(
+                "SELECT id, kind, status, begun_at_s, row AS place,"
+                f" (SELECT max(row) FROM ledger WHERE {_LEFT} AND {_OF}) AS newest"
+                " FROM (SELECT id, kind, status, begun_at_s, row FROM runs WHERE id = ?1"
+                "  UNION ALL SELECT run_id, '', '', min(intended_at_s), ?2 + max(row)"
+                "  FROM ledger WHERE run_id = ?1 GROUP BY run_id) LIMIT 1",
+                (run_id, _UNKNOWN),
+            ).fetchone()
+            found = None if row is None else _run_left(db, row, _OF)
+        return found if found and (found.counts or found.verdicts) else None
+
+    def rows_of(self, run_id: str) -> frozenset[int]:
+        """Return the numbers of a run's rows that can still be undone."""
+        with self._store.read() as db:
+            rows = db.execute(f"SELECT row FROM ledger WHERE {_LEFT} AND {_OF}", (run_id,))
+            return frozenset(row[0] for row in rows)
+
+    def destroyed(self) -> frozenset[str]:
+        """Return the ids of tags that we created and destroyed again ourselves."""
+        with self._store.read() as db:
             rows = db.execute(
-                "SELECT ledger.run_id, coalesce(kind, '') AS kind, coalesce(status, '') AS status,"
-                " coalesce(begun_at_s, min(intended_at_s)) AS begun_at_s, max(ledger.row) AS newest"
-                " FROM ledger LEFT JOIN runs ON runs.id = ledger.run_id"
-                f" WHERE {_LEFT} AND (? IS NULL OR run_id = ?) GROUP BY run_id"
-                " HAVING ? IS NULL OR max(ledger.row) < ? ORDER BY newest DESC LIMIT ?",
-                (run_id, run_id, after, after, limit),
-            ).fetchall()
-            return [_run_left(db, row) for row in rows]
+                "SELECT DISTINCT target_id FROM ledger WHERE action = ? AND outcome = 'done'",
+                (Action.DESTROY_TAG.value,),
+            )
+            return frozenset(row[0] for row in rows)
 
     def undone_runs(self) -> dict[str, int]:
         """Return by run up to which row of the ledger it was undone, as `undone_up_to` said."""
@@ -230,56 +262,94 @@ class StoreLedger:
                 undone[str(run_id)] = int(summary.get("undone_up_to", 0))
         return undone
 
-    def scenes_left(self, run_id: str | None = None, name: str | None = None) -> list[str]:
-        """Return the scenes with something to undo: of a run, of a tag's name, or of all."""
-        where, values = [_LEFT if run_id is not None else _OURS, "scene_id != ''"], list[str]()
+    def scenes_left(
+        self, run_id: str | None = None, names: Collection[str] = (), tag_id: str = ""
+    ) -> list[str]:
+        """Return the scenes with something to undo: of a run, of a tag's names or id, or of all."""
+        values: list[str] = []
         if run_id is not None:
-            where, values = [*where, "run_id = ?"], [run_id]
+            where, values = [_LEFT, _OF], [run_id]
         else:
             # A move that puts workflow tags back is an undo already.
-            where.append(f"(action != '{Action.MOVE_WORKFLOW}' OR takes_back IS NULL)")
+            back = f"action = '{Action.MOVE_WORKFLOW}' AND takes_back IS NOT NULL"
+            where = [_OURS, f"NOT ({back} AND of_run IS NULL)"]
         with self._store.read() as db:
-            if name is not None:
-                names = _names_like(db, name)
+            if names:
+                written = _written_as(db, names)
+                marks = ", ".join("?" * len(written))
                 where.append(f"action != '{Action.MOVE_WORKFLOW}'")
-                where.append(f"target_name IN ({', '.join('?' * len(names))})")
-                values += names
+                where.append(f"(target_name IN ({marks}) OR (action = ? AND target_id = ?))")
+                values = [*written, Action.ADD_TAG.value, tag_id]
             rows = db.execute(
-                f"SELECT DISTINCT scene_id FROM ledger WHERE {' AND '.join(where)}", values
+                f"SELECT DISTINCT scene_id FROM ledger WHERE {' AND '.join(where)}"
+                " AND scene_id != ''",
+                values,
             ).fetchall()
         return sorted((row[0] for row in rows), key=_in_order)
+
+    def names_of(self, tag_id: str) -> frozenset[str]:
+        """Return the folded names under which we wrote a tag, for what is still ours."""
+        with self._store.read() as db:
+            rows = db.execute(
+                f"SELECT DISTINCT target_name FROM ledger WHERE {_OURS} AND target_id = ?"
+                " AND action IN (?, ?)",
+                (tag_id, Action.ADD_TAG.value, Action.CREATE_TAG.value),
+            )
+            return frozenset(folded(row[0]) for row in rows)
 
     def taken_by(self, run_id: str) -> list[LedgerEntry]:
         """Return what a run took away of what others wrote, and nobody put again."""
         with self._store.read() as db:
             return _entries(
                 db.execute(
-                    f"{_SELECT} WHERE run_id = ? AND outcome = 'done' AND withdrawn IS NULL"
-                    " AND takes_back NOT IN (SELECT row FROM ledger WHERE run_id = ?) ORDER BY row",
-                    (run_id, run_id),
+                    f"{_SELECT} WHERE {_OF} AND outcome = 'done' AND withdrawn IS NULL"
+                    f" AND takes_back NOT IN (SELECT row FROM ledger WHERE {_OF}) ORDER BY row",
+                    (run_id,),
                 )
             )
 
 
-def _run_left(db: sqlite3.Connection, row: sqlite3.Row) -> RunLeft:
+_RUNS_LEFT = f"""
+    SELECT run AS id, coalesce(kind, '') AS kind, coalesce(status, '') AS status,
+        coalesce(begun_at_s, min(at_s)) AS begun_at_s, max(newest) AS newest,
+        coalesce(runs.row, ?3 + max(newest)) AS place
+    FROM (
+        SELECT coalesce(of_run, run_id) AS run, row AS newest, intended_at_s AS at_s
+            FROM ledger WHERE {_LEFT}
+        UNION ALL
+        SELECT id, 0, begun_at_s FROM runs WHERE id IN
+            (SELECT json_extract(detail, '$.run_id') FROM verdicts WHERE source = 'asked')
+    ) LEFT JOIN runs ON runs.id = run
+    GROUP BY run HAVING ?1 IS NULL OR place < ?1 ORDER BY place DESC LIMIT ?2
+"""
+
+
+def _run_left(db: sqlite3.Connection, row: sqlite3.Row, which: str) -> RunLeft:
     counts = db.execute(
-        f"SELECT action, count(*) FROM ledger WHERE run_id = ? AND {_LEFT} GROUP BY action",
-        (row["run_id"],),
+        f"SELECT action, count(*) FROM ledger WHERE {which} AND {_LEFT} GROUP BY action",
+        (row["id"],),
     ).fetchall()
+    said = db.execute(
+        "SELECT count(*) FROM verdicts WHERE json_extract(detail, '$.run_id') = ?"
+        " AND source = 'asked'",
+        (row["id"],),
+    ).fetchone()
     return RunLeft(
-        run_id=row["run_id"],
+        run_id=row["id"],
         kind=row["kind"],
         status=row["status"],
         begun_at_s=row["begun_at_s"],
-        newest_row=row["newest"],
+        newest_row=row["newest"] or 0,
         counts={Action(action): count for action, count in counts},
+        verdicts=said[0],
+        place=row["place"],
     )
 
 
-def _names_like(db: sqlite3.Connection, name: str) -> list[str]:
-    """The names under which this one was written, in whatever case."""
+def _written_as(db: sqlite3.Connection, names: Collection[str]) -> list[str]:
+    """The names as they were written, whatever their case."""
     rows = db.execute(f"SELECT DISTINCT target_name FROM ledger WHERE {_OURS}").fetchall()
-    return [row[0] for row in rows if folded(row[0]) == folded(name)]
+    return [row[0] for row in rows if folded(row[0]) in names]
 
 
 def _in_order(scene_id: str) -> tuple[int, str]:
@@ -290,8 +360,8 @@ def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
     file = entry.fingerprint
     row = db.execute(
         "INSERT INTO ledger (run_id, action, scene_id, oshash, size_bytes, target_id,"
-        " target_name, detail, outcome, takes_back, intended_at_s)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " target_name, detail, outcome, takes_back, of_run, intended_at_s)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             entry.run_id,
             entry.action.value,
@@ -303,11 +373,25 @@ def _insert(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> int:
             to_json(entry.detail),
             Outcome.INTENDED.value,
             entry.takes_back,
+            None if entry.action in TAKING_BACK else _done_again(db, entry.takes_back),
             now,
         ),
     ).lastrowid
     assert row is not None
     return row
+
+
+def _done_again(db: sqlite3.Connection, takes_back: int | None) -> str | None:
+    """The run whose work is done again by what undoes a taking back; an undo has none."""
+    if takes_back is None:
+        return None
+    row = db.execute(
+        "SELECT coalesce(old.of_run, old.run_id) AS run FROM ledger AS back"
+        " JOIN ledger AS old ON old.row = back.takes_back WHERE back.row = ?"
+        " AND NOT EXISTS (SELECT 1 FROM runs WHERE id = run AND kind = 'undo')",
+        (takes_back,),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _settle(db: sqlite3.Connection, row: int, outcome: Outcome, target_id: str, now: float) -> bool:
@@ -331,7 +415,7 @@ def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
     """Withdraw what a row took back, and what else says that the same thing is ours."""
     taken = db.execute(
         "SELECT old.row, old.scene_id, old.action, old.target_id, new.detail, new.target_name,"
-        " old.run_id = new.run_id AS by_itself FROM ledger AS new"
+        " new.outcome, old.run_id = new.run_id AS by_itself FROM ledger AS new"
         " JOIN ledger AS old ON old.row = new.takes_back WHERE new.row = ?",
         (row,),
     ).fetchone()
@@ -349,17 +433,49 @@ def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
         f"{gone} AND outcome = 'ours' AND scene_id = ? AND action = ? AND target_id = ?",
         (taken["scene_id"], taken["action"], taken["target_id"]),
     )
-    kind = REFUSABLE.get(Action(taken["action"]))
-    if kind in ("tag", "studio") and from_json(taken["detail"]).get("undo"):
-        _mark_undone(db, taken["scene_id"], kind, taken["target_id"], taken["target_name"])
+    action = Action(taken["action"])
+    args = (taken["scene_id"], taken["target_id"], taken["target_name"])
+    if action in _SUGGESTED and from_json(taken["detail"]).get("undo"):
+        _mark_undone(db, _SUGGESTED[action], *args)
+    elif action in _SUGGESTED_BACK and taken["outcome"] == Outcome.OURS:
+        _unmark_undone(db, _SUGGESTED_BACK[action], *args)
+
+
+_SUGGESTED = {
+    Action.ADD_TAG: "tag",
+    Action.SET_STUDIO: "studio",
+    Action.CREATE_MARKER: "marker",
+}
+"""What is suggested that an undo takes back: `marker` stands for the markers of the tag."""
+_SUGGESTED_BACK = {
+    Action.REMOVE_TAG: "tag",
+    Action.CLEAR_STUDIO: "studio",
+    Action.DESTROY_MARKER: "marker",
+}
+
+
+def _unmark_undone(
+    db: sqlite3.Connection, kind: str, scene_id: str, target_id: str, name: str
+) -> None:
+    """Remember that what was undone is wanted after all: it was put again."""
+    which = "scene_id = ? AND kind = ? AND key = ?"
+    if kind == "marker":
+        db.execute(f"DELETE FROM suggestions WHERE {which}", (scene_id, kind, folded(name)))
+        return
+    db.execute(
+        f"UPDATE suggestions SET undone = 0 WHERE {which}"
+        " OR (undone AND scene_id = ? AND kind = ? AND target_id != '' AND target_id = ?)",
+        (scene_id, kind, folded(name), scene_id, kind, target_id),
+    )
 
 
 def _mark_undone(
-    db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name: str
+    db: sqlite3.Connection, kind: str, scene_id: str, target_id: str, name: str
 ) -> None:
     """Remember that a person undid it: deciding again asks, and does not write it by itself."""
-    unsay(db, scene_id, kind, target_id, name)
-    if kind == "tag":
+    if kind != "marker":
+        unsay(db, scene_id, kind, target_id, name)
+    if kind != "studio":
         target_id = ""
     key = folded(name)
     marked = db.execute(
@@ -367,11 +483,12 @@ def _mark_undone(
         (scene_id, kind, key),
     ).rowcount
     if not marked:
-        # It was written before suggestions were kept by themselves.
+        # Markers are no suggestion of their own; a tag was written before those were kept.
+        decision = Decision.HIDE if kind == "marker" else Decision.ASK
         db.execute(
             "INSERT INTO suggestions (scene_id, kind, key, target_id, name, label, confidence,"
             " decision, undone) SELECT id, ?, ?, ?, ?, ?, 0, ?, 1 FROM scenes WHERE id = ?",
-            (kind, key, target_id, name, name, int(Decision.ASK), scene_id),
+            (kind, key, target_id, name, name, int(decision), scene_id),
         )
 
 
@@ -441,6 +558,7 @@ def _entry(row: sqlite3.Row) -> LedgerEntry:
         outcome=Outcome(row["outcome"]),
         row=row["row"],
         takes_back=row["takes_back"],
+        of_run=row["of_run"] or "",
     )
 
 

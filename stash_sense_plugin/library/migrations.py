@@ -298,10 +298,14 @@ _FOURTH = (
     """,
     "CREATE INDEX verdicts_by_scene ON verdicts (scene_id)",
     "CREATE INDEX verdicts_by_file ON verdicts (oshash, size_bytes)",
+    "CREATE INDEX verdicts_by_run ON verdicts (json_extract(detail, '$.run_id'))",
     "INSERT INTO verdicts SELECT id, kind, target_id, name, 'refused', 'noticed', scene_id, oshash,"
     " size_bytes, detail, refused_at_s FROM refusals",
     "DROP TABLE refusals",
     "ALTER TABLE ledger ADD COLUMN takes_back INTEGER",
+    # The run that a row belongs to, where an undo did again what that run had done.
+    "ALTER TABLE ledger ADD COLUMN of_run TEXT",
+    "CREATE INDEX ledger_by_whole ON ledger (of_run, row) WHERE of_run IS NOT NULL",
     # By it what was written to a scene is found when its file lies under another one.
     """
     CREATE INDEX ledger_ours_by_file ON ledger (oshash, size_bytes)

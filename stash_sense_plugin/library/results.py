@@ -178,6 +178,32 @@ class Results(Database):
             row = db.execute(f"SELECT {_RUN} FROM runs WHERE id = ?", (run_id,)).fetchone()
         return None if row is None else _run(row)
 
+    def unfinished(self, kind: str) -> tuple[Run, dict[str, Any]] | None:
+        """Return the newest run of a kind with its state, where it was not brought to its end."""
+        with self.read() as db:
+            row = db.execute(
+                f"SELECT {_RUN}, state FROM runs WHERE kind = ? ORDER BY row DESC LIMIT 1", (kind,)
+            ).fetchone()
+        if row is None or row["status"] == "done" or row["state"] == "{}":
+            return None
+        return _run(row[:-1]), from_json(row["state"])
+
+    def runs_of(self, kind: str) -> frozenset[str]:
+        """Return the ids of the runs of one kind."""
+        with self.read() as db:
+            rows = db.execute("SELECT id FROM runs WHERE kind = ?", (kind,))
+            return frozenset(row[0] for row in rows)
+
+    def drop_run(self, run_id: str) -> None:
+        """Forget a run that came to nothing: it wrote no row of the ledger and said nothing."""
+        with self.write() as db:
+            db.execute(
+                "DELETE FROM runs WHERE id = ?1"
+                " AND NOT EXISTS (SELECT 1 FROM ledger WHERE run_id = ?1)"
+                " AND NOT EXISTS (SELECT 1 FROM run_scenes WHERE run_id = ?1)",
+                (run_id,),
+            )
+
     def runs(self, limit: int = 50, after: int | None = None) -> list[Run]:
         """Return runs, the newest first; page on with the last one's row as `after`."""
         with self.read() as db:
@@ -425,7 +451,7 @@ def _scene_error(
     return SceneError(row, scene_id, source, run_id, failure, failed_at_s)
 
 
-def _run(row: sqlite3.Row) -> Run:
+def _run(row: Sequence[Any]) -> Run:
     number, run_id, kind, settings, status, summary, begun, ended = row
     return Run(number, run_id, kind, from_json(settings), status, from_json(summary), begun, ended)
 
@@ -462,9 +488,23 @@ def _forget_old_results(db: sqlite3.Connection, scene_id: str) -> None:
     )
 
 
+_NEEDED = """
+    EXISTS (SELECT 1 FROM run_scenes WHERE run_id = {run})
+    OR EXISTS (SELECT 1 FROM ledger WHERE run_id = {run} AND withdrawn IS NULL
+        AND outcome IN ('intended', 'ours', 'done'))
+    OR EXISTS (SELECT 1 FROM ledger WHERE of_run = {run} AND withdrawn IS NULL
+        AND outcome IN ('intended', 'ours', 'done'))
+    OR EXISTS (SELECT 1 FROM verdicts WHERE json_extract(detail, '$.run_id') = {run})
+"""
+"""A run of which results are kept, or something can be undone."""
+
+
 def _forget_old_runs(db: sqlite3.Connection, newest: int) -> None:
+    # An undo tells that the run it undid is no longer the last one, for as long as that is kept.
+    undone = "json_extract(runs.summary, '$.undone_run')"
     db.execute(
-        "DELETE FROM runs WHERE row <= ? AND status != 'running' AND NOT EXISTS"
-        " (SELECT 1 FROM run_scenes WHERE run_scenes.run_id = runs.id)",
+        "DELETE FROM runs WHERE row <= ? AND status != 'running'"
+        f" AND NOT ({_NEEDED.format(run='runs.id')})"
+        f" AND NOT (kind = 'undo' AND {undone} IS NOT NULL AND ({_NEEDED.format(run=undone)}))",
         (newest - RUNS_KEPT,),
     )

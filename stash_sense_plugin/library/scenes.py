@@ -85,7 +85,10 @@ class Scenes(Database):
         return None if row is None else from_json(row[0])
 
     def undone(self, scene_ids: Iterable[str]) -> dict[str, frozenset[tuple[str, str]]]:
-        """Return by scene the (kind, casefolded name) of what the user undid, where there is."""
+        """Return by scene the (kind, casefolded name) of what the user undid, where there is.
+
+        Kind `marker` stands for the markers of the tag of that name.
+        """
         found: dict[str, set[tuple[str, str]]] = {}
         for some in _chunks(scene_ids):
             marks = ", ".join("?" * len(some))
@@ -145,20 +148,15 @@ def keep_suggestions(
     """Put these in place of the scene's suggestions; for who holds the transaction.
 
     Of the hidden ones, only those stay that the user refused. `keep_undone` lets those that the
-    user undid stay undone.
+    user undid stay undone, those too that are not suggested now and may be again.
     """
-    undone = _undone(db, scene_id) if keep_undone else frozenset()
+    undone = _undone_rows(db, scene_id) if keep_undone else {}
     accepted, refused = said_of(db, Scene(scene_id, "", "", fingerprint, None))
     # The user may have spoken since they were decided.
     suggestions = [_as_said(each, accepted, refused) for each in suggestions]
     db.execute("DELETE FROM suggestions WHERE scene_id = ?", (scene_id,))
     db.executemany(
-        "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (scene_id, *_row(each), (each.kind, folded(each.name)) in undone)
-            for each in suggestions
-            if each.decision is not Decision.HIDE or _words(each) & refused
-        ],
+        "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows + hidden
     )
 
 
@@ -177,6 +175,12 @@ def drop_replaced(db: sqlite3.Connection, scene_id: str, fingerprint: Fingerprin
     return True
 
 
+    kept = [
+        each for each in suggestions if each.decision is not Decision.HIDE or _words(each) & refused
+    ]
+    rows = [(scene_id, *_row(each), (each.kind, folded(each.name)) in undone) for each in kept]
+    shown = {(each.kind, folded(each.name)) for each in kept}
+    hidden = [(scene_id, *row) for thing, row in undone.items() if thing not in shown]
 def tags_json(tags: Collection[str]) -> str:
     """Return the ids of tags as the store keeps them."""
     return json.dumps(sorted(tags), separators=(",", ":"))
@@ -216,11 +220,14 @@ def _file_id(db: sqlite3.Connection, file: Fingerprint) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _undone(db: sqlite3.Connection, scene_id: str) -> frozenset[tuple[str, str]]:
+def _undone_rows(db: sqlite3.Connection, scene_id: str) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """What the user undid of the scene, by kind and key, as rows that are not shown."""
     rows = db.execute(
-        "SELECT kind, key FROM suggestions WHERE scene_id = ? AND undone", (scene_id,)
+        "SELECT kind, key, target_id, name, label, confidence FROM suggestions"
+        " WHERE scene_id = ? AND undone",
+        (scene_id,),
     )
-    return frozenset((row[0], row[1]) for row in rows)
+    return {(row[0], row[1]): (*row, Decision.HIDE.value, True) for row in rows}
 
 
 def _as_said(suggestion: Suggestion, accepted: Words, refused: Words) -> Suggestion:

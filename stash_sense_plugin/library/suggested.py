@@ -16,6 +16,9 @@ _CHUNK = 500
 _DECISION = "CASE WHEN undone AND decision = 2 THEN 1 ELSE decision END"
 """What was undone waits for the user's word: it is asked about."""
 
+_SHOWN = "NOT (undone AND decision = 0)"
+"""What was undone and is not suggested now is only remembered."""
+
 _SELECT = (
     "SELECT suggestions.scene_id, source, kind, key, target_id, name, label, confidence,"
     f" {_DECISION} AS decision, oshash, size_bytes, result_row FROM suggestions"
@@ -120,7 +123,7 @@ class SuggestionList:
             rows = db.execute(
                 f"SELECT kind, key, min(name), sum({_DECISION} = 1), sum({_DECISION} = 2),"
                 " sum(decision = 0) FROM suggestions WHERE (key, kind) > (?, ?)"
-                " GROUP BY key, kind ORDER BY key, kind LIMIT ?",
+                f" AND {_SHOWN} GROUP BY key, kind ORDER BY key, kind LIMIT ?",
                 (*after, limit),
             ).fetchall()
         return [Counted(*row) for row in rows]
@@ -131,7 +134,8 @@ class SuggestionList:
         each = iter(dict.fromkeys(scene_ids))
         while some := list(islice(each, _CHUNK)):
             marks = ", ".join("?" * len(some))
-            rows = self._rows([f"suggestions.scene_id IN ({marks})"], some, "1", -1)
+            where = [f"suggestions.scene_id IN ({marks})", _SHOWN]
+            rows = self._rows(where, some, "1", -1)
             for row in rows:
                 found.setdefault(row.scene_id, []).append(row)
         return found
@@ -170,7 +174,7 @@ def _decided(decision: Decision | None, column: str = "decision") -> tuple[list[
         return [f"{column} IN (1, 2)"], []
     if decision is Decision.ASK:
         return [f"{column} IN (1, 2)", f"{_DECISION} = 1"], []
-    return [f"{column} = ?", f"{_DECISION} = {column}"], [decision.value]
+    return [f"{column} = ?", f"{_DECISION} = {column}", _SHOWN], [decision.value]
 
 
 def _suggested(row: sqlite3.Row) -> Suggested:

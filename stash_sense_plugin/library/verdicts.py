@@ -21,6 +21,9 @@ SHOWN = {Said.ACCEPTED: Decision.APPLY, Said.REFUSED: Decision.HIDE}
 _CHUNK = 300
 """Scenes per query: old SQLite binds at most 999 values."""
 
+_REMEMBERED = 5
+"""How many earlier words on the same thing a verdict remembers, for who undoes it."""
+
 _ROW = (
     "id, kind, target_id, name, said, source, scene_id, oshash, size_bytes, detail, said_at_s"
     " FROM verdicts"
@@ -79,13 +82,14 @@ class Verdicts:
             for saying in sayings:
                 keep(db, saying, now)
 
-    def said_of(self, scene: Scene) -> tuple[Words, Words]:
+    def said_of(self, scene: Scene, without: str = "") -> tuple[Words, Words]:
         """Return what the user accepted and refused for this scene or any file of it.
 
-        Where files that were merged into one scene disagree, the refusal holds.
+        Where files that were merged into one scene disagree, the refusal holds. `without` names a
+        run that is taken for undone.
         """
         with self._store.read() as db:
-            return said_of(db, scene)
+            return said_of(db, scene, without)
 
     def said_of_many(self, scenes: Iterable[Scene]) -> dict[str, tuple[Words, Words]]:
         """Return by scene id what `said_of` says, of those scenes of which something was said."""
@@ -127,20 +131,18 @@ class Verdicts:
         with self._store.write(durable=True) as db:
             row = db.execute(f"SELECT {_ROW} WHERE id = ?", (verdict_id,)).fetchone()
             db.execute("DELETE FROM verdicts WHERE id = ?", (verdict_id,))
+            if row is not None:
+                _reconsider(db, row["scene_id"], row["oshash"], row["size_bytes"])
         return None if row is None else _verdict(row)
 
-    def withdraw_run(self, run_id: str, scene_ids: Sequence[str] | None = None) -> int:
-        """Forget what was said by a run that is undone, of all scenes or some; return how many."""
-        asked = "source = 'asked' AND instr(detail, ?) > 0"
-        said = f'"run_id":"{run_id}"'
+    def withdraw_run(self, run_id: str) -> int:
+        """Forget what was said by a run that is undone, and return how many verdicts that were.
+
+        What the user had said of the same things before holds again.
+        """
         with self._store.write(durable=True) as db:
-            if scene_ids is None:
-                return db.execute(f"DELETE FROM verdicts WHERE {asked}", (said,)).rowcount
-            gone = db.executemany(
-                f"DELETE FROM verdicts WHERE {asked} AND scene_id = ?",
-                ((said, scene_id) for scene_id in scene_ids),
-            )
-            return gone.rowcount
+            rows = _speaking_of(db, run_id)
+            return sum(_take_out(db, row, run_id) for row in rows)
 
 
 def folded(name: str) -> str:
@@ -150,10 +152,11 @@ def folded(name: str) -> str:
 
 def keep(db: sqlite3.Connection, saying: Saying, now: float) -> None:
     """Keep one verdict in place of an earlier one; for who holds the transaction."""
-    scene = saying.scene
+    scene, before = saying.scene, list[dict[str, Any]]()
     for row in _rows_of(db, scene):
-        if row["kind"] == saying.kind:
-            _give_way(db, row, saying)
+        if row["kind"] == saying.kind and _give_way(db, row, saying):
+            before.append(_word(row))
+    detail = _remembering(db, saying, before)
     file = scene.fingerprint or Fingerprint("", 0)
     db.execute(
         "INSERT OR REPLACE INTO verdicts (kind, target_id, name, said, source, scene_id, oshash,"
@@ -167,11 +170,21 @@ def keep(db: sqlite3.Connection, saying: Saying, now: float) -> None:
             scene.id,
             file.oshash,
             file.size_bytes,
-            to_json({"called": saying.name, **saying.detail}),
+            to_json({"called": saying.name, **detail}),
             now,
         ),
     )
-    _show(db, saying)
+    _show(db, saying.said, *_thing(saying))
+    _reconsider(db, scene.id, file.oshash, file.size_bytes)
+
+
+def _reconsider(db: sqlite3.Connection, scene_id: str, oshash: str, size_bytes: int) -> None:
+    """Let what was said count as not decided yet: what is in Stash may differ from it already."""
+    db.execute(
+        "UPDATE scenes SET decided = NULL WHERE id = ? OR file_id ="
+        " (SELECT id FROM files WHERE oshash = ? AND size_bytes = ?)",
+        (scene_id, oshash, size_bytes),
+    )
 
 
 def unsay(db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name: str) -> None:
@@ -183,8 +196,8 @@ def unsay(db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name
     )
 
 
-def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> None:
-    """Let an earlier verdict say no more what the new one speaks of.
+def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> bool:
+    """Let an earlier verdict say no more what the new one speaks of; whether it did.
 
     A thing that was refused may have got another name since, and its name another thing: what was
     refused under the other word stays refused.
@@ -206,11 +219,15 @@ def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> None:
             )
     if gone:
         db.execute("DELETE FROM verdicts WHERE id = ?", (row["id"],))
+    # Of a refusal under both words, what is said now of one leaves the other.
+    return gone or (saying.said is Said.ACCEPTED and left != there)
 
 
-def said_of(db: sqlite3.Connection, scene: Scene) -> tuple[Words, Words]:
+def said_of(db: sqlite3.Connection, scene: Scene, without: str = "") -> tuple[Words, Words]:
+    """Return what was accepted and refused; `without` a run, as if it had been undone."""
     accepted, refused = [], set()
-    for row in _rows_of(db, scene):
+    said = [_word(row) for row in _rows_of(db, scene)]
+    for row in said if not without else [old for each in said for old in _unsaid(each, without)]:
         words = {(row["kind"], word) for word in (row["target_id"], row["name"]) if word}
         if row["said"] == Said.REFUSED:
             refused |= words
@@ -235,19 +252,148 @@ def _rows_of(db: sqlite3.Connection, scene: Scene) -> list[sqlite3.Row]:
     ).fetchall()
 
 
-def _show(db: sqlite3.Connection, saying: Saying) -> None:
+def _thing(saying: Saying) -> tuple[str, str, str, str]:
+    return saying.scene.id, saying.kind, saying.target_id, folded(saying.name)
+
+
+_SUGGESTED = "scene_id = ? AND kind = ? AND (key = ? OR (target_id != '' AND target_id = ?))"
+
+
+def _show(
+    db: sqlite3.Connection, said: Said, scene_id: str, kind: str, target_id: str, name: str
+) -> None:
     """Let the list of suggestions say at once what deciding again would."""
     db.execute(
-        "UPDATE suggestions SET decision = ?, undone = 0"
-        " WHERE scene_id = ? AND kind = ? AND (key = ? OR (target_id != '' AND target_id = ?))",
+        f"UPDATE suggestions SET decision = ?, undone = 0 WHERE {_SUGGESTED}",
+        (SHOWN[said].value, scene_id, kind, name, target_id),
+    )
+    if said is Said.ACCEPTED and kind == "tag":
+        # Its markers are wanted again with it.
+        db.execute(
+            "DELETE FROM suggestions WHERE scene_id = ? AND kind = 'marker' AND key = ?",
+            (scene_id, name),
+        )
+
+
+# --- What was said before -----------------------------------------------------------------------
+
+
+def _word(row: sqlite3.Row) -> dict[str, Any]:
+    """A verdict as plain values, with its detail read."""
+    return {**dict(row), "detail": from_json(row["detail"])}
+
+
+def _remembering(
+    db: sqlite3.Connection, saying: Saying, before: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The detail of a new verdict, with the words that it replaces and the decision shown before.
+
+    Of what the same run said of it before, only what that one had replaced is remembered.
+    """
+    scene_id, kind, target_id, name = _thing(saying)
+    shown = db.execute(
+        f"SELECT decision, undone FROM suggestions WHERE {_SUGGESTED}",
+        (scene_id, kind, name, target_id),
+    ).fetchone()
+    detail = dict(saying.detail)
+    older: list[dict[str, Any]] = []
+    for word in before:
+        if detail.get("run_id") and word["detail"].get("run_id") == detail["run_id"]:
+            older += word["detail"].get("instead_of", ())
+            shown = word["detail"].get("shown", shown)
+        else:
+            older.append({key: value for key, value in word.items() if key != "id"})
+    if older:
+        detail["instead_of"] = [_shortened(word, _REMEMBERED - 1) for word in older]
+    if shown is not None:
+        detail["shown"] = list(shown)
+    return detail
+
+
+def _shortened(word: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    detail = dict(word["detail"])
+    older = detail.pop("instead_of", ())
+    if older and depth > 0:
+        detail["instead_of"] = [_shortened(each, depth - 1) for each in older]
+    return {**word, "detail": detail}
+
+
+def _unsaid(word: Mapping[str, Any], run_id: str) -> list[dict[str, Any]]:
+    """What a verdict is without what a run said: itself, or in its place the words before it."""
+    detail = dict(word["detail"])
+    older = [old for each in detail.pop("instead_of", ()) for old in _unsaid(each, run_id)]
+    if _is_by(word, run_id):
+        return older
+    return [{**word, "detail": {**detail, "instead_of": older} if older else detail}]
+
+
+def _is_by(word: Mapping[str, Any], run_id: str) -> bool:
+    return bool(word["source"] == "asked" and word["detail"].get("run_id") == run_id)
+
+
+def _speaking_of(db: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
+    """The verdicts that a run said, and those that replaced one of its own."""
+    found = db.execute(f"SELECT {_ROW} WHERE instr(detail, ?) > 0 ORDER BY id", (f'"{run_id}"',))
+    return [_word(row) for row in found.fetchall()]
+
+
+def _take_out(db: sqlite3.Connection, word: Mapping[str, Any], run_id: str) -> bool:
+    """Take what a run said out of one verdict; whether it was the run's own."""
+    left = _unsaid(word, run_id)
+    if not _is_by(word, run_id):
+        [kept] = left
+        detail = to_json(kept["detail"])
+        db.execute("UPDATE OR REPLACE verdicts SET detail = ? WHERE id = ?", (detail, word["id"]))
+        return False
+    db.execute("DELETE FROM verdicts WHERE id = ?", (word["id"],))
+    if shown := word["detail"].get("shown"):
+        said = Said(word["said"])
+        db.execute(
+            f"UPDATE suggestions SET decision = ?, undone = ? WHERE {_SUGGESTED} AND decision = ?",
+            (*shown, *_place(word), SHOWN[said].value),
+        )
+    for old in left:
+        _say_again(db, old, word)
+    return True
+
+
+def _place(word: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return word["scene_id"], word["kind"], word["name"], word["target_id"]
+
+
+def _say_again(db: sqlite3.Connection, old: Mapping[str, Any], by_now: Mapping[str, Any]) -> None:
+    """Put back what a verdict had replaced, for the scene of which that one is by now."""
+    # In another library only the file and the name still say anything.
+    target_id = old["target_id"] if by_now["scene_id"] else ""
+    if not (by_now["scene_id"] or old["oshash"]):
+        return
+    # One that was refused under two words may have kept one of them.
+    db.execute(
+        "DELETE FROM verdicts WHERE kind = ? AND said = ? AND source = ? AND said_at_s = ?"
+        " AND scene_id = ? AND oshash = ? AND size_bytes = ? AND name IN ('', ?)"
+        " AND target_id IN ('', ?)",
         (
-            SHOWN[saying.said].value,
-            saying.scene.id,
-            saying.kind,
-            folded(saying.name),
-            saying.target_id,
+            *(old[part] for part in ("kind", "said", "source", "said_at_s")),
+            by_now["scene_id"],
+            *(old[part] for part in ("oshash", "size_bytes", "name")),
+            target_id,
         ),
     )
+    db.execute(
+        "INSERT OR REPLACE INTO verdicts (kind, target_id, name, said, source, scene_id, oshash,"
+        " size_bytes, detail, said_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            old["kind"],
+            target_id,
+            *(old[part] for part in ("name", "said", "source")),
+            by_now["scene_id"],
+            old["oshash"],
+            old["size_bytes"],
+            to_json(old["detail"]),
+            old["said_at_s"],
+        ),
+    )
+    _show(db, Said(old["said"]), by_now["scene_id"], old["kind"], target_id, old["name"])
 
 
 def _verdict(row: sqlite3.Row) -> Verdict:

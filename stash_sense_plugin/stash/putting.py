@@ -1,7 +1,7 @@
 """Putting back what a run changed besides: workflow tags it moved, and what it took away."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,7 +73,7 @@ def _moved_later(writer: Writer, by_scene: Mapping[str, Sequence[LedgerEntry]]) 
     return {
         each.scene_id
         for each in writer.ledger.moves(by_scene)
-        if each.takes_back is None and (each.row or 0) > last[each.scene_id]
+        if (each.takes_back is None or each.of_run) and (each.row or 0) > last[each.scene_id]
     }
 
 
@@ -123,22 +123,30 @@ def _take(
 # --- What a run took back -----------------------------------------------------------------------
 
 
-def put_again(writer: Writer, taken: Sequence[LedgerEntry]) -> list[Written]:
-    """Write again what these rows took back, as ours; what is there by now, or refused, is not."""
+def put_again(
+    writer: Writer, taken: Sequence[LedgerEntry], destroyed: Collection[str] = ()
+) -> list[Written]:
+    """Write again what these rows took back, as ours; what is there by now, or refused, is not.
+
+    A tag that is gone is made anew only where we destroyed it ourselves: `destroyed` has the ids.
+    """
     by_scene: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in taken:
         if entry.scene_id:
             by_scene[entry.scene_id].append(entry)
     written: list[Written] = []
     for scene_ids in operations.in_groups(tuple(by_scene)):
-        written += _put_group(writer, {each: by_scene[each] for each in scene_ids})
+        group = {each: by_scene[each] for each in scene_ids}
+        written += _put_group(writer, group, destroyed)
     return written
 
 
-def _put_group(writer: Writer, by_scene: Mapping[str, Sequence[LedgerEntry]]) -> list[Written]:
+def _put_group(
+    writer: Writer, by_scene: Mapping[str, Sequence[LedgerEntry]], destroyed: Collection[str]
+) -> list[Written]:
     found = operations.scenes_by_ids(writer.client, tuple(by_scene))
     scenes = [scene for scene in found if scene.fingerprint == by_scene[scene.id][0].fingerprint]
-    putting = _Putting(writer)
+    putting = _Putting(writer, destroyed)
     written = putting.tags(scenes, by_scene)
     for scene in scenes:
         written += putting.rest(scene, by_scene[scene.id])
@@ -149,8 +157,9 @@ def _put_group(writer: Writer, by_scene: Mapping[str, Sequence[LedgerEntry]]) ->
 
 
 class _Putting:
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, destroyed: Collection[str]) -> None:
         self._writer = writer
+        self._destroyed = destroyed
         self._named = Named(writer.client)
 
     def tags(
@@ -199,6 +208,9 @@ class _Putting:
         """The tag as it was, or the one of its name by now; None where the user deleted it."""
         if self._named.is_itself(entry, tag_id):
             return tag_id
+        if tag_id not in self._destroyed:
+            found = operations.find_tag(self._writer.client, entry.target_name)
+            return None if found is None else found.id
         try:
             return self._writer.ensure_tag(entry.target_name)
         except TagUnusable:

@@ -260,6 +260,7 @@ class Deciding:
     def _covered(self, each: _Changed) -> Covered:
         return self._looker.covering.covered(each.result, each.accepted, each.refused)
 
+                    _unmarked(undone.get(each.known.scene_id, NOBODY)),
     def _as_said(self, each: _Changed, said: tuple[Words, Words] | None) -> _Changed:
         """Decide by what the user said last: the visit may have noticed that a tag was taken."""
         accepted, refused = said or (NOBODY, NOBODY)
@@ -343,3 +344,8 @@ def _named(change: Mapping[str, object]) -> str:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(counted(count, what[:-1]) for what, count in counts.items())
+def _unmarked(undone: Words) -> frozenset[str]:
+    """The names of tags whose markers the user undid."""
+    return frozenset(name for kind, name in undone if kind == "marker")
+
+

@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from stash_sense_plugin.errors import Cancelled, SettingsError, StashError
-from stash_sense_plugin.library.ledger import RunLeft
-from stash_sense_plugin.library.verdicts import Verdicts
+from stash_sense_plugin.library.ledger import RunLeft, StoreLedger
+from stash_sense_plugin.library.verdicts import folded
 from stash_sense_plugin.records import TAKING_BACK, Action, LedgerEntry, Reporter
 from stash_sense_plugin.stash import putting
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import with_parents
+from stash_sense_plugin.stash.operations import StashTag, find_tag
 from stash_sense_plugin.stash.wishes import Ending, Written
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.asked import (
@@ -88,6 +89,10 @@ class Target:
 
     wanted: Wanted
     run: RunLeft | None = None
+    tag: StashTag | None = None
+    """The tag that has the name, where one is undone that Stash still has."""
+    goes_on: str | None = None
+    """The undo that was cut short and is brought to its end."""
 
     @property
     def run_id(self) -> str | None:
@@ -111,10 +116,11 @@ def undo(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
             reporter.log("info", f"Settled {recovered} writes that were cut short before")
         if not wanted.dry_run:
             follow_all(engine, client, reporter)
-        target = _target(engine, wanted)
+        target = _target(engine, client, wanted)
         if target is None:
             reporter.log("info", "Nothing to undo: nothing that Stash Sense wrote is left to undo")
-            return {"run_id": None, "undone_run": None, **Undone().report()}
+            nothing = Undoing(engine, client, Target(wanted), "", reporter)
+            return {"run_id": None, **nothing.report()}
         return _undo(engine, client, target, reporter)
 
 
@@ -130,14 +136,15 @@ def _check_library(recognition: Recognition) -> None:
     )
 
 
-def _target(engine: Engine, wanted: Wanted) -> Target | None:
+def _target(engine: Engine, client: StashClient, wanted: Wanted) -> Target | None:
     """Find what is meant; None where nothing is left to undo. Raises SettingsError."""
     if wanted.what is What.LAST:
-        run = _last_run(engine)
-        return None if run is None else Target(wanted, run)
+        return _last_run(engine, wanted)
+    if wanted.what is What.TAG:
+        return Target(wanted, tag=find_tag(client, wanted.which))
     if wanted.what is not What.RUN:
         return Target(wanted)
-    for run in engine.ledger.runs_left(1, run_id=wanted.which):
+    if (run := engine.ledger.run_left(wanted.which)) is not None:
         return Target(wanted, run)
     if engine.store.run(wanted.which) is None and not engine.ledger.entries(wanted.which, limit=1):
         raise SettingsError(
@@ -146,15 +153,41 @@ def _target(engine: Engine, wanted: Wanted) -> Target | None:
     return None
 
 
-def _last_run(engine: Engine) -> RunLeft | None:
+def _last_run(engine: Engine, wanted: Wanted) -> Target | None:
+    """The newest run that did something; before it, an undo of the last run that was cut short."""
+    newest = _newest_run(engine)
+    unfinished = engine.store.unfinished("undo")
+    if unfinished is not None:
+        undo_run, state = unfinished
+        # Whatever was done after it is what a person means by now.
+        if newest is None or newest.place < undo_run.row:
+            run = _as_it_was(engine, state)
+            return None if run is None else Target(wanted, run, goes_on=undo_run.id)
+    return None if newest is None else Target(wanted, newest)
+
+
+def _newest_run(engine: Engine) -> RunLeft | None:
     undone = engine.ledger.undone_runs()
     after = None
     while page := engine.ledger.runs_left(PAGE, after):
         for run in page:
-            if run.kind not in NOT_LAST and run.newest_row > undone.get(run.run_id, 0):
+            is_undone = run.newest_row <= undone.get(run.run_id, -1) and not run.verdicts
+            if run.kind not in NOT_LAST and not is_undone:
                 return run
-        after = page[-1].newest_row
+        after = page[-1].place
     return None
+
+
+def _as_it_was(engine: Engine, state: Mapping[str, Any]) -> RunLeft | None:
+    """The run that an undo began to undo: nothing of it may be left but to say so."""
+    run_id = str(state.get("undone_run"))
+    if (left := engine.ledger.run_left(run_id)) is not None:
+        return left
+    run = engine.store.run(run_id)
+    if run is None:
+        return None
+    up_to = int(state.get("undone_up_to", 0))
+    return RunLeft(run.id, run.kind, run.status, run.begun_at_s, up_to, {}, place=run.row)
 
 
 def _undo(
@@ -164,7 +197,7 @@ def _undo(
         undoing = Undoing(engine, client, target, "dry run", reporter)
         undoing.run()
         return {"run_id": None, **undoing.report()}
-    run_id = engine.store.begin_run("undo", asdict(engine.settings))
+    run_id = _begin(engine, target)
     undoing = Undoing(engine, client, target, run_id, reporter)
     ended: Ended = "failed"
     try:
@@ -175,7 +208,22 @@ def _undo(
         raise
     finally:
         engine.store.end_run(run_id, ended, undoing.report())
+    if target.run is None and undoing.undone.is_nothing():
+        engine.store.drop_run(run_id)
+        return {"run_id": None, **undoing.report()}
     return {"run_id": run_id, **undoing.report()}
+
+
+def _begin(engine: Engine, target: Target) -> str:
+    """Open the run of an undo, or the one that was cut short, and return its id."""
+    if target.goes_on is not None and engine.store.take_up(target.goes_on) is not None:
+        return target.goes_on
+    run_id = engine.store.begin_run("undo", asdict(engine.settings))
+    run = target.run
+    if run is not None and target.wanted.what is What.LAST:
+        state = {"undone_run": run.run_id, "undone_up_to": run.newest_row}
+        engine.store.keep_state(run_id, state)
+    return run_id
 
 
 # --- Counting -----------------------------------------------------------------------------------
@@ -207,6 +255,13 @@ class Undone:
         """What was left as it is, by why."""
         self.failed: Counter[str] = Counter()
         self.scenes = 0
+        self.verdicts = 0
+        """How much of what the user said is forgotten."""
+
+    def is_nothing(self) -> bool:
+        """Whether nothing was undone, and nothing tried."""
+        done = (*self.taken.values(), *self.put.values(), self.moved, self.verdicts)
+        return not any(done) and not self.failed
 
     def note(self, written: Iterable[Written]) -> None:
         """Count how some of it ended."""
@@ -230,6 +285,7 @@ class Undone:
             "taken_back": {f"{word}s".replace(" ", "_"): n for word, n in self.taken.items()},
             "put_again": {f"{word}s": count for word, count in self.put.items()},
             "workflow_put_back": self.moved,
+            "verdicts": self.verdicts,
             "tags": dict(self.tags.most_common()),
             "left": dict(self.stays.most_common()),
             "failed": sum(self.failed.values()),
@@ -243,6 +299,9 @@ class Undone:
             parts.append(f"{write} again {_listed(self.put)}")
         if self.moved:
             parts.append(f"put back the workflow tags of {counted(self.moved, 'scene')}")
+        if self.verdicts:
+            forget = "forget" if dry_run else "forgot"
+            parts.append(f"{forget} what you said of {counted(self.verdicts, 'suggestion')}")
         failed = [f"Not undone: {line}" for line in list(self.failed)[:REASONS_SHOWN]]
         return [*failed, f"{', '.join(parts)}; {self._left()}"]
 
@@ -277,8 +336,15 @@ class Undoing:
         self._engine, self._ledger, self._reporter = engine, engine.ledger, reporter
         self._target = target
         self._dry = target.wanted.dry_run
+        self._run_id = run_id
         parent = engine.settings.parent_tag
-        self._writer = Writer(client, engine.ledger, run_id, parent, dry_run=self._dry)
+        # A dry run takes what was said in the run for withdrawn, as it is where it is no dry one.
+        ledger = StoreLedger(engine.store, target.run_id or "") if self._dry else engine.ledger
+        self._writer = Writer(client, ledger, run_id, parent, dry_run=self._dry)
+        self._rows = frozenset[int]()
+        """Of the run that is undone, the rows that can be."""
+        self._names = frozenset[str]()
+        """Of the tag that is undone, the folded names that it has or was written under."""
         self.undone = Undone()
         self._touched: set[str] = set()
         """Ids of tags that were taken from scenes."""
@@ -291,16 +357,21 @@ class Undoing:
                 f"The run {self._target.run_id} is not at its end: what it writes when it goes on"
                 " is not undone. Stop its task in Stash's queue to end it",
             )
+        self._find_rows()
         scene_ids = self._scene_ids()
         taken = self._taken()
+        self._unsay()
         try:
             self._all(scene_ids, taken)
         except Cancelled:
             for line in self.undone.closing(dry_run=self._dry):
                 self._reporter.log("info", f"Stopped: {line}; undo again to go on")
             raise
-        if not scene_ids and not sum(self.undone.taken.values()):
-            self._reporter.log("info", f"Nothing to undo of {self._target.wanted}")
+        if not scene_ids and self.undone.is_nothing():
+            left = f"Nothing to undo of {self._target.wanted}"
+            if self._target.goes_on:
+                left = f"All of the run {self._target.run_id} was undone already"
+            self._reporter.log("info", left)
             return
         for line in self.undone.closing(dry_run=self._dry):
             self._reporter.log("info", line)
@@ -329,14 +400,33 @@ class Undoing:
             self.undone.note(self._writer.take_back(self._made()))
         self._reporter.progress(1.0)
 
+    def _find_rows(self) -> None:
+        run_id, wanted = self._target.run_id, self._target.wanted
+        if run_id is not None:
+            self._rows = self._ledger.rows_of(run_id)
+        elif wanted.what is What.TAG:
+            names, tag = {folded(wanted.which)}, self._target.tag
+            if tag is not None:
+                names |= {folded(name) for name in (tag.name, *tag.aliases)}
+                names |= self._ledger.names_of(tag.id)
+            self._names = frozenset(names)
+
+    def _unsay(self) -> None:
+        """Withdraw what was said in a run that is undone: what it wrote goes with it."""
+        run = self._target.run
+        if run is None:
+            return
+        if self._dry:
+            self.undone.verdicts = run.verdicts
+        elif run.verdicts:
+            with self._engine.writing:
+                self.undone.verdicts = self._engine.verdicts.withdraw_run(run.run_id)
+
     def _some(self, scene_ids: Sequence[str], taken: Mapping[str, Sequence[LedgerEntry]]) -> None:
-        run_id = self._target.run_id
-        if run_id is not None and not self._dry:
-            # What was said in a run that is undone holds no longer; what it wrote goes with it.
-            Verdicts(self._engine.store).withdraw_run(run_id, scene_ids)
         written = self._writer.take_back(self._ours(scene_ids), undo=True)
         again = [entry for scene_id in scene_ids for entry in taken.get(scene_id, ())]
-        written += putting.put_again(self._writer, again)
+        if again:
+            written += putting.put_again(self._writer, again, self._ledger.destroyed())
         if self._target.wanted.what is not What.TAG:
             written += putting.move_back(self._writer, self._moves(scene_ids))
         self._touched |= {each.target_id for each in written if each.action is Action.REMOVE_TAG}
@@ -349,8 +439,8 @@ class Undoing:
         wanted = self._target.wanted
         if wanted.what is What.SCENE:
             return [str(int(wanted.which))]
-        name = wanted.which if wanted.what is What.TAG else None
-        return self._ledger.scenes_left(self._target.run_id, name)
+        tag = self._target.tag
+        return self._ledger.scenes_left(self._target.run_id, self._names, tag.id if tag else "")
 
     def _taken(self) -> dict[str, list[LedgerEntry]]:
         """What the run took away that others had written, by scene."""
@@ -372,18 +462,26 @@ class Undoing:
     def _is_meant(self, entry: LedgerEntry) -> bool:
         wanted = self._target.wanted
         if self._target.run_id is not None:
-            return entry.run_id == self._target.run_id
+            return entry.row in self._rows
         if wanted.what is What.TAG:
             is_of_tag = entry.action in (Action.ADD_TAG, Action.CREATE_MARKER)
-            return is_of_tag and entry.target_name.casefold() == wanted.which.casefold()
+            return is_of_tag and self._is_called(entry)
         return True
+
+    def _is_called(self, entry: LedgerEntry) -> bool:
+        """Whether a row is of the tag that is undone: by its names, or its number."""
+        tag = self._target.tag
+        is_it = tag is not None and entry.target_id == tag.id
+        return folded(entry.target_name) in self._names or (
+            is_it and entry.action in (Action.ADD_TAG, Action.CREATE_TAG)
+        )
 
     def _moves(self, scene_ids: Sequence[str]) -> list[LedgerEntry]:
         moves = self._ledger.moves(scene_ids)
-        run_id = self._target.run_id
-        if run_id is not None:
-            return [move for move in moves if move.run_id == run_id]
-        return [move for move in moves if move.takes_back is None]
+        if self._target.run_id is not None:
+            return [move for move in moves if move.row in self._rows]
+        # A move that puts workflow tags back is an undo already, unless it does one again.
+        return [move for move in moves if move.takes_back is None or move.of_run]
 
     def _made(self) -> list[LedgerEntry]:
         """The tags that we created and that go too where nothing has them."""
@@ -392,15 +490,13 @@ class Undoing:
         if wanted.what is What.EVERYTHING:
             return made
         if run_id is not None:
-            # Those of runs that are undone already stayed because this one used them.
-            over = {*self._ledger.undone_runs(), run_id}
+            # Those of runs that are undone already stayed because this one used them; those that
+            # an undo made were for what it did again.
+            undos = self._engine.store.runs_of("undo") - {self._run_id}
+            over = {*self._ledger.undone_runs(), *undos, run_id}
             return [each for each in made if each.run_id in over]
         named = {each.target_id for each in made if self._is_called(each)}
         return with_parents(made, named | self._touched)
-
-    def _is_called(self, entry: LedgerEntry) -> bool:
-        wanted = self._target.wanted
-        return wanted.what is What.TAG and entry.target_name.casefold() == wanted.which.casefold()
 
 
 # --- The list -----------------------------------------------------------------------------------
@@ -410,13 +506,14 @@ def list_runs(engine: Engine, call: Call, reporter: Reporter) -> dict[str, objec
     """Return runs with what of each is still ours, the newest first, a page at a time."""
     args = call.args
     limit = whole_number(args, "limit", PAGE, 1, MOST_IN_A_PAGE)
-    after = row_after(args)
+    least = -(2**62)
+    after = row_after(args, least)
     found = engine.ledger.runs_left(limit + 1, after)
     undone = engine.ledger.undone_runs()
     page = found[:limit]
     return {
-        "runs": [_run_json(run, undone.get(run.run_id, 0)) for run in page],
-        "next": page[-1].newest_row if len(found) > limit else None,
+        "runs": [_run_json(run, undone.get(run.run_id, -1)) for run in page],
+        "next": page[-1].place if len(found) > limit else None,
     }
 
 
@@ -433,5 +530,6 @@ def _run_json(run: RunLeft, undone_up_to: int) -> dict[str, Any]:
         "created_tags": counts.get(Action.CREATE_TAG, 0),
         "workflow_moves": counts.get(Action.MOVE_WORKFLOW, 0),
         "taken_back": sum(counts.get(action, 0) for action in TAKING_BACK),
-        "undone": run.newest_row <= undone_up_to,
+        "verdicts": run.verdicts,
+        "undone": run.newest_row <= undone_up_to and not run.verdicts,
     }

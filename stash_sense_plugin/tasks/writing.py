@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, TagUnusable
+from stash_sense_plugin.library.verdicts import folded
 from stash_sense_plugin.records import (
     Action,
     Decision,
@@ -36,6 +37,8 @@ class Looked:
     result: SceneResult
     covered: Covered | None = None
     """What was looked for; without it, nothing is taken back."""
+    unmarked: frozenset[str] = frozenset()
+    """Folded names of tags whose markers the user undid: they get no new ones."""
 
 
 class Answer(StrEnum):
@@ -328,12 +331,16 @@ class Writing:
                 self._note([self._writer.set_studio(scene, studio.target_id, studio.name)])
 
     def _create_markers(self, looked: Sequence[Looked], wanted: Mapping[str, Wanted]) -> None:
-        wishes = {scene_id: each.markers for scene_id, each in wanted.items() if each.markers}
+        wishes: dict[str, list[MarkerWanted]] = {}
+        for each in looked:
+            found = wanted[each.scene.id].markers if each.scene.id in wanted else None
+            if left := [wish for wish in found or () if folded(wish.tag_name) not in each.unmarked]:
+                wishes[each.scene.id] = left
         marked = [each.scene for each in looked if each.scene.id in wishes]
         current = self._writer.current(marked) if marked else None
         for scene in marked:
             with self._holding(scene):
-                self._note(self._writer.create_markers(scene, wishes[scene.id] or (), current))
+                self._note(self._writer.create_markers(scene, wishes[scene.id], current))
 
     def _note(self, written: Iterable[Written]) -> None:
         for each in written:
