@@ -10,6 +10,7 @@ import pytest
 from demo.clips import pan, picture
 from demo.stash import Fault, StandIn, fake_file
 from stash_sense_plugin.errors import Cancelled, StashError
+from stash_sense_plugin.library.moving import lines
 from stash_sense_plugin.records import Fingerprint
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids
@@ -247,6 +248,7 @@ def test_suggest_only_changes_the_list_alone(room: Room) -> None:
     assert row["name"] == "Upright"
 
 
+@pytest.mark.parametrize("mode", ["decide", "tag_scenes"])
 def test_accepted_stays_and_refused_goes(room: Room) -> None:
     one, two = room.add("tall.mp4"), room.add("tall.mp4")
     room.configure(suggest_only=True)
@@ -341,7 +343,21 @@ def test_another_library_is_left_alone(room: Room) -> None:
 def test_nothing_looked_at_is_nothing_to_decide(room: Room) -> None:
     report = room.run("decide")
     assert report["scenes"] == 0
-    assert room.told.said("info") == ["Nothing to decide: no scene was looked at yet"]
+    assert room.told.said("info") == ["Nothing to decide: no scene was tagged yet"]
+
+
+def test_what_only_evaluate_looked_at_is_not_released_for_writing(room: Room) -> None:
+    scene = room.add("tall.mp4", "Mine")
+    room.run("evaluate", look="10")
+    assert room.result(scene)["suggestions"]
+    assert (room.run("decide", dry_run=True)["scenes"], room.run("decide")["scenes"]) == (0, 0)
+    assert room.tags(scene) == {"Mine"}
+    assert not [line for line in lines(room.engine.store, "0") if line.startswith('{"is":"result"')]
+    room.again(scene)
+    room.run()
+    words(room, UPRIGHT)
+    room.run("decide")
+    assert room.tags(scene) == {"Mine", "Tagged", "Upright"}
 
 
 # --- What a sweep takes back, and a rehearsal ---------------------------------------------------

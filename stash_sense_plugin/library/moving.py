@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stash_sense_plugin.library.database import Database, from_json, printable
+from stash_sense_plugin.library.scenes import LOOKED_AT_TO_TAG
 
 FORMAT = "stash-sense-store"
 VERSION = 1
@@ -31,13 +32,14 @@ _ANALYSES = """
     LEFT JOIN embeddings ON embeddings.analysis_id = analyses.id
     WHERE analyses.id > ? ORDER BY analyses.id LIMIT ?
 """
-_RESULTS = """
+_RESULTS = f"""
     SELECT scenes.rowid AS place, scenes.id AS scene_id, oshash, size_bytes, result, saved_at_s,
         decided, first_tags, last_tags
     FROM scenes
     JOIN run_scenes ON run_scenes.row = scenes.result_row
     JOIN files ON files.id = scenes.file_id
-    WHERE scenes.rowid > ? AND error_kind IS NULL ORDER BY scenes.rowid LIMIT ?
+    WHERE scenes.rowid > ? AND error_kind IS NULL AND {LOOKED_AT_TO_TAG}
+    ORDER BY scenes.rowid LIMIT ?
 """
 _VERDICTS = """
     SELECT id, kind, name, said, source, oshash, size_bytes, detail, said_at_s FROM verdicts

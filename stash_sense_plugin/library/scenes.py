@@ -16,13 +16,26 @@ T = TypeVar("T")
 _CHUNK = 500
 """Scene ids per query: old SQLite binds at most 999 values."""
 
-_DECIDABLE = """
-    SELECT scenes.id, scenes.file_id, oshash, size_bytes, source, decided,
+LOOKED_AT_TO_TAG = """(
+    (SELECT kind FROM runs WHERE runs.id = scenes.run_id) IS NOT 'evaluate'
+    OR EXISTS (
+        SELECT 1 FROM run_scenes JOIN runs ON runs.id = run_scenes.run_id
+        WHERE run_scenes.scene_id = scenes.id AND kind != 'evaluate'
+            AND json_extract(result, '$.error') IS NULL))
+"""
+"""Of a scene that Evaluate alone looked at, to learn, the user never wanted anything written."""
+
+_WANTED = (
+    "error_kind IS NULL AND scenes.id != '' AND scenes.id NOT GLOB '*[^0-9]*'"
+    f" AND {LOOKED_AT_TO_TAG}"
+)
+
+_DECIDABLE = f"""
+    SELECT scenes.id, scenes.file_id, oshash, size_bytes, source, decided, result_row,
         (SELECT duration_s FROM samplings WHERE samplings.file_id = scenes.file_id
             AND duration_s IS NOT NULL ORDER BY samplings.id DESC LIMIT 1) AS duration_s
     FROM scenes JOIN files ON files.id = scenes.file_id
-    WHERE scenes.id > ? AND error_kind IS NULL AND scenes.id != ''
-      AND scenes.id NOT GLOB '*[^0-9]*'
+    WHERE scenes.id > ? AND {_WANTED}
     ORDER BY scenes.id LIMIT ?
 """
 
@@ -39,7 +52,10 @@ class Decidable:
     duration_s: float | None
     """As the newest look at the file had it; None for a picture."""
     decided: bytes | None
-    """The digest of the newest decision; None where an older version decided."""
+    """The digest of the newest decision; None where it is to be made anew: an older version made
+    it, or the user has said something of the scene since."""
+    result_row: int | None = None
+    """The place of the newest result: another one was saved since where it differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ class Scenes(Database):
     """The part of the store that knows each scene as it is now."""
 
     def decidable(self, after: str = "", limit: int = 500) -> list[Decidable]:
-        """Return a page of scenes of Stash whose last result is no failure, in order of id.
+        """Return a page of scenes that were tagged and whose last result is no failure, by id.
 
         Page on with the last one's `scene_id` as `after`.
         """
@@ -68,10 +84,19 @@ class Scenes(Database):
         """Return how many scenes `decidable` lists in all its pages."""
         with self.read() as db:
             row = db.execute(
-                "SELECT count(*) FROM scenes WHERE file_id IS NOT NULL AND error_kind IS NULL"
-                " AND id != '' AND id NOT GLOB '*[^0-9]*'"
+                f"SELECT count(*) FROM scenes WHERE file_id IS NOT NULL AND {_WANTED}"
             ).fetchone()
         return int(row[0])
+
+    def result_rows(self, scene_ids: Iterable[str]) -> dict[str, int | None]:
+        """Return by scene the place of its newest result, as in `Decidable.result_row`."""
+        found: dict[str, int | None] = {}
+        for some in _chunks(scene_ids):
+            marks = ", ".join("?" * len(some))
+            with self.read() as db:
+                rows = db.execute(f"SELECT id, result_row FROM scenes WHERE id IN ({marks})", some)
+                found.update((row[0], row[1]) for row in rows)
+        return found
 
     def last_said(self, scene_id: str, file: Fingerprint) -> dict[str, Any] | None:
         """Return the newest result of this file under the scene that is no failure, or None."""
@@ -266,6 +291,7 @@ def _decidable(row: sqlite3.Row) -> Decidable:
         source=row["source"],
         duration_s=row["duration_s"],
         decided=row["decided"],
+        result_row=row["result_row"],
     )
 
 

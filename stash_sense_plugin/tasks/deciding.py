@@ -133,7 +133,7 @@ class Deciding:
         self._reporter.progress(1.0)
         self._scenes["passed"] += total - self._scenes["met"]
         if not total:
-            self._reporter.log("info", "Nothing to decide: no scene was looked at yet")
+            self._reporter.log("info", "Nothing to decide: no scene was tagged yet")
             return
         for line in self._closing():
             self._reporter.log("info", line)
