@@ -249,6 +249,20 @@ def test_suggest_only_changes_the_list_alone(room: Room) -> None:
 
 
 @pytest.mark.parametrize("mode", ["decide", "tag_scenes"])
+def test_what_suggest_only_left_goes_once_it_is_off(room: Room, mode: str) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.again(scene)
+    words(room, GONE)
+    room.configure(suggest_only=True)
+    room.run(mode)
+    assert "Vertical" in room.tags(scene)
+    room.configure()
+    room.run("decide")
+    assert "Vertical" not in room.tags(scene)
+    assert room.run("decide")["changed"] == 0
+
+
 def test_accepted_stays_and_refused_goes(room: Room) -> None:
     one, two = room.add("tall.mp4"), room.add("tall.mp4")
     room.configure(suggest_only=True)

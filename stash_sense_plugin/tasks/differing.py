@@ -180,8 +180,10 @@ def _saw(ran: Any, result: SceneResult) -> bool:
 
 def decided_by(result: SceneResult, settings: Settings) -> bytes:
     """Return what tells one decision from another: 16 bytes."""
-    # With markers or without, the same suggestions are written otherwise.
+    # With markers or without, the same suggestions are written otherwise; with Suggest only
+    # nothing is taken back, which is still to be done once it is off.
     facts = digest(result) + (b"markers" if settings.markers else b"")
+    facts += b"suggest only" if settings.suggest_only else b""
     return hashlib.blake2b(facts, digest_size=16).digest()
 
 
