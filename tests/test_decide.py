@@ -11,9 +11,12 @@ from demo.clips import pan, picture
 from demo.stash import Fault, StandIn, fake_file
 from stash_sense_plugin.errors import Cancelled, StashError
 from stash_sense_plugin.library.moving import lines
-from stash_sense_plugin.records import Fingerprint
+from stash_sense_plugin.records import Decision, Fingerprint, Ran, SceneResult
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids
+from stash_sense_plugin.suggestions import DecideOptions
+from stash_sense_plugin.tasks.differing import Covering
+from stash_sense_plugin.vocabulary import Vocabulary
 from tests.small_networks import answering, mean_colour, sum_of_words
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, encode, open_engine, stopping, write_clips
@@ -261,6 +264,48 @@ def test_what_suggest_only_left_goes_once_it_is_off(room: Room, mode: str) -> No
     room.run("decide")
     assert "Vertical" not in room.tags(scene)
     assert room.run("decide")["changed"] == 0
+
+
+def test_what_was_refused_and_forgotten_at_once_comes_back(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.run("refuse", items=[{"scene_id": str(scene), "name": "Vertical"}])
+    forget(room, scene)
+    assert room.tags(scene) == {"Tagged"}
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    assert room.run("decide")["changed"] == 0
+
+
+def test_what_was_accepted_and_forgotten_at_once_goes(room: Room) -> None:
+    room.configure(apply_percent=100)
+    scene = room.add("tall.mp4")
+    room.run()
+    room.run("accept", items=[{"scene_id": str(scene), "name": "Vertical"}])
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    forget(room, scene)
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged"}
+
+
+def forget(room: Room, scene: int) -> None:
+    """Let the one thing that was said of a scene be unsaid."""
+    [row] = room.run("verdicts", scene_id=str(scene))["verdicts"]
+    room.run("verdicts", forget=row["id"])
+
+
+def test_a_studio_that_waits_stays_where_no_text_was_looked_at() -> None:
+    covering = Covering(Vocabulary({}), {})
+    told = {"label": "Northlight", "confidence": 0.7, "decision": "ASK", "target_id": "4"}
+    before = {"suggestions": [{"kind": "studio", "name": "Northlight", **told}]}
+    facts = Ran("picture", "picture", "cpu", "fp32", 3, 0.0)
+    result = SceneResult("clip", 3.0, {}, ran=(facts,))
+    [kept] = covering.kept_from(result, before, DecideOptions()).suggestions
+    assert (kept.name, kept.decision) == ("Northlight", Decision.ASK)
+    read = replace(result, ran=(facts, replace(facts, detector="text")))
+    assert covering.kept_from(read, before, DecideOptions()).suggestions == ()
+    unwanted = Covering(Vocabulary({}), {}, off=frozenset({"studio"}))
+    assert unwanted.kept_from(result, before, DecideOptions()).suggestions == ()
 
 
 def test_accepted_stays_and_refused_goes(room: Room) -> None:

@@ -159,6 +159,8 @@ class Covering:
         return replace(result, suggestions=restrain((*result.suggestions, *kept), options))
 
     def _goes(self, each: Suggestion, covered: Covered) -> bool:
+        if each.kind == "studio":
+            return ("text", "") in covered.looked
         labels = covered.labels.get(each.name.casefold(), ())
         return each.kind != "tag" or all(scales(label) <= covered.looked for label in labels)
 
