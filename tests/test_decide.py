@@ -11,15 +11,19 @@ from demo.clips import pan, picture
 from demo.stash import Fault, StandIn, fake_file
 from stash_sense_plugin.errors import Cancelled, StashError
 from stash_sense_plugin.library.moving import lines
-from stash_sense_plugin.records import Decision, Fingerprint, Ran, SceneResult
+from stash_sense_plugin.library.verdicts import Saying
+from stash_sense_plugin.records import Decision, Fingerprint, Ran, Said, Scene, SceneResult
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids
 from stash_sense_plugin.suggestions import DecideOptions
+from stash_sense_plugin.tasks import MODES, Call
 from stash_sense_plugin.tasks.differing import Covering
 from stash_sense_plugin.vocabulary import Vocabulary
 from tests.small_networks import answering, mean_colour, sum_of_words
 from tests.stash_kit import empty
-from tests.sweep_kit import Room, encode, open_engine, stopping, write_clips
+from tests.sweep_kit import ROOT, Room, Told, encode, open_engine, stopping, write_clips
+
+MERGE = "mutation ($input: SceneMergeInput!) { sceneMerge(input: $input) { id } }"
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +296,67 @@ def forget(room: Room, scene: int) -> None:
     """Let the one thing that was said of a scene be unsaid."""
     [row] = room.run("verdicts", scene_id=str(scene))["verdicts"]
     room.run("verdicts", forget=row["id"])
+
+
+def test_what_was_refused_of_another_file_of_the_scene_is_known_before(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    copied = Fingerprint("00000000000000ab", 12)
+    copy = fake_file("/lib/copy.mp4", oshash=copied.oshash, size=copied.size_bytes)
+    absorbed = room.stash.add_scene("Copy", tags=[], file=copy)
+    with StashClient(Connection.from_url(room.stash.url)) as client:
+        client.call(MERGE, {"input": {"source": [str(absorbed)], "destination": str(scene)}})
+    # As from the store of another library: of the file alone.
+    elsewhere = Scene("", "", "", copied, None)
+    room.engine.verdicts.say([Saying(elsewhere, "tag", "Vertical", "", Said.REFUSED)])
+    room.configure(markers=True)
+    room.run("decide")
+    assert "Vertical" not in room.tags(scene)
+    assert room.run("decide", dry_run=True)["changed"] == 0
+    assert room.run("decide")["changed"] == 0
+    room.configure(suggest_only=True)
+    assert [room.run("decide")["changed"] for _ in range(2)] == [1, 0]
+
+
+def test_what_was_decided_meanwhile_is_not_written_over(room: Room) -> None:
+    scenes = [room.add("tall.mp4") for _ in range(3)]
+    room.run()
+    words(room, UPRIGHT)
+    done: list[int] = []
+
+    def tag_this(number: int) -> None:
+        """Let a job asked for by hand go first, by words that changed again."""
+        if number == 3 and not done:
+            done.append(number)
+            words(room, "labels:\n  vertical:\n    tag: Tall\n")
+            server = room.stash.connection | {"PluginDir": str(ROOT)}
+            MODES["tag_scene"].run(room.engine, Call({"scene_id": str(scenes[0])}, server), Told())
+
+    report = room.run("decide", at_check=tag_this)
+    assert done
+    assert room.tags(scenes[0]) == {"Tagged", "Tall"}
+    assert room.result(scenes[0])["suggestions"][0]["name"] == "Tall"
+    assert [room.tags(each) for each in scenes[1:]] == [{"Tagged", "Upright"}] * 2
+    assert report["changed"] == 2
+
+
+def test_what_is_refused_meanwhile_stays_refused_with_suggest_only(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.configure(suggest_only=True)
+    room.run("decide")
+    last = room.told.checks
+    words(room, UPRIGHT)
+    known = Scene(str(scene), "", "", None, None)
+
+    def refuse(number: int) -> None:
+        if number == last:
+            room.engine.verdicts.say([Saying(known, "tag", "Upright", "", Said.REFUSED)])
+
+    room.run("decide", at_check=refuse)
+    assert room.told.checks == last
+    listed = room.run("suggestions", by="scene", scene_id=str(scene))["suggestions"]
+    assert "Upright" not in {each["name"] for each in listed if each["decision"] == "ask"}
 
 
 def test_a_studio_that_waits_stays_where_no_text_was_looked_at() -> None:

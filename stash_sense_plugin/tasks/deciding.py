@@ -1,7 +1,7 @@
 """Decide again: the whole library from what was kept of every look, and only the difference."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal
 
@@ -12,7 +12,7 @@ from stash_sense_plugin.pipeline.deciding import decide_all
 from stash_sense_plugin.pipeline.parts import DecideScene
 from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import scenes_by_ids, studios
+from stash_sense_plugin.stash.operations import scenes_by_ids, scenes_with_copies, studios
 from stash_sense_plugin.suggestions import restrain
 from stash_sense_plugin.tasks.asked import switched_on
 from stash_sense_plugin.tasks.differing import Covered, Words, decided_by
@@ -115,6 +115,8 @@ class Deciding:
         )
         self._scenes: Counter[str] = Counter()
         self._changed: list[_Changed] = []
+        self._copies: dict[str, Scene] = {}
+        """Scenes with several files."""
         self._asked = False
 
     def run(self) -> None:
@@ -171,15 +173,22 @@ class Deciding:
 
     def _known(self) -> Iterator[DecideScene]:
         scenes, files = self._engine.verdicts.spoken_of()
+        if files:
+            self._copies = {scene.id: scene for scene in scenes_with_copies(self._client)}
         after = ""
         while page := self._store.decidable(after, PAGE):
             for known in page:
                 said: tuple[Words, Words] = (NOBODY, NOBODY)
-                if known.scene_id in scenes or known.fingerprint in files:
-                    bare = Scene(known.scene_id, "", known.source, known.fingerprint, None)
-                    said = self._engine.verdicts.said_of(bare)
+                scene = self._scene(known)
+                if scene.id in scenes or not files.isdisjoint(scene.files):
+                    said = self._engine.verdicts.said_of(scene)
                 yield DecideScene(known, *said)
             after = page[-1].scene_id
+
+    def _scene(self, known: Decidable) -> Scene:
+        """Return the scene with all its files: the store knows one of them."""
+        bare = Scene(known.scene_id, "", known.source, known.fingerprint, None)
+        return self._copies.get(known.scene_id, bare)
 
     def _networks(self) -> set[str]:
         return {f"{each.label} ({each.role})" for each in self._engine.open_networks()}
@@ -209,15 +218,21 @@ class Deciding:
         if not changed:
             return
         self._reporter.check()
-        self._scenes["changed"] += len(changed)
-        if self._settings.suggest_only:
-            for each in changed:
-                self._keep(each)
-            return
         with self._engine.writing:
+            changed = self._still(changed)
+            self._scenes["changed"] += len(changed)
+            if self._settings.suggest_only:
+                for each in self._as_said_now(changed, [self._scene(c.known) for c in changed]):
+                    self._keep(each)
+                return
             found = {each.id: each for each in self._present(changed)}
             there = [each for each in changed if each.known.scene_id in found]
             self._write(there, found)
+
+    def _still(self, changed: Sequence[_Changed]) -> list[_Changed]:
+        """Leave out what another job decided since it was listed: that is the newer decision."""
+        now = self._store.result_rows(each.known.scene_id for each in changed)
+        return [each for each in changed if now.get(each.known.scene_id) == each.known.result_row]
 
     def _present(self, changed: Sequence[_Changed]) -> list[Scene]:
         """Return the scenes that are still there with their files, and nothing of ours in doubt."""
@@ -236,8 +251,7 @@ class Deciding:
         return [scene for scene in same if scene.id not in doubtful]
 
     def _write(self, changed: Sequence[_Changed], scenes: Mapping[str, Scene]) -> None:
-        said = self._engine.verdicts.said_of_many(scenes.values())
-        now = [self._as_said(each, said.get(each.known.scene_id)) for each in changed]
+        now = self._as_said_now(changed, scenes.values())
         undone = self._store.undone(scenes)
         self._writing.apply(
             [
@@ -245,6 +259,7 @@ class Deciding:
                     scenes[each.known.scene_id],
                     _without(each.result, undone.get(each.known.scene_id, NOBODY)),
                     self._covered(each),
+                    _unmarked(undone.get(each.known.scene_id, NOBODY)),
                 )
                 for each in now
             ]
@@ -260,7 +275,10 @@ class Deciding:
     def _covered(self, each: _Changed) -> Covered:
         return self._looker.covering.covered(each.result, each.accepted, each.refused)
 
-                    _unmarked(undone.get(each.known.scene_id, NOBODY)),
+    def _as_said_now(self, changed: Sequence[_Changed], scenes: Iterable[Scene]) -> list[_Changed]:
+        said = self._engine.verdicts.said_of_many(scenes)
+        return [self._as_said(each, said.get(each.known.scene_id)) for each in changed]
+
     def _as_said(self, each: _Changed, said: tuple[Words, Words] | None) -> _Changed:
         """Decide by what the user said last: the visit may have noticed that a tag was taken."""
         accepted, refused = said or (NOBODY, NOBODY)
@@ -336,6 +354,11 @@ def _without(result: SceneResult, undone: Words) -> SceneResult:
     return replace(result, suggestions=suggestions)
 
 
+def _unmarked(undone: Words) -> frozenset[str]:
+    """The names of tags whose markers the user undid."""
+    return frozenset(name for kind, name in undone if kind == "marker")
+
+
 def _named(change: Mapping[str, object]) -> str:
     return str(
         change["name"] if change["kind"] == "tag" else f"{change['name']} ({change['kind']})"
@@ -344,8 +367,3 @@ def _named(change: Mapping[str, object]) -> str:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(counted(count, what[:-1]) for what, count in counts.items())
-def _unmarked(undone: Words) -> frozenset[str]:
-    """The names of tags whose markers the user undid."""
-    return frozenset(name for kind, name in undone if kind == "marker")
-
-
