@@ -1,14 +1,20 @@
 """Deciding again: what changes in Stash, what stays, and what it costs."""
 
-from collections.abc import Callable, Iterator
+import argparse
+import io
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from demo.clips import pan, picture
 from demo.stash import Fault, StandIn, fake_file
+from stash_sense_plugin.cli import decide
+from stash_sense_plugin.cli.desk import Desk
 from stash_sense_plugin.errors import Cancelled, StashError
 from stash_sense_plugin.library.moving import lines
 from stash_sense_plugin.library.verdicts import Saying
@@ -371,6 +377,41 @@ def test_a_studio_that_waits_stays_where_no_text_was_looked_at() -> None:
     assert covering.kept_from(read, before, DecideOptions()).suggestions == ()
     unwanted = Covering(Vocabulary({}), {}, off=frozenset({"studio"}))
     assert unwanted.kept_from(result, before, DecideOptions()).suggestions == ()
+
+
+def test_the_command_names_suggest_only(room: Room) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    assert "Nothing in Stash differs." in command(room)
+    words(room, UPRIGHT)
+    room.configure(suggest_only=True)
+    for option in ("--dry-run", ""):
+        told = command(room, *option.split())
+        assert "Suggest only is on: nothing in Stash changes" in told
+        assert "1 scene decided again, 1 changed, 0 left as they were" in told
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+
+
+class NearDesk(Desk):
+    """A desk whose worker is in this process."""
+
+    def __init__(self, room: Room) -> None:
+        self.console = Console(file=io.StringIO(), width=200)
+        self._room, self._server = room, {}
+
+    def ask(self, mode: str, args: Mapping[str, object], *, told: bool = True) -> Any:
+        return self._room.run(mode, **dict[str, Any](args))
+
+
+def command(room: Room, *words: str) -> str:
+    """Run `decide`, and return what it shows."""
+    parser = argparse.ArgumentParser()
+    decide.add(parser.add_subparsers())
+    asked = parser.parse_args(["decide", *words])
+    desk = NearDesk(room)
+    assert asked.command(asked, desk) == 0
+    assert isinstance(desk.console.file, io.StringIO)
+    return desk.console.file.getvalue()
 
 
 def test_accepted_stays_and_refused_goes(room: Room) -> None:

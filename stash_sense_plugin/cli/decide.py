@@ -17,7 +17,8 @@ def add(commands: Any) -> None:
         help="decide again for every scene that was looked at, without reading a video",
         description="Apply changed settings, words, thresholds and answers to every scene of a"
         " Stash that was looked at, from what was kept of the look. What is new is written, and"
-        " what Stash Sense wrote and no longer holds is taken back.",
+        " what Stash Sense wrote and no longer holds is taken back. With the setting 'Suggest only'"
+        " on, nothing in Stash changes.",
     )
     sub.set_defaults(command=decide)
     sub.add_argument("--dry-run", action="store_true", help="only say what would change")
@@ -41,6 +42,11 @@ def _show(done: Mapping[str, Any], desk: Desk) -> None:
     for row in done["changes"]:
         counts = (str(row["added"]), str(row["withdrawn"]))
         table.add_row(*cells(row["name"], row["kind"], *counts))
-    desk.console.print(table if table.row_count else "Nothing in Stash differs.")
-    told = f"{done['scenes']} scenes decided again, {done['changed']} changed"
+    if done["suggest_only"]:
+        kept = "the suggestions would change" if done["dry_run"] else "the suggestions are kept"
+        desk.console.print(f"Suggest only is on: nothing in Stash changes, {kept} alone.")
+    else:
+        desk.console.print(table if table.row_count else "Nothing in Stash differs.")
+    scenes = f"{done['scenes']} scene{'' if done['scenes'] == 1 else 's'}"
+    told = f"{scenes} decided again, {done['changed']} changed"
     desk.console.print(f"{told}, {done['left']} left as they were.")

@@ -145,6 +145,7 @@ class Deciding:
         return {
             "run_id": self._run_id or None,
             "dry_run": self._dry_run,
+            "suggest_only": self._settings.suggest_only,
             "scenes": self._scenes["met"],
             "changed": self._scenes["changed"],
             "left": self._scenes["left"],
