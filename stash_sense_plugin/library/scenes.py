@@ -180,6 +180,12 @@ def keep_suggestions(
     # The user may have spoken since they were decided.
     suggestions = [_as_said(each, accepted, refused) for each in suggestions]
     db.execute("DELETE FROM suggestions WHERE scene_id = ?", (scene_id,))
+    kept = [
+        each for each in suggestions if each.decision is not Decision.HIDE or _words(each) & refused
+    ]
+    rows = [(scene_id, *_row(each), (each.kind, folded(each.name)) in undone) for each in kept]
+    shown = {(each.kind, folded(each.name)) for each in kept}
+    hidden = [(scene_id, *row) for thing, row in undone.items() if thing not in shown]
     db.executemany(
         "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows + hidden
     )
@@ -200,12 +206,6 @@ def drop_replaced(db: sqlite3.Connection, scene_id: str, fingerprint: Fingerprin
     return True
 
 
-    kept = [
-        each for each in suggestions if each.decision is not Decision.HIDE or _words(each) & refused
-    ]
-    rows = [(scene_id, *_row(each), (each.kind, folded(each.name)) in undone) for each in kept]
-    shown = {(each.kind, folded(each.name)) for each in kept}
-    hidden = [(scene_id, *row) for thing, row in undone.items() if thing not in shown]
 def tags_json(tags: Collection[str]) -> str:
     """Return the ids of tags as the store keeps them."""
     return json.dumps(sorted(tags), separators=(",", ":"))
