@@ -145,8 +145,9 @@ def _copy(
     file = merge.home_file
     db.execute(
         "INSERT INTO ledger (run_id, action, scene_id, oshash, size_bytes, target_id, target_name,"
-        " detail, outcome, intended_at_s, settled_at_s)"
-        " SELECT run_id, action, ?, ?, ?, target_id, target_name, ?, outcome, intended_at_s, ?"
+        " detail, outcome, of_run, intended_at_s, settled_at_s)"
+        " SELECT run_id, action, ?, ?, ?, target_id, target_name, ?, outcome, of_run,"
+        " intended_at_s, ?"
         " FROM ledger WHERE row = ?",
         (
             merge.home,

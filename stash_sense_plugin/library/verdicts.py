@@ -354,6 +354,7 @@ def _take_out(db: sqlite3.Connection, word: Mapping[str, Any], run_id: str) -> b
         )
     for old in left:
         _say_again(db, old, word)
+    _reconsider(db, word["scene_id"], word["oshash"], word["size_bytes"])
     return True
 
 
