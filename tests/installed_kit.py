@@ -81,7 +81,7 @@ class Installed(Library):
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installed]:
+def installed(folder: Path, bytecode: Path) -> Iterator[Installed]:
     """Yield a Stash without scenes; its home is the one that the environment names now."""
     with zipfile.ZipFile(build(ROOT, folder / "dist")) as bundle:
         bundle.extractall(folder / "plugins" / PLUGIN_ID)
@@ -95,6 +95,8 @@ def installed(folder: Path) -> Iterator[Installed]:
     ) as stash:
         library = Installed(stash, write_clips(folder / "clips"), media, PLUGIN_ID)
         library.home = Home(os.environ["STASH_SENSE_HOME"])
+        Path(library.home.folder).mkdir(mode=0o700)
+        Path(library.home.bytecode).symlink_to(bytecode)
         library.configure()
         yield library
 

@@ -370,11 +370,10 @@ class Kept:
 class Ground:
     """One Stash for many kills: each begins with the same library and the same home."""
 
-    def __init__(self, library: Installed, folder: Path) -> None:
+    def __init__(self, library: Installed, folder: Path, bytecode: Path) -> None:
         self.library = library
         self.folder = folder
-        self._bytecode = folder / "pycache"
-        self._bytecode.mkdir()
+        self._bytecode = bytecode
         self._home = Path(library.home.folder)
 
     def fresh(self) -> None:

@@ -17,11 +17,6 @@ from stash_sense_plugin.start.version import VERSION
 from tests.plugin_folder import ROOT, PluginFolder, plugin_folder, wait_until
 
 
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pycache")
-
-
 @pytest.fixture
 def plugin(bytecode: Path) -> Iterator[PluginFolder]:
     with plugin_folder(bytecode) as made:

@@ -19,11 +19,11 @@ from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.stash.client import Limits
 from stash_sense_plugin.tasks import Engine
 from tests.hostile import TAGGED, Hostile, Workshop, build, encoded, free, picture, vtt
+from tests.installed_kit import Installed, workers
 from tests.plugin_folder import wait_until
 from tests.stash_kit import empty
 from tests.sweep_kit import ROOT, Room, copy, write_clips
 from tests.test_hostile import Canary, linux
-from tests.test_sweep_processes import Installed, workers
 from tools.build_zip import PLUGIN_ID
 from tools.build_zip import build as build_zip
 
@@ -50,7 +50,7 @@ def canary(tmp_path: Path) -> Iterator[Canary]:
 
 
 @pytest.fixture
-def library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
+def library(folder: Path, bytecode: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
     monkeypatch.setenv("STASH_SENSE_PYTHON", sys.executable)
     plugin = folder / "plugins" / PLUGIN_ID
     with zipfile.ZipFile(build_zip(ROOT, folder / "dist")) as bundle:
@@ -62,6 +62,8 @@ def library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed
     ) as stash:
         installed = Installed(stash, write_clips(folder / "clips"), media, PLUGIN_ID)
         installed.home = Home(os.environ["STASH_SENSE_HOME"])
+        Path(installed.home.folder).mkdir(mode=0o700)
+        Path(installed.home.bytecode).symlink_to(bytecode)
         installed.configure()
         try:
             yield installed

@@ -280,12 +280,12 @@ def chosen() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, bytecode: Path) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("kills")
     with pytest.MonkeyPatch.context() as patch:
         surroundings(patch, folder)
-        with installed(folder) as library:
-            ground = Ground(library, folder)
+        with installed(folder, bytecode) as library:
+            ground = Ground(library, folder, bytecode)
             try:
                 yield Stage(ground)
             finally:

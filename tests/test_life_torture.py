@@ -35,11 +35,6 @@ PRESSES: tuple[tuple[str, dict[str, object]], ...] = (
 )
 
 
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pycache")
-
-
 @pytest.fixture
 def plugin(bytecode: Path) -> Iterator[PluginFolder]:
     with plugin_folder(bytecode) as made:

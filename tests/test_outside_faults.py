@@ -21,10 +21,10 @@ from stash_sense_plugin.records import Scene
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.tasks.roots import SILENT_IN_A_ROW, Away, Roots
+from tests.installed_kit import Installed, workers
 from tests.mounts_kit import Mounts, own_mounts
 from tests.plugin_folder import wait_until
 from tests.sweep_kit import ROOT, write_clips
-from tests.test_sweep_processes import Installed, workers
 from tools.build_zip import PLUGIN_ID, build
 
 
@@ -36,12 +36,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(ROOT, tmp_path_factory.mktemp("dist"))
-
-
-@pytest.fixture(scope="module")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the workers compile, for all of them: each would take seconds."""
-    return tmp_path_factory.mktemp("bytecode")
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ class Private(Library):
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Private]:
+def library(tmp_path: Path, bytecode: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Private]:
     plugin = tmp_path / "plugins" / PLUGIN_ID
     with zipfile.ZipFile(build(ROOT, tmp_path / "dist")) as bundle:
         bundle.extractall(plugin)
@@ -100,6 +100,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Private
         installed.home = Home(os.environ["STASH_SENSE_HOME"])
         installed.pythons, installed.canary, installed.user = pythons, bird, tmp_path / "user"
         write_weights(Path(installed.home.folder))
+        Path(installed.home.bytecode).symlink_to(bytecode)
         try:
             yield installed
         finally:

@@ -19,9 +19,9 @@ from tools.build_zip import PLUGIN_ID
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
+def library(tmp_path: Path, bytecode: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
     monkeypatch.setenv("STASH_SENSE_PYTHON", sys.executable)
-    with installed(tmp_path) as library:
+    with installed(tmp_path, bytecode) as library:
         try:
             yield library
         finally:

@@ -19,11 +19,6 @@ from tests.plugin_folder import (
 )
 
 
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pycache")
-
-
 @pytest.fixture
 def plugin(bytecode: Path) -> Iterator[PluginFolder]:
     with plugin_folder(bytecode) as made:
