@@ -317,6 +317,11 @@ class SceneResult:
         }
 
 
+def folded(name: str) -> str:
+    """Return a name as names of tags, studios and labels are compared."""
+    return name.strip().casefold()
+
+
 def _suggestion_json(suggestion: Suggestion) -> dict[str, object]:
     return {
         "kind": suggestion.kind,

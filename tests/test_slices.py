@@ -11,7 +11,7 @@ import yaml
 
 from demo.stash import Fault, StandIn
 from stash_sense_plugin.errors import StashSenseError
-from stash_sense_plugin.tasks.slices import REMOVED, RESTORED, SWEEPS, TAG, TAG_ALL
+from stash_sense_plugin.tasks.slices import REMOVED, RESTORED, TAG, TAG_ALL
 from stash_sense_plugin.tasks.standing import Standing
 from tests.queue_kit import YML, Queue, open_at, open_queue
 from tests.sweep_kit import ROOT, write_clips
@@ -270,9 +270,9 @@ def test_an_operation_holds_nobody_up_and_goes_through(room: Queue) -> None:
 def test_the_tasks_that_are_done_in_slices_are_called_as_in_the_plugin_file() -> None:
     tasks = yaml.safe_load((ROOT / "plugin.yml").read_text("utf-8"))["tasks"]
     sweeps = [task["name"] for task in tasks if task["defaultArgs"]["mode"] == "tag_scenes"]
-    assert sweeps == list(SWEEPS)
+    assert sweeps == [TAG, TAG_ALL, RESTORED, REMOVED]
     pressed = {task["name"] for task in yaml.safe_load(YML)["tasks"]}
-    assert pressed > set(SWEEPS)
+    assert pressed > set(sweeps)
 
 
 # --- What goes over from slice to slice ---------------------------------------------------------

@@ -12,6 +12,8 @@ from itertools import combinations
 
 import numpy as np
 
+from stash_sense_plugin.records import folded
+
 NEAR_BITS = 4
 """Perceptual hashes that differ in no more bits than this are of one scene, cut or encoded anew."""
 
@@ -127,11 +129,6 @@ def tag_book(tags: Iterable[Tag], not_counted: Iterable[str] = ()) -> TagBook:
         by_name,
         frozenset(each for each in left_out if each is not None),
     )
-
-
-def folded(name: str) -> str:
-    """Return the name as names are compared."""
-    return name.strip().casefold()
 
 
 # --- Scenes that are one ------------------------------------------------------------------------

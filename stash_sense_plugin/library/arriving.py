@@ -27,8 +27,8 @@ from stash_sense_plugin.library.analyses import (
 from stash_sense_plugin.library.database import Database, to_json
 from stash_sense_plugin.library.moving import FORMAT, SEEN, SUGGESTED, VERSION
 from stash_sense_plugin.library.scenes import tags_json
-from stash_sense_plugin.library.verdicts import Saying, folded, keep
-from stash_sense_plugin.records import Fingerprint, FrameSource, Said, Scene
+from stash_sense_plugin.library.verdicts import Saying, keep
+from stash_sense_plugin.records import Fingerprint, FrameSource, Said, Scene, folded
 
 LONGEST_LINE = 32 * 2**20
 """Bytes: a look at a long scene with some thousand frames takes a few million."""

@@ -7,7 +7,7 @@ from itertools import islice
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import Database, from_json, to_json
-from stash_sense_plugin.library.verdicts import Saying, Verdicts, folded, keep, unsay
+from stash_sense_plugin.library.verdicts import Saying, Verdicts, keep, unsay
 from stash_sense_plugin.records import (
     TAKING_BACK,
     Action,
@@ -17,6 +17,7 @@ from stash_sense_plugin.records import (
     Outcome,
     Said,
     Scene,
+    folded,
 )
 
 REFUSABLE = {

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from stash_sense_plugin.library.database import Database, from_json
-from stash_sense_plugin.library.verdicts import Words, folded, said_of
-from stash_sense_plugin.records import Decision, Fingerprint, Scene, Suggestion
+from stash_sense_plugin.library.verdicts import Words, said_of
+from stash_sense_plugin.records import Decision, Fingerprint, Scene, Suggestion, folded
 
 T = TypeVar("T")
 

@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any
 
 from stash_sense_plugin.library.database import Database, from_json
-from stash_sense_plugin.library.verdicts import folded
-from stash_sense_plugin.records import Decision, Fingerprint
+from stash_sense_plugin.records import Decision, Fingerprint, folded
 
 _CHUNK = 500
 """Scene ids per query: old SQLite binds at most 999 values."""

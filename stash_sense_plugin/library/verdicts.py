@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from stash_sense_plugin.library.database import Database, from_json, to_json
-from stash_sense_plugin.records import Decision, Fingerprint, Said, Scene
+from stash_sense_plugin.records import Decision, Fingerprint, Said, Scene, folded
 
 Source = Literal["asked", "noticed"]
 """Said in so many words, or seen: a tag of ours was taken away in Stash."""
@@ -143,11 +143,6 @@ class Verdicts:
         with self._store.write(durable=True) as db:
             rows = _speaking_of(db, run_id)
             return sum(_take_out(db, row, run_id) for row in rows)
-
-
-def folded(name: str) -> str:
-    """Return the name as verdicts compare it."""
-    return name.strip().casefold()
 
 
 def keep(db: sqlite3.Connection, saying: Saying, now: float) -> None:

@@ -263,7 +263,7 @@ class Decider:
     def _prompted(self) -> "_Prompts":
         if self._prompts is None:
             assert self._parts.zero_shot is not None
-            asked = [_asked(each) for each in self._zero_shot]
+            asked = [in_words(each) for each in self._zero_shot]
             columns = self._parts.zero_shot.columns(asked, self._check)
             self._prompts = _Prompts(columns, self._zero_shot)
         return self._prompts
@@ -312,7 +312,8 @@ def _embedded(look: Look) -> Embedded | None:
     return Embedded(tuple(each.time_s for each in frames), vectors)
 
 
-def _asked(label: Label) -> ZeroShotLabel:
+def in_words(label: Label) -> ZeroShotLabel:
+    """Return what CLIP is asked for a label."""
     return ZeroShotLabel(
         label.name, label.prompts, label.negatives, label.exclusive, label.templates
     )

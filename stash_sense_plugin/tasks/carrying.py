@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final, Literal
 
 from stash_sense_plugin.errors import Cancelled, StashError, TagGone, TagUnusable
 from stash_sense_plugin.library.suggested import Suggested, SuggestionList
-from stash_sense_plugin.library.verdicts import Saying, folded
-from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Said, Scene
+from stash_sense_plugin.library.verdicts import Saying
+from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Said, Scene, folded
 from stash_sense_plugin.stash import judging
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.named import STUDIOS, Named

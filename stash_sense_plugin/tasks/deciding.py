@@ -7,10 +7,9 @@ from typing import Final, Literal
 
 from stash_sense_plugin.errors import Cancelled, StashError
 from stash_sense_plugin.library.scenes import Decidable
-from stash_sense_plugin.library.verdicts import folded
 from stash_sense_plugin.pipeline.deciding import decide_all
 from stash_sense_plugin.pipeline.parts import DecideScene
-from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult
+from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult, folded
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids, scenes_with_copies, studios
 from stash_sense_plugin.suggestions import restrain
@@ -20,7 +19,7 @@ from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.looking import Looker, options, studio_names
 from stash_sense_plugin.tasks.merging import follow_all
 from stash_sense_plugin.tasks.recognising import Recognition
-from stash_sense_plugin.tasks.tally import counted
+from stash_sense_plugin.tasks.tally import counted, listed
 from stash_sense_plugin.tasks.writing import HOW_TO_ANSWER, Answer, Counts, Looked, Writing
 
 PAGE: Final = 500
@@ -336,8 +335,8 @@ class Deciding:
             yield "nothing in Stash is changed, for Suggest only is on"
         else:
             would = "would be " if self._dry_run else ""
-            yield f"{would}written: {_listed(self.counts.written)}"
-            yield f"{would}withdrawn: {_listed(self.counts.withdrawn)}"
+            yield f"{would}written: {listed(self.counts.written)}"
+            yield f"{would}withdrawn: {listed(self.counts.withdrawn)}"
         if left := scenes["left"]:
             yield f"{counted(left, 'scene')} left as they were"
 
@@ -364,7 +363,3 @@ def _named(change: Mapping[str, object]) -> str:
     return str(
         change["name"] if change["kind"] == "tag" else f"{change['name']} ({change['kind']})"
     )
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(counted(count, what[:-1]) for what, count in counts.items())

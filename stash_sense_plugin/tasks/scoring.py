@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stash_sense_plugin.detectors.clip import ZeroShot, ZeroShotLabel
+from stash_sense_plugin.detectors.clip import ZeroShot
 from stash_sense_plugin.errors import ModelError
 from stash_sense_plugin.library.store import Store, StoredAnalysis
+from stash_sense_plugin.pipeline.deciding import in_words
 from stash_sense_plugin.records import Detector, Fingerprint
 from stash_sense_plugin.suggestions import hold, robust_score
 from stash_sense_plugin.timeline import Frames, by_word, rule_for, sample_scores
@@ -124,7 +125,7 @@ class Scorer:
             return
         times_s = [each.time_s for each in look.observations if each.vector is not None]
         frames = Frames.at(times_s, length_s)
-        asked = [_asked(label) for label in self._prompted]
+        asked = [in_words(label) for label in self._prompted]
         told = self._zero_shot.scores(np.stack(vectors), asked, self._check)
         for label in self._prompted:
             # A score that is not a number counts as not seen.
@@ -147,9 +148,3 @@ class Scorer:
         if look.ran.detector != "objects":
             return look.ran.detector
         return self._words_of.get(look.ran.model.partition("@")[0], "")
-
-
-def _asked(label: Label) -> ZeroShotLabel:
-    return ZeroShotLabel(
-        label.name, label.prompts, label.negatives, label.exclusive, label.templates
-    )

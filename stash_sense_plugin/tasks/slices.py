@@ -14,7 +14,6 @@ PLUGIN_TASK = "Running plugin task: "
 TAG, TAG_ALL = "Tag scenes", "Tag all scenes not yet Tagged"
 RESTORED = "Answer: I restored a backup"
 REMOVED = "Answer: I removed them myself"
-SWEEPS = (TAG, TAG_ALL, RESTORED, REMOVED)
 """What plugin.yml calls the tasks that are done in slices."""
 GOING_ON = ", from scene "
 """What follows the name of one that goes on."""

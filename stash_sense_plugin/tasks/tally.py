@@ -97,9 +97,9 @@ class Tally:
             f"{counts['tagged']} of {counted(total, 'scene')} tagged, {counts['failed']} failed,"
             f" {counts['left']} left as they were"
         )
-        yield f"written: {_listed(self.changes.written)}"
+        yield f"written: {listed(self.changes.written)}"
         if any(self.changes.withdrawn.values()):
-            yield f"withdrawn: {_listed(self.changes.withdrawn)}"
+            yield f"withdrawn: {listed(self.changes.withdrawn)}"
         if asks := counts["asks"]:
             yield f"{counted(asks, 'suggestion')} {'waits' if asks == 1 else 'wait'} for you"
 
@@ -110,7 +110,8 @@ def _told(error: Failure) -> str:
     return f"{error.message}; {error.remedy}" if by_user else error.message
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
+    """Return counts by what they are of, in the plural, in words that fit the numbers."""
     return ", ".join(counted(count, what[:-1]) for what, count in counts.items())
 
 

@@ -8,8 +8,7 @@ from typing import Any, Final, Literal
 
 from stash_sense_plugin.errors import Cancelled, SettingsError, StashError
 from stash_sense_plugin.library.ledger import RunLeft, StoreLedger
-from stash_sense_plugin.library.verdicts import folded
-from stash_sense_plugin.records import TAKING_BACK, Action, LedgerEntry, Reporter
+from stash_sense_plugin.records import TAKING_BACK, Action, LedgerEntry, Reporter, folded
 from stash_sense_plugin.stash import putting
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import with_parents

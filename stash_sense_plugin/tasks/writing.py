@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from stash_sense_plugin.errors import StashError, StashRefused, StashUncertain, TagUnusable
-from stash_sense_plugin.library.verdicts import folded
 from stash_sense_plugin.records import (
     Action,
     Decision,
@@ -16,6 +15,7 @@ from stash_sense_plugin.records import (
     Scene,
     SceneResult,
     Suggestion,
+    folded,
 )
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import HUNDRED, has_field
