@@ -64,6 +64,7 @@ def words(room: Room, text: str) -> None:
 
 
 UPRIGHT = "labels:\n  vertical:\n    tag: Upright\n"
+TWO_NAMES = UPRIGHT + "  high:\n    group: picture\n    facts: [picture/vertical]\n    tag: High\n"
 GONE = "labels:\n  vertical:\n    remove: true\n"
 
 
@@ -120,6 +121,21 @@ def test_a_preview_counts_what_deciding_then_does_and_writes_nothing(room: Room)
     report = room.run("decide")
     assert changes(report) == changes(preview)
     assert changes(report) == {("tag", "Upright"): (3, 0), ("tag", "Vertical"): (0, 3)}
+
+
+def test_a_preview_counts_the_markers_of_new_tags_and_of_one_that_the_user_took_away(
+    room: Room,
+) -> None:
+    room.configure(markers=True)
+    scene, other = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    room.stash.untag_scene(other, room.tag("Vertical"))
+    words(room, TWO_NAMES)
+    preview = changes(room.run("decide", dry_run="true"))
+    assert changes(room.run("decide")) == preview
+    assert preview[("marker", "Upright")] == preview[("marker", "High")]
+    assert preview[("marker", "Vertical")] == (0, 2)
+    assert {"Upright", "High"} <= room.tags(scene)
 
 
 def test_never_suggest_withdraws_and_taking_it_out_brings_back(room: Room) -> None:

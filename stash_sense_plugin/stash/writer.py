@@ -346,7 +346,8 @@ class Writer:
         there = states[scene.id].markers if scene.id in states else ()
         written: list[Written] = []
         wishes: list[MarkerWanted] = []
-        for wish in {each.exact: each for each in wanted}.values():
+        # A tag that a dry run would create has no id yet, and is known by its name.
+        for wish in {(each.exact, each.tag_id or each.tag_name): each for each in wanted}.values():
             ending, reason, marker_id = judging.before_marking(
                 scene, wish, there, refused, lost.get(scene.id)
             )

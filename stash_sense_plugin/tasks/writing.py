@@ -247,6 +247,9 @@ class Writing:
     def _as_said_now(self, scene: Scene, covered: Covered) -> Covered:
         """Hear what the user has said since the scene was looked at."""
         accepted, refused = self._engine.verdicts.said_of(scene)
+        if self._dry_run:
+            # What this visit noticed is known to the rehearsed ledger alone.
+            refused |= self._writer.ledger.refused(scene)
         return replace(covered, accepted=accepted, refused=refused)
 
     def _take_back(self, looked: Sequence[Looked], wanted: Mapping[str, Wanted]) -> None:
