@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from stash_sense_plugin.errors import SettingsError
 
@@ -24,6 +24,8 @@ LONGEST_NAME: Final = 1000
 """Letters of a name."""
 LONGEST_PLACE: Final = 10_000
 """Letters of a place in a list, which holds names."""
+LONGEST_PATH: Final = 32_767
+"""Letters of a path; no system takes more."""
 MOST_ITEMS: Final = 5000
 """Things that one call may name."""
 
@@ -44,7 +46,7 @@ def given(args: Args, name: str) -> object:
 def switched_on(args: Args, name: str) -> bool:
     """Read a yes or no; nothing is no."""
     value = given(args, name)
-    word = str(value).casefold() if isinstance(value, str | int) else ""
+    word = _told(value).casefold()
     if value is not None and word not in (*_ON, *_OFF):
         raise SettingsError(f"{name} is {shown(value)}", "say true or false, or leave it out")
     return word in _ON
@@ -57,7 +59,7 @@ def whole_number(
     value = given(args, name)
     if value is None:
         return default
-    text = str(value).strip().removesuffix(unit) if isinstance(value, str | int) else ""
+    text = "" if isinstance(value, bool) else _told(value).strip().removesuffix(unit)
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < _LONGEST_NUMBER):
         raise SettingsError(
@@ -77,12 +79,17 @@ def share(args: Args, name: str) -> float:
     """Read a share from 0 to 1, which must be named."""
     value = args.get(name)
     try:
-        number = float(value) if isinstance(value, str | int | float) else -1.0
+        number = float(value) if isinstance(value, int | float) or _is_plain(value) else -1.0
     except (ValueError, OverflowError):
         number = -1.0
     if isinstance(value, bool) or not 0 <= number <= 1:
         raise SettingsError(f"{name} is {shown(value)}", "give a confidence from 0 to 1")
     return number
+
+
+def _is_plain(value: object) -> TypeGuard[str]:
+    """Whether it is a text of which a number is read as everybody reads it."""
+    return isinstance(value, str) and value.isascii() and "_" not in value
 
 
 def word(args: Args, name: str, words: Iterable[str], default: str = "") -> str:
@@ -113,8 +120,8 @@ def _text(value: object, name: str, longest: int) -> str:
     # A number is the name of many a tag, and one of Stash's own arguments may be one.
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise SettingsError(f"{name} is {shown(value)}, not a text", "give its name")
-    told = value if isinstance(value, str) else _digits(value)
-    if len(told) > longest:
+    told = _told(value)
+    if len(told) > longest or (not told and value != told):
         raise SettingsError(f"{name} is longer than {longest} letters", "give its name as it is")
     if "\0" in told or not _is_unicode(told):
         raise SettingsError(
@@ -123,9 +130,12 @@ def _text(value: object, name: str, longest: int) -> str:
     return told.strip()
 
 
-def _digits(number: int) -> str:
-    """Write out a number; Python itself refuses those of more than some thousand digits."""
-    return str(number) if abs(number) < 10**_LONGEST_NUMBER else "9" * (LONGEST_NAME + 1)
+def _told(value: object) -> str:
+    """Return a text or a whole number as text, and nothing for all else."""
+    if isinstance(value, str):
+        return value
+    # Python itself refuses to write out numbers of more than some thousand digits.
+    return str(value) if isinstance(value, int) and abs(value) < 10**LONGEST_NAME else ""
 
 
 def _is_unicode(told: str) -> bool:
@@ -178,8 +188,7 @@ def scene_ids(args: Args, name: str) -> list[str] | None:
 
 
 def _scene_id(value: object) -> str:
-    is_one = isinstance(value, str | int) and not isinstance(value, bool)
-    digits = (value if isinstance(value, str) else _digits(value)).strip() if is_one else ""  # type: ignore[arg-type]
+    digits = _told(value).strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_ID):
         raise SettingsError(f"{shown(value)} is no scene id", "scene ids are whole numbers")
     return str(int(digits))
@@ -195,6 +204,8 @@ def whole_path(args: Args, name: str) -> Path:
         raise SettingsError("No file is named", f"give args.{name}")
     if not isinstance(value, str) or "\0" in value or not _has_bytes(value):
         raise SettingsError(f"{shown(value)} is no path of a file", "give it as it is")
+    if len(value) > LONGEST_PATH:
+        raise SettingsError(f"{name} is longer than {LONGEST_PATH} letters", "name another file")
     path = Path(value)
     if not path.is_absolute():
         raise SettingsError(

@@ -63,7 +63,7 @@ def doctor(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
 
     With `thorough` the store is read whole. Returns the report that lies in the home as JSON.
     """
-    probes = _Probes(engine, call)
+    probes = _Probes(engine, call, whole=switched_on(call.args, "thorough"))
     facts = checkup.gather(probes.all(), reporter.check)
     return report.conclude(str(engine.home), facts, partial(_say, reporter))
 
@@ -88,8 +88,9 @@ class _Unheard:
 class _Probes:
     """Who looks at what, for one call."""
 
-    def __init__(self, engine: Engine, call: Call) -> None:
+    def __init__(self, engine: Engine, call: Call, *, whole: bool) -> None:
         self._real = engine
+        self._whole = whole
         # It may run beside a sweep, whose settings and networks are not to change under it.
         self._engine = engine.aside(PATIENCE)
         self._call = call
@@ -171,8 +172,7 @@ class _Probes:
             yield Fact("Store", "Opened", f"so that readers never wait ({store.journal_mode})")
 
     def _check(self) -> Iterator[Fact]:
-        whole = switched_on(self._call.args, "thorough")
-        state, faults = health.check(self._engine.store, None if whole else CHECK_S)
+        state, faults = health.check(self._engine.store, None if self._whole else CHECK_S)
         if state == "damaged":
             remedy = "put a backup in its place, or move it away to begin a new store"
             yield Fact("Store", "Check", f"damaged: {faults}", PROBLEM, remedy)
