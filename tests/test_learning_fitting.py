@@ -98,7 +98,7 @@ def test_a_fit_never_falls(rows: list[tuple[float, bool]], asked: list[float]) -
 
 def test_a_better_curve_is_taken_and_tells_by_how_much() -> None:
     scores, true = drawn(150, Platt(12.0, -9.0))
-    found = fit(scores, true, apart(150), SHIPPED)
+    found = fit(scores, true, apart(150), probabilities(SHIPPED, scores))
     assert found is not None
     assert found.kind == "platt"
     assert (found.positives, found.negatives) == (int(true.sum()), 150 - int(true.sum()))
@@ -111,7 +111,8 @@ def test_steps_are_taken_where_two_parameters_cannot_tell() -> None:
     random = np.random.default_rng(4)
     scores = random.random(3000)
     shares = np.where(scores < 0.3, 0.1, np.where(scores < 0.7, 0.5, 0.95))
-    found = fit(scores, random.random(3000) < shares, apart(3000), SHIPPED)
+    before = probabilities(SHIPPED, scores)
+    found = fit(scores, random.random(3000) < shares, apart(3000), before)
     assert found is not None
     assert found.kind == "isotonic"
     assert found.curve.probability(0.5) == pytest.approx(0.5, abs=0.08)
@@ -119,7 +120,8 @@ def test_steps_are_taken_where_two_parameters_cannot_tell() -> None:
 
 def test_a_curve_that_is_right_already_stays() -> None:
     scores, true = drawn(120, SHIPPED, seed=3)
-    assert fit(scores, true, apart(120), platt(scores, true)) is None
+    before = probabilities(platt(scores, true), scores)
+    assert fit(scores, true, apart(120), before) is None
 
 
 @pytest.mark.parametrize(
@@ -134,13 +136,14 @@ def test_a_curve_that_is_right_already_stays() -> None:
 def test_too_little_is_not_fitted(positives: int, negatives: int, fits: bool) -> None:
     true = np.array([True] * positives + [False] * negatives, np.bool_)
     scores = np.where(true, 0.52, 0.48)
-    found = fit(scores, true, apart(len(true)), SHIPPED)
+    found = fit(scores, true, apart(len(true)), probabilities(SHIPPED, scores))
     assert (found is not None) == fits
 
 
 def test_scenes_of_one_group_alone_are_not_fitted() -> None:
     scores, true = drawn(LEAST_FOR_STEPS, Platt(12.0, -9.0))
-    assert fit(scores, true, np.zeros(LEAST_FOR_STEPS, np.int64), SHIPPED) is None
+    one = np.zeros(LEAST_FOR_STEPS, np.int64)
+    assert fit(scores, true, one, probabilities(SHIPPED, scores)) is None
 
 
 def test_copies_do_not_vouch_for_each_other() -> None:
@@ -151,8 +154,9 @@ def test_copies_do_not_vouch_for_each_other() -> None:
     random = np.random.default_rng(7)
     scores = np.repeat(random.random(60), 10)
     true = np.repeat(random.random(60) < 0.5, 10)
-    known_by_heart = fit(scores, true, apart(600), Platt(1.0, -0.5))
-    fair = fit(scores, true, np.repeat(apart(60), 10), Platt(1.0, -0.5))
+    before = probabilities(Platt(1.0, -0.5), scores)
+    known_by_heart = fit(scores, true, apart(600), before)
+    fair = fit(scores, true, np.repeat(apart(60), 10), before)
     assert known_by_heart is not None
     assert fair is None or fair.loss > known_by_heart.loss
 

@@ -13,6 +13,7 @@ import pytest
 from stash_sense_plugin.calibration import Platt
 from stash_sense_plugin.learning import page, report
 from stash_sense_plugin.learning.evaluation import (
+    MOST_POINTS,
     Evaluation,
     Findings,
     LabelColumn,
@@ -121,7 +122,7 @@ def test_a_curve_in_force_is_what_is_judged() -> None:
 def test_the_figures_are_plain_json(told: dict[str, Any]) -> None:
     assert json.loads(report.text(told)) == told
     assert all("curve" not in tag for tag in report.without_points(told)["tags"])
-    assert all(len(tag["curve"]) <= report.MOST_POINTS for tag in told["tags"])
+    assert all(len(tag["curve"]) <= MOST_POINTS for tag in told["tags"])
 
 
 def test_the_lines_name_the_worst(found: Evaluation) -> None:

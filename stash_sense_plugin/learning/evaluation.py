@@ -1,7 +1,7 @@
 """All figures of one library: what was said beside what is true, and what would be better; pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,16 @@ from stash_sense_plugin.learning.truth import Truth
 
 WANTED = 0.9
 """The precision for which thresholds are sought, unless the user says otherwise."""
+
+MOST_POINTS = 100
+"""Points of a tag's curve that are kept: more are not seen in a plot."""
+
+Check = Callable[[], None]
+"""Raises to stop."""
+
+
+def _unchecked() -> None:
+    """Let it go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,21 +221,29 @@ class Evaluation:
 
 
 def evaluate(
-    findings: Findings, names: Mapping[str, str], wanted: float = WANTED, examples: int = 5
+    findings: Findings,
+    names: Mapping[str, str],
+    wanted: float = WANTED,
+    examples: int = 5,
+    check: Check = _unchecked,
 ) -> Evaluation:
     """Judge what is said of each scene by what is true of it.
 
     `names` are the names of tags by id, `wanted` is the precision that thresholds are sought for,
     `examples` the most scenes that are named with each fault. The order of scenes changes nothing
-    but which of equal scenes are named.
+    but which of equal scenes are named. `check` is called for each label and tag.
     """
-    now = _Saying(findings, _confidences(findings), [each.apply for each in findings.labels])
-    curves, held_out = _new_curves(findings, now.confidences)
+    told = _confidences(findings, check)
+    now = _Saying(findings, told, [each.apply for each in findings.labels])
+    curves, held_out = _new_curves(findings, now.confidences, check)
     offered = _new_thresholds(findings, now, held_out, wanted)
     by_label = {each.label: each.found.apply for each in offered}
     applies = [by_label.get(each.name, each.apply) for each in findings.labels]
     after = _Saying(findings, held_out, applies)
-    figures = [now.figures(place, examples) for place in range(len(findings.tags))]
+    figures = []
+    for place in range(len(findings.tags)):
+        check()
+        figures.append(now.figures(place, examples))
     return Evaluation(
         wanted=wanted,
         scenes=len(findings.scenes),
@@ -243,14 +261,28 @@ def evaluate(
     )
 
 
-def _confidences(findings: Findings) -> Floats:
-    """What is said of each label in each scene by the curves in force; nan where not judged."""
+def _confidences(findings: Findings, check: Check) -> Floats:
+    """What is said of each label in each scene by the curves in force; nan where not judged.
+
+    A learnt curve says of claims what it would have said had it not seen them.
+    """
+    groups = _groups(findings)
     told = np.full(findings.scores.shape, np.nan)
     for place, label in enumerate(findings.labels):
-        seen = ~np.isnan(findings.scores[:, place])
+        check()
+        scores = findings.scores[:, place]
+        seen = ~np.isnan(scores)
         curve = curve_for(label.scale, label.name, findings.fitted)
-        told[seen, place] = fitting.probabilities(curve, findings.scores[seen, place])
+        told[seen, place] = fitting.probabilities(curve, scores[seen])
+        if {(label.scale, label.name), (label.scale, "")} & findings.fitted.keys():
+            claims = _claims(findings, place)
+            true = _rights(findings, place, claims)
+            told[claims, place] = fitting.unseen(curve, scores[claims], true, groups[claims])
     return told
+
+
+def _groups(findings: Findings) -> fitting.Groups:
+    return np.array([scene.group for scene in findings.scenes], np.int64)
 
 
 class _Saying:
@@ -279,7 +311,7 @@ class _Saying:
     # --- One tag
 
     def figures(self, tag: int, examples: int) -> TagFigures:
-        judged = self._judged(tag)
+        judged = self.judged(tag)
         true = self._findings.truth[judged, tag] == Truth.YES
         written, shown = self.written[judged, tag], self.shown[judged, tag]
         counts = metrics.count(shown, true)
@@ -300,7 +332,7 @@ class _Saying:
             missed=self._examples(judged, surest, true & ~shown, examples),
         )
 
-    def _judged(self, tag: int) -> NDArray[np.int64]:
+    def judged(self, tag: int) -> NDArray[np.int64]:
         """The scenes of which it is known, and in which somebody looked for it."""
         columns = self._columns(tag)
         looked = ~np.isnan(self._findings.scores[:, columns]).all(axis=1)
@@ -339,7 +371,7 @@ class _Saying:
     def summary(self, said: Bools) -> Summary:
         counts = []
         for tag in range(len(self._findings.tags)):
-            judged = self._judged(tag)
+            judged = self.judged(tag)
             true = self._findings.truth[judged, tag] == Truth.YES
             counts.append(metrics.count(said[judged, tag], true))
         return Summary(metrics.macro(counts), metrics.micro(counts), self._hierarchical(said))
@@ -348,22 +380,20 @@ class _Saying:
         """Over the scenes that the user tagged; of the tree what we can say and the user does."""
         findings = self._findings
         ids = [tag.id for tag in findings.tags]
+        known = np.zeros(findings.truth.shape, np.bool_)
+        for tag in range(len(ids)):
+            known[self.judged(tag), tag] = True
         tagged = [at for at, scene in enumerate(findings.scenes) if scene.by_hand]
-        used = [tag_id for at in tagged for tag_id in findings.scenes[at].by_hand]
-        known = {tag: frozenset(self._judged(tag).tolist()) for tag in range(len(ids))}
-        judged = [tag_id for tag, tag_id in enumerate(ids) if known[tag]]
-        universe = metrics.with_ancestors(judged, findings.parents)
-        universe &= metrics.with_ancestors(used, findings.parents)
-        claims = [
-            {ids[tag] for tag in np.flatnonzero(said[at]).tolist() if at in known[tag]}
-            for at in tagged
-        ]
-        # What is not judged is neither right nor missed.
+        claims = [_named(ids, said[at] & known[at]) for at in tagged]
+        # What is not judged is neither right nor missed; what we can say is true as it is of tags.
+        true: Bools = known & (findings.truth == Truth.YES)
         facts = [
-            findings.scenes[at].by_hand
-            - {tag_id for tag, tag_id in enumerate(ids) if at not in known[tag]}
-            for at in tagged
+            (findings.scenes[at].by_hand - frozenset(ids)) | _named(ids, true[at]) for at in tagged
         ]
+        judged = [tag_id for tag_id, scenes in zip(ids, known.T, strict=True) if scenes.any()]
+        universe = metrics.with_ancestors(judged, findings.parents)
+        given = frozenset().union(*facts, *(findings.scenes[at].by_hand for at in tagged))
+        universe &= metrics.with_ancestors(given, findings.parents)
         return metrics.hierarchical(claims, facts, findings.parents, universe)
 
     def calibration(self) -> Calibration:
@@ -395,13 +425,21 @@ def _rights(findings: Findings, label: int, claims: NDArray[np.int64]) -> Bools:
     return rights
 
 
+def _named(ids: Sequence[str], which: Bools) -> frozenset[str]:
+    return frozenset(ids[tag] for tag in np.flatnonzero(which).tolist())
+
+
 def _curve(true: Bools, surest: Floats) -> tuple[Point, ...]:
-    """What each confidence gives, from the highest on; what holds nowhere is never said."""
+    """What some confidences give, evenly among all that occur, the highest and the lowest too.
+
+    What holds nowhere is never said.
+    """
     found = metrics.precision_recall(true, surest)
-    rows = zip(
-        found.thresholds.tolist(), found.precision.tolist(), found.recall.tolist(), strict=True
-    )
-    return tuple(Point(*row) for row in rows if row[0] > 0)
+    said = np.flatnonzero(found.thresholds > 0)
+    if len(said) > MOST_POINTS:
+        said = said[np.linspace(0, len(said) - 1, MOST_POINTS).round().astype(np.int64)]
+    columns = (found.thresholds[said], found.precision[said], found.recall[said])
+    return tuple(Point(*row) for row in np.stack(columns, axis=1).tolist())
 
 
 def _example(scene: SceneRow, confidence: float) -> Example:
@@ -411,15 +449,18 @@ def _example(scene: SceneRow, confidence: float) -> Example:
 # --- What would be better -----------------------------------------------------------------------
 
 
-def _new_curves(findings: Findings, now: Floats) -> tuple[tuple[NewCurve, ...], Floats]:
+def _new_curves(
+    findings: Findings, now: Floats, check: Check
+) -> tuple[tuple[NewCurve, ...], Floats]:
     """Fit what can be; also the confidences, each by a curve that did not see its scene."""
-    groups = np.array([scene.group for scene in findings.scenes], np.int64)
+    groups = _groups(findings)
     curves, held_out = [], now.copy()
     for place, label in enumerate(findings.labels):
+        check()
         claims = _claims(findings, place)
         true = _rights(findings, place, claims)
-        before = curve_for(label.scale, label.name, findings.fitted)
-        found = fitting.fit(findings.scores[claims, place], true, groups[claims], before)
+        scores, before = findings.scores[claims, place], now[claims, place]
+        found = fitting.fit(scores, true, groups[claims], before)
         if found is None:
             continue
         # Of what does not hold, and of what is not known, the whole curve speaks.
@@ -442,7 +483,8 @@ def _new_thresholds(
             continue
         claims = _claims(findings, place)
         true = _rights(findings, place, claims)
-        positives = int((findings.truth[:, label.tag] == Truth.YES).sum())
+        looked = now.judged(label.tag)
+        positives = int((findings.truth[looked, label.tag] == Truth.YES).sum())
         offered = threshold(held_out[claims, place], true, positives, wanted)
         if offered is None:
             continue

@@ -45,16 +45,15 @@ class Fitted:
     """Log loss of `held_out`."""
 
 
-def fit(scores: Floats, true: Bools, groups: Groups, before: Curve) -> Fitted | None:
-    """Fit the curve that tells most of scenes it did not see; None where that is `before`.
+def fit(scores: Floats, true: Bools, groups: Groups, before: Floats) -> Fitted | None:
+    """Fit the curve that tells most of scenes it did not see; None where `before` tells as much.
 
-    `scores` (n, 0..1) are of claims, `true` whether each is right. None too where there are too few
-    of either, or scenes of one group alone. Kinds are compared by their cross-validated log loss.
+    `scores` (n, 0..1) are of claims, `true` whether each is right, `before` (n) what is said of
+    them now (see `unseen`). None too where there are too few of either, or scenes of one group
+    alone. Kinds are compared by their cross-validated log loss.
     """
-    positives = int(true.sum())
-    negatives = len(true) - positives
-    folds = folds_of(true, groups)
-    if min(positives, negatives) < LEAST_OF_EACH or len(np.unique(folds)) < 2:
+    folds = _folds(true, groups)
+    if folds is None:
         return None
     kinds: dict[str, Fit] = {"platt": platt}
     if len(true) >= LEAST_FOR_STEPS:
@@ -62,11 +61,36 @@ def fit(scores: Floats, true: Bools, groups: Groups, before: Curve) -> Fitted | 
     held_out = {kind: _held_out(scores, true, folds, way) for kind, way in kinds.items()}
     losses = {kind: log_loss(told, true) for kind, told in held_out.items()}
     best = min(losses, key=lambda kind: losses[kind])
-    loss_before = log_loss(probabilities(before, scores), true)
+    loss_before = log_loss(before, true)
     if losses[best] >= loss_before:
         return None
     curve = kinds[best](scores, true)
+    positives = int(true.sum())
+    negatives = len(true) - positives
     return Fitted(curve, best, held_out[best], positives, negatives, loss_before, losses[best])
+
+
+def unseen(curve: Curve, scores: Floats, true: Bools, groups: Groups) -> Floats:
+    """What a learnt curve is worth on scenes it did not see (arguments as of `fit`).
+
+    It may have been fitted to these very scenes, and then looks better than it is. So where it
+    tells more of them than curves of its kind that were fitted without each, these speak for it.
+    """
+    told = probabilities(curve, scores)
+    folds = _folds(true, groups)
+    if folds is None:
+        return told
+    apart = _held_out(scores, true, folds, isotonic if isinstance(curve, Isotonic) else platt)
+    return apart if log_loss(told, true) < log_loss(apart, true) else told
+
+
+def _folds(true: Bools, groups: Groups) -> NDArray[np.int64] | None:
+    """Part the claims, or None where there is too little to fit anything to."""
+    positives = int(true.sum())
+    if min(positives, len(true) - positives) < LEAST_OF_EACH:
+        return None
+    folds = folds_of(true, groups)
+    return folds if len(np.unique(folds)) > 1 else None
 
 
 def probabilities(curve: Curve, scores: Floats) -> Floats:

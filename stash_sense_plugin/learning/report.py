@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,6 @@ from stash_sense_plugin.learning.evaluation import (
     Evaluation,
     NewCurve,
     NewThreshold,
-    Point,
     Summary,
     TagFigures,
     Unknown,
@@ -19,8 +18,6 @@ from stash_sense_plugin.learning.evaluation import (
 from stash_sense_plugin.learning.metrics import BINS, Average, Counts, interval
 
 DIGITS = 4
-MOST_POINTS = 100
-"""Points of a tag's curve that are kept: more are not seen in a plot."""
 WORST = 3
 """Tags that are named in a line."""
 
@@ -93,16 +90,8 @@ def _tag(tag: TagFigures) -> dict[str, Any]:
         "recall_interval": _pair(tag.recall_interval),
         "wrong": [_rounded(asdict(each)) for each in tag.wrong],
         "missed": [_rounded(asdict(each)) for each in tag.missed],
-        "curve": [_rounded(asdict(each)) for each in _thinned(tag.curve)],
+        "curve": [_rounded(asdict(each)) for each in tag.curve],
     }
-
-
-def _thinned(points: Sequence[Point]) -> list[Point]:
-    """Keep some points of many, evenly, the first and the last among them."""
-    if len(points) <= MOST_POINTS:
-        return list(points)
-    places = (round(at * (len(points) - 1) / (MOST_POINTS - 1)) for at in range(MOST_POINTS))
-    return [points[place] for place in places]
 
 
 def _calibration(calibration: Calibration) -> dict[str, Any]:
