@@ -34,9 +34,20 @@ def test_what_is_learnt_later_goes_before(tmp_path: Path) -> None:
         learnt.use([LearntCurve("coco", "dog", Platt(3.0, -1.0), 50, 50)], [])
         assert learnt.fits()["coco", "dog"] == Platt(3.0, -1.0)
         assert learnt.fits()["clip-exclusive", "kitchen"] == KITCHEN.curve
-        assert learnt.forget() == 3
+        assert learnt.forget() == 2
         assert learnt.fits() == {}
         assert learnt.thresholds() == {}
+
+
+def test_a_threshold_goes_with_the_curve_that_it_was_found_by(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        learnt = Learnt(store)
+        of_kitchen = LearntThreshold("kitchen", 0.6, 0.9, 300)
+        learnt.use([DOG, KITCHEN], [FROM, of_kitchen])
+        learnt.use([LearntCurve("coco", "dog", Platt(3.0, -1.0), 50, 50)], [])
+        assert learnt.thresholds() == {"kitchen": 0.6}
+        learnt.use([], [FROM])
+        assert learnt.thresholds() == {"dog": 0.8125, "kitchen": 0.6}
 
 
 def test_a_curve_of_another_version_is_passed_over(

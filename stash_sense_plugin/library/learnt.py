@@ -62,7 +62,11 @@ class Learnt:
             return dict(db.execute("SELECT label, apply FROM thresholds").fetchall())
 
     def use(self, curves: Iterable[LearntCurve], thresholds: Iterable[LearntThreshold]) -> None:
-        """Take these over, each in place of what was learnt of the same label; wholly or not."""
+        """Take these over, each in place of what was learnt of the same label; wholly or not.
+
+        A threshold is of the confidences of its curve: where that is replaced, and no threshold
+        comes with it, the old one means nothing and is dropped.
+        """
         now = self._store.clock()
         fits = [
             (each.scale, each.label, to_json(each.curve.as_json()), each.positives, each.negatives)
@@ -74,6 +78,7 @@ class Learnt:
                 "INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?, ?)",
                 [(*row, now) for row in fits],
             )
+            db.executemany("DELETE FROM thresholds WHERE label = ?", [(row[1],) for row in fits])
             db.executemany(
                 "INSERT OR REPLACE INTO thresholds VALUES (?, ?, ?, ?, ?)",
                 [(*row, now) for row in limits],
