@@ -203,7 +203,7 @@ def whole_path(args: Args, name: str) -> Path:
     if value is None:
         raise SettingsError("No file is named", f"give args.{name}")
     if not isinstance(value, str) or "\0" in value or not _has_bytes(value):
-        raise SettingsError(f"{shown(value)} is no path of a file", "give it as it is")
+        raise SettingsError(f"{shown(value)} is no path of a file", f"give args.{name}")
     if len(value) > LONGEST_PATH:
         raise SettingsError(f"{name} is longer than {LONGEST_PATH} letters", "name another file")
     path = Path(value)

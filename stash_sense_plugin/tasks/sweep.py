@@ -116,7 +116,9 @@ def _slices(engine: Engine, call: Call, client: StashClient) -> Slices:
 
 def _begun(engine: Engine, call: Call, slices: Slices) -> tuple[str, dict[str, Any]] | None:
     """Return a new run and its state, or one that goes on; None where that cannot be."""
-    if run_id := text(call.args, "run_id"):
+    # An empty one is no run of ours, and nobody who names one asks for a new sweep.
+    if call.args.get("run_id") is not None:
+        run_id = text(call.args, "run_id")
         state = engine.store.take_up(run_id)
         return None if state is None else (run_id, {**state, "resumed": True})
     state = {
