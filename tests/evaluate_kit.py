@@ -35,12 +35,15 @@ class Paper:
         title: str,
         *tags: str,
         facts: Mapping[str, float] | None = None,
+        objects: Mapping[str, float] | None = None,
+        object_model: str = "",
         first: tuple[str, ...] | None = None,
         phash: str = "",
     ) -> int:
         """Add a scene with tags; `facts` are what was seen in it, None for never looked at.
 
-        `first` are the tags that it had at the first look, the same unless others are named.
+        `objects` are words that `object_model` saw there. `first` are the tags that it had at the
+        first look, the same unless others are named.
         """
         number = len(self.stash_scenes) + 1
         file = fake_file(
@@ -49,18 +52,23 @@ class Paper:
         )  # fmt: skip
         scene = self.stash.add_scene(title, tags=[self.tag(name) for name in tags], file=file)
         self.stash_scenes.append(scene)
+        mark = Fingerprint(f"{number:016x}", number * 1000)
+        if objects is not None:
+            self._look(scene, mark, "objects", object_model, objects)
         if facts is not None:
-            self._look(scene, Fingerprint(f"{number:016x}", number * 1000), facts)
+            seen = {f"picture/{fact}": score for fact, score in facts.items()}
+            self._look(scene, mark, "picture", PictureDetector().model, seen)
             self._remember(scene, tags if first is None else first)
         return scene
 
     stash_scenes: list[int] = field(default_factory=list)
 
-    def _look(self, scene: int, file: Fingerprint, facts: Mapping[str, float]) -> None:
-        model = PictureDetector().model
+    def _look(
+        self, scene: int, file: Fingerprint, detector: str, model: str, words: Mapping[str, float]
+    ) -> None:
         seen = [
-            Observation(str(scene), at, float(at), "picture", model, f"picture/{fact}", score)
-            for fact, score in facts.items()
+            Observation(str(scene), at, float(at), detector, model, word, score)
+            for word, score in words.items()
             for at in range(FRAMES)
         ]
         self.store.save_analysis(
@@ -69,10 +77,10 @@ class Paper:
             FrameSource.SPRITE,
             float(FRAMES),
             [float(at) for at in range(FRAMES)],
-            "picture",
+            detector,
             model,
             seen,
-            Ran("picture", model, "cpu", "fp32", FRAMES, 0.1),
+            Ran(detector, model, "cpu", "fp32", FRAMES, 0.1),
         )
 
     def _remember(self, scene: int, tags: tuple[str, ...]) -> None:

@@ -116,6 +116,23 @@ def test_its_calibration_is_known_as_well(paper: Paper) -> None:
     assert calibration["brier"] == round(squares / 6, 4)
 
 
+def test_what_is_below_the_floor_is_not_judged_for_it_is_not_decided_by(paper: Paper) -> None:
+    known_errors(paper)
+    paper.stash.configure_plugin(PLUGIN, **FACTS_ONLY, floor_percent=50)
+    vertical, dark = report_of(paper)["tags"]
+    # What was seen faintly counts as not seen: three is one of the last four, six of the last six.
+    assert vertical["average_precision"] == round((0.5 + 0.5 + 3 / 8) / 3, 4)
+    assert dark["average_precision"] == round((1 + 2 / 8) / 2, 4)
+
+
+@pytest.mark.parametrize("model", ["yolox-nano@old", "gone@1"])
+def test_what_an_older_model_saw_is_judged_as_it_is_decided_by(paper: Paper, model: str) -> None:
+    paper.stash.configure_plugin(PLUGIN, **{**FACTS_ONLY, "skip_objects": False})
+    paper.scene("his", "Dog", facts={}, objects={"coco/dog": SURE}, object_model=model)
+    dog = tag_of(report_of(paper), "Dog")
+    assert (dog["positives"], dog["shown"]["right"]) == (1, 1)
+
+
 def test_the_gaps_are_named_with_scenes(paper: Paper) -> None:
     known_errors(paper)
     report = report_of(paper)

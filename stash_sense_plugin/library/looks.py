@@ -14,7 +14,7 @@ from stash_sense_plugin.library.analyses import (
     read_vectors,
 )
 from stash_sense_plugin.library.database import Database
-from stash_sense_plugin.records import FrameSource, Observation, Ran
+from stash_sense_plugin.records import Fingerprint, FrameSource, Observation, Ran
 
 Wanted = tuple[str, str | None]
 """A detector's name and its model; None where it cannot say which."""
@@ -45,6 +45,19 @@ class Kept:
     def vector_bytes(self) -> int:
         """How much their vectors take in the store."""
         return sum(row["vector_bytes"] for row in self.rows)
+
+
+def file_ids(store: Database, files: Iterable[Fingerprint]) -> list[int]:
+    """Return the store's numbers of these files, in their order; unknown ones have none."""
+    with store.read() as db:
+        found = [
+            db.execute(
+                "SELECT id FROM files WHERE oshash = ? AND size_bytes = ?",
+                (file.oshash, file.size_bytes),
+            ).fetchone()
+            for file in files
+        ]
+    return [int(row[0]) for row in found if row is not None]
 
 
 def kept_looks(

@@ -275,6 +275,8 @@ class _Library:
                     scores[row, place], holds[row, place] = found.score, found.holds
         for name, error in scorer.unusable.items():
             self._reporter.log("warning", f"What {name} sees is not judged: {error}")
+        for damage in scorer.damaged:
+            self._reporter.log("warning", f"A scene is not judged by one of its files: {damage}")
         return scores, holds
 
     def _label_columns(
@@ -307,6 +309,7 @@ class _Library:
             sight.zero_shot,
             words,
             settings.max_gap_s,
+            settings.floor,
             self._reporter.check,
         )
 

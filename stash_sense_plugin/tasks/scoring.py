@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stash_sense_plugin.detectors.clip import ZeroShot
-from stash_sense_plugin.errors import ModelError
-from stash_sense_plugin.library.store import Store, StoredAnalysis
+from stash_sense_plugin.errors import ModelError, StoreError
+from stash_sense_plugin.library.looks import EMBEDS, Wanted, file_ids, kept_looks, read_looks
+from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.pipeline.deciding import in_words
+from stash_sense_plugin.pipeline.parts import Look, recalled
 from stash_sense_plugin.records import Detector, Fingerprint
 from stash_sense_plugin.suggestions import hold, robust_score
 from stash_sense_plugin.timeline import Frames, by_word, rule_for, sample_scores
@@ -38,17 +40,24 @@ class Scorer:
         zero_shot: ZeroShot | None,
         words_of: Mapping[str, str],
         max_gap_s: float,
+        floor: float,
         check: Check,
     ) -> None:
-        """`words_of` names the word list of each object network, by the model's name."""
+        """`words_of` names the word list of each object network, by the model's name.
+
+        `floor` is the score below which nothing counts that is neither a vector nor a text.
+        """
         self._store = store
         self._zero_shot = zero_shot
-        self._detectors = detectors
         self._words_of = words_of
         self._max_gap_s = max_gap_s
+        self._floor = floor
         self._check = check
         self.unusable: dict[str, ModelError] = {}
         """Why a detector's labels are not scored, by its name."""
+        self.damaged: list[StoreError] = []
+        """What was kept of files and cannot be read."""
+        self._wanted = [self._want(detector) for detector in detectors]
         self._prompted = vocabulary.zero_shot
         self._worded = [label for label in vocabulary.labels.values() if not label.prompts]
 
@@ -69,31 +78,28 @@ class Scorer:
                 found[label.name] = score
         return found
 
-    def _looks(self, files: Sequence[Fingerprint]) -> list[StoredAnalysis]:
-        """The newest looks of the detectors that are switched on.
+    def _want(self, detector: Detector) -> Wanted:
+        try:
+            return detector.name, detector.model
+        except ModelError as error:
+            if detector.name == EMBEDS:
+                self.unusable[detector.name] = error
+            return detector.name, None
 
-        What an older model saw counts as well, but for CLIP's, whose prompts are of one model.
-        """
-        for file in files:
-            looks = []
-            for detector in self._detectors:
-                look = self._look(file, detector)
-                if look is not None:
-                    looks.append(look)
-            if looks:
-                return looks
+    def _looks(self, files: Sequence[Fingerprint]) -> list[Look]:
+        """What deciding goes by (see `kept_looks`), of the first file that can be read."""
+        for file_id in file_ids(self._store, files):
+            kept = kept_looks(self._store, [file_id], self._wanted).get(file_id)
+            if kept is None:
+                continue
+            found = read_looks(self._store, [kept])[file_id]
+            if not isinstance(found, StoreError):
+                return [recalled(each, self._floor) for each in found]
+            self.damaged.append(found)
         return []
 
-    def _look(self, file: Fingerprint, detector: Detector) -> StoredAnalysis | None:
-        try:
-            model = detector.model if detector.name in ("clip", "objects") else None
-        except ModelError as error:
-            self.unusable[detector.name] = error
-            return None
-        return self._store.latest_analysis(file, detector.name, model)
-
     def _scored(
-        self, looks: Sequence[StoredAnalysis], length_s: float | None
+        self, looks: Sequence[Look], length_s: float | None
     ) -> Iterator[tuple[Label, Score]]:
         for look in looks:
             if look.ran.detector == "clip":
@@ -105,36 +111,30 @@ class Scorer:
             else:
                 yield from self._by_words(look, length_s)
 
-    def _by_words(
-        self, look: StoredAnalysis, length_s: float | None
-    ) -> Iterator[tuple[Label, Score]]:
+    def _by_words(self, look: Look, length_s: float | None) -> Iterator[tuple[Label, Score]]:
         words = by_word(look.observations)
         scale = self._scale(look)
         frames = Frames.at(look.times_s, length_s)
         for label in self._worded:
-            if label.scale == scale:
+            # Of a network that is in no catalogue any more, what it saw tells its words.
+            if label.scale == scale or not words.keys().isdisjoint(label.words):
                 found = [each for word in label.words for each in words.get(word, ())]
                 samples = sample_scores(look.times_s, found, label)
                 yield label, self._score(label, look, frames, [each.score for each in samples])
 
-    def _by_prompts(
-        self, look: StoredAnalysis, length_s: float | None
-    ) -> Iterator[tuple[Label, Score]]:
-        vectors = [each.vector for each in look.observations if each.vector is not None]
-        if self._zero_shot is None or not vectors or not self._prompted:
+    def _by_prompts(self, look: Look, length_s: float | None) -> Iterator[tuple[Label, Score]]:
+        embedded = look.embedded
+        if self._zero_shot is None or embedded is None or not self._prompted:
             return
-        times_s = [each.time_s for each in look.observations if each.vector is not None]
-        frames = Frames.at(times_s, length_s)
+        frames = Frames.at(embedded.times_s, length_s)
         asked = [in_words(label) for label in self._prompted]
-        told = self._zero_shot.scores(np.stack(vectors), asked, self._check)
+        told = self._zero_shot.scores(embedded.vectors, asked, self._check)
         for label in self._prompted:
             # A score that is not a number counts as not seen.
             within = np.clip(np.nan_to_num(told[label.name], posinf=0.0), 0.0, 1.0)
             yield label, self._score(label, look, frames, frames.best(within.tolist()))
 
-    def _score(
-        self, label: Label, look: StoredAnalysis, frames: Frames, scores: Sequence[float]
-    ) -> Score:
+    def _score(self, label: Label, look: Look, frames: Frames, scores: Sequence[float]) -> Score:
         """What deciding goes by; where it decides nothing, the best few frames."""
         ranges = frames.ranges(label.name, scores, rule_for(label, self._max_gap_s))
         model, times_s, length_s = look.ran.model, frames.times_s, frames.duration_s
@@ -143,7 +143,7 @@ class Scorer:
             return Score(robust_score(held.scores, held.looks, label.stay), holds=True)
         return Score(robust_score(scores, len(scores), 0.0), holds=False)
 
-    def _scale(self, look: StoredAnalysis) -> str:
+    def _scale(self, look: Look) -> str:
         """Whose words a look is in: an object network's word list, else the detector's name."""
         if look.ran.detector != "objects":
             return look.ran.detector
