@@ -16,7 +16,7 @@ from rich.console import Console
 from demo.stash import StandIn, fake_file
 from stash_sense_plugin.cli import evaluate
 from stash_sense_plugin.cli.desk import Desk, WrongUsage
-from stash_sense_plugin.errors import Cancelled, SettingsError
+from stash_sense_plugin.errors import Cancelled, SettingsError, StashError
 from stash_sense_plugin.library.learnt import Learnt
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.verdicts import Saying, Verdicts
@@ -241,13 +241,36 @@ def test_it_says_how_many_scenes_were_not_looked_at(paper: Paper) -> None:
     assert report["coverage"]["not_looked"] == 2
     [line] = [line for line in paper.told.said("info") if "looked at" in line]
     assert line.startswith("1 scene with tags of yours was looked at; 2 were not: run Tag scenes")
+    # As it can be typed.
+    assert f"--stash {paper.url} evaluate --look" in line
 
 
 def test_an_empty_library_is_told_so(paper: Paper) -> None:
     report = report_of(paper)
     assert report["tags"] == []
     [line] = paper.told.said("warning")
-    assert line.startswith("0 scenes with tags of yours were looked at; 0 were not")
+    assert line.startswith("No scene has tags of yours")
+
+
+def test_tags_that_no_label_has_are_named_as_the_reason(paper: Paper) -> None:
+    """Nothing waits to be looked at, so that looking at more would not help."""
+    paper.scene("his", "Holiday", facts={"vertical": SURE})
+    assert report_of(paper)["tags"] == []
+    [line] = paper.told.said("warning")
+    assert line.startswith("1 scene could be judged, but none of your tags there is one that")
+    paper.scene("new", "Holiday")
+    report_of(paper)
+    waiting, reason = paper.told.said("warning")
+    assert "1 was not: run Tag scenes" in waiting
+    assert reason == line
+
+
+def test_tags_that_nothing_looked_for_are_named_as_the_reason(paper: Paper) -> None:
+    paper.scene("his", "Vertical", facts={"vertical": SURE})
+    paper.stash.configure_plugin(PLUGIN, **FACTS_ONLY, skip_facts=True)
+    report_of(paper)
+    [line] = paper.told.said("warning")
+    assert line.startswith("1 scene could be judged, but nothing looked for Vertical: switch")
 
 
 @pytest.mark.parametrize(
@@ -457,11 +480,35 @@ def test_it_looks_at_no_more_than_is_wanted(room: Room) -> None:
     assert room.run("evaluate", look="5")["report"]["scenes"] == 3
 
 
+@pytest.mark.parametrize("args", [{}, {"look": "5"}, {"dry_run": "true"}, {"use": "true"}])
+def test_another_library_is_not_judged(room: Room, args: dict[str, str]) -> None:
+    scene = room.add("tall.mp4", "Vertical")
+    room.engine.store.remember_library("/elsewhere/stash.sqlite", {str(scene): "0" * 16})
+    with pytest.raises(StashError, match="another library"):
+        room.run("evaluate", **args)
+    assert Learnt(room.engine.store).first_tags() == {}
+    assert room.run("evaluate", forget="true")["forgotten"] == 0
+
+
+def test_a_library_that_only_evaluate_looked_at_is_known_again(room: Room, tmp_path: Path) -> None:
+    scene = room.add("tall.mp4", "Vertical")
+    room.run("evaluate", look="1")
+    assert room.run("evaluate")["report"]["scenes"] == 1
+    with StandIn(tmp_path / "other") as other:
+        other.configure_plugin(PLUGIN, **FACTS_ONLY)
+        while other.add_scene("another") < scene:
+            pass
+        elsewhere = Room(other, room.clips, tmp_path, engine=room.engine)
+        with pytest.raises(StashError, match="another library"):
+            elsewhere.run("evaluate")
+
+
 def test_a_stopped_look_keeps_what_was_seen(room: Room) -> None:
     for _ in range(3):
         room.add("tall.mp4", "Vertical")
     with pytest.raises(Cancelled):
         room.run("evaluate", look="3", at_check=stopping(25))
+    assert room.engine.store.library_identity() is not None
     [run] = [run for run in room.engine.store.runs() if run.kind == "evaluate"]
     assert run.status == "cancelled"
     assert room.run("evaluate")["report"]["scenes"] < 3
@@ -593,6 +640,26 @@ def test_on_a_terminal_it_asks_before_it_uses_anything(
     assert command(desk, "--use") == 0
     assert "Use this from now on?" in desk.printed
     assert bool(Learnt(paper.store).thresholds()) == used
+
+
+def test_on_a_terminal_a_dry_run_asks_nothing(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(paper)
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    desk = Here(paper)
+    assert command(desk, "--use", "--dry-run") == 0
+    assert "Use this from now on?" not in desk.printed
+    assert any(line.startswith("Would use 1 threshold and") for line in paper.told.said("info"))
+    assert Learnt(paper.store).thresholds() == {}
+
+
+def test_one_of_a_thing_is_said_as_one(paper: Paper) -> None:
+    many(paper)
+    report_of(paper)
+    lines = paper.told.said("info")
+    assert any(line.startswith("Suggests 1 threshold and 1 curve: what") for line in lines)
+    assert "Judged by 80 scenes (80 different ones), 1 tag" in lines
 
 
 def test_without_a_terminal_the_word_is_enough(

@@ -67,7 +67,7 @@ def evaluate(asked: argparse.Namespace, desk: Desk) -> int:
     args = {"precision": asked.precision, "dry_run": asked.dry_run}
     if asked.forget:
         return _forget(asked, desk, args)
-    asks = asked.use and not asked.json and sys.stdin.isatty()
+    asks = asked.use and not asked.json and not asked.dry_run and sys.stdin.isatty()
     first = {**args, "look": asked.look, "use": asked.use and not asks}
     told = desk.ask("evaluate", first)
     if asked.json:

@@ -167,16 +167,15 @@ def lines(found: Evaluation) -> Iterator[str]:
     """Yield what is worth saying in a log, from the whole to the parts."""
     if not found.tags:
         return
-    yield (
-        f"Judged by {found.scenes} scenes ({found.groups} different ones), {len(found.tags)} tags"
-    )
+    scenes, groups = _counted(found.scenes, "scene"), _counted(found.groups, "different one")
+    yield f"Judged by {scenes} ({groups}), {_counted(len(found.tags), 'tag')}"
     yield f"What is written: {said_of(found.written)}"
     yield f"What is written or asked: {said_of(found.shown)}"
     error = found.calibration.error
     if error is not None:
         yield (
             f"Confidence is off by {percent(error)} on average ({BINS} bins,"
-            f" {found.calibration.claims} claims)"
+            f" {_counted(found.calibration.claims, 'claim')})"
         )
     for what, tags in (("wrong", _most_wrong(found)), ("missed", _most_missed(found))):
         if tags:
@@ -207,6 +206,10 @@ def percent(value: float | None) -> str:
     return f"{100 * value:.1f} %"
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _most_wrong(found: Evaluation) -> list[str]:
     tags = sorted(found.tags, key=lambda tag: (-tag.shown.wrong, tag.name))
     return [f"{tag.name} ({tag.shown.wrong})" for tag in tags[:WORST] if tag.shown.wrong]
@@ -222,7 +225,7 @@ def _offer(found: Evaluation) -> str:
         return "No threshold is suggested: each needs 30 scenes with its tag, and enough claims"
     after = found.written_after
     return (
-        f"Suggests {len(found.thresholds)} thresholds and {len(found.curves)} curves: what is"
-        f" written would have precision {percent(after.micro.precision)} and recall"
+        f"Suggests {_counted(len(found.thresholds), 'threshold')} and"
+        f" {_counted(len(found.curves), 'curve')}: what is written would have precision {percent(after.micro.precision)} and recall"
         f" {percent(after.micro.recall)}; the task Use what Evaluate suggests takes them"
     )

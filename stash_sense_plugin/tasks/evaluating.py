@@ -16,6 +16,7 @@ from stash_sense_plugin.errors import (
     MediaError,
     ModelBroken,
     SettingsError,
+    StashError,
     StashSenseError,
     StoreError,
 )
@@ -45,6 +46,7 @@ from stash_sense_plugin.stash.operations import all_tags, scenes_with_any_tag
 from stash_sense_plugin.tasks.asked import switched_on, whole_number
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.looking import Looker
+from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.scoring import Scorer
 from stash_sense_plugin.tasks.tally import counted
 from stash_sense_plugin.vocabulary import Label
@@ -87,19 +89,25 @@ def run_evaluate(engine: Engine, call: Call, reporter: Reporter) -> dict[str, ob
 
     Args: `precision` in percent, `look` at so many scenes first, `use` what is suggested, `forget`
     what was, `dry_run`. Figures, page and what is used lie in the store and in the home folder.
+    Raises StashError where Stash has another library than the one that was looked at.
     """
     asked = Asked.read(call.args)
     learnt = Learnt(engine.store)
     with engine.stash(call, reporter) as client:
         if asked.forget:
             return _forget(learnt, asked, reporter)
+        recognition = Recognition(engine, client)
+        _check_library(recognition)
         library = _Library(engine, client, reporter)
         if asked.look and not asked.dry_run:
-            library.look(asked.look)
+            library.look(asked.look, recognition)
         gathered = library.gather()
-        found = evaluate(gathered.findings, gathered.names, asked.percent / 100)
+        address = client.connection.base_url
+        found = evaluate(
+            gathered.findings, gathered.names, asked.percent / 100, check=reporter.check
+        )
     told = report.as_json(found) | {"coverage": asdict(gathered.coverage)}
-    _tell(found, gathered.coverage, reporter)
+    _tell(found, gathered.coverage, address, reporter)
     answer: dict[str, object] = {"report": report.without_points(told), "used": None}
     if not asked.dry_run:
         learnt.keep_report(report.without_points(told))
@@ -108,6 +116,18 @@ def run_evaluate(engine: Engine, call: Call, reporter: Reporter) -> dict[str, ob
     if asked.use:
         answer["used"] = _use(learnt, found, engine.settings, asked, reporter)
     return answer
+
+
+def _check_library(recognition: Recognition) -> None:
+    """Raise StashError where the store speaks of the scenes of another library."""
+    if recognition.is_this_library():
+        return
+    raise StashError(
+        "Stash holds another library than the one that Stash Sense looked at (or much of it"
+        " differs), so nothing is judged",
+        "start Stash with the database that was tagged, or run Tag scenes first where this is that"
+        " library with other files",
+    )
 
 
 # --- What is known of the library -----------------------------------------------------------------
@@ -151,10 +171,11 @@ class _Library:
 
     # --- Looking first
 
-    def look(self, most: int) -> None:
+    def look(self, most: int, recognition: Recognition) -> None:
         """Look at scenes with tags by hand that were never looked at, and write nothing to Stash.
 
         They are taken from anywhere in the library: the oldest alone would not be like the rest.
+        The library is known again by those that could be looked at.
         """
         first = self._learnt.first_tags()
         chosen = sorted(
@@ -162,7 +183,7 @@ class _Library:
             key=lambda scene: hashlib.blake2b(scene.id.encode(), digest_size=8).digest(),
         )[:most]
         if chosen:
-            _Looking(self._engine, self._client, self._reporter).look(chosen)
+            _Looking(self._engine, self._client, recognition, self._reporter).look(chosen)
 
     def _has_own(self, scene: Scene) -> bool:
         """Whether it carries a tag that says something and is not of our writing."""
@@ -335,8 +356,11 @@ def _title(scene: Scene) -> str:
 class _Looking:
     """Looks at scenes and keeps what was seen; Stash is only read."""
 
-    def __init__(self, engine: Engine, client: StashClient, reporter: Reporter) -> None:
+    def __init__(
+        self, engine: Engine, client: StashClient, recognition: Recognition, reporter: Reporter
+    ) -> None:
         self._engine, self._reporter = engine, reporter
+        self._recognition = recognition
         self._looker = Looker(engine, reporter, client)
         self._broken = 0
 
@@ -344,20 +368,22 @@ class _Looking:
         """Look at each; what fails is said and left out. Raises what stops every scene alike."""
         store = self._engine.store
         run_id = store.begin_run("evaluate", asdict(self._engine.settings))
-        looked = 0
+        looked: list[Scene] = []
         ended: Ended = "failed"
         try:
             for number, scene in enumerate(scenes):
                 self._reporter.progress(number / len(scenes))
                 self._reporter.check()
-                looked += self._one(run_id, scene)
+                if self._one(run_id, scene):
+                    looked.append(scene)
             ended = "done"
         except Cancelled:
             ended = "cancelled"
             raise
         finally:
-            store.end_run(run_id, ended, {"looked": looked})
-        self._reporter.log("info", f"Looked at {counted(looked, 'scene')} with tags of yours")
+            self._recognition.learn(looked)
+            store.end_run(run_id, ended, {"looked": len(looked)})
+        self._reporter.log("info", f"Looked at {counted(len(looked), 'scene')} with tags of yours")
 
     def _one(self, run_id: str, scene: Scene) -> bool:
         store, by_itself = self._engine.store, False
@@ -386,18 +412,39 @@ class _Looking:
 # --- What comes of it -----------------------------------------------------------------------------
 
 
-def _tell(found: Evaluation, coverage: Coverage, reporter: Reporter) -> None:
-    if coverage.not_looked or not found.tags:
+def _tell(found: Evaluation, coverage: Coverage, address: str, reporter: Reporter) -> None:
+    if coverage.not_looked:
         looked = counted(coverage.by_hand, "scene")
         reporter.log(
             "info" if found.tags else "warning",
             f"{looked} with tags of yours {'was' if coverage.by_hand == 1 else 'were'} looked at;"
-            f" {coverage.not_looked} were not: run Tag scenes for them, or"
-            " `python -m stash_sense_plugin --stash URL evaluate --look 50`, which writes nothing"
-            " to Stash",
+            f" {coverage.not_looked} {'was' if coverage.not_looked == 1 else 'were'} not: run Tag"
+            f" scenes for them, or `python -m stash_sense_plugin --stash {address} evaluate --look"
+            " 50`, which writes nothing to Stash",
         )
+    if not found.tags and (coverage.judged or not coverage.not_looked):
+        reporter.log("warning", _nothing_judged(found, coverage))
     for line in report.lines(found):
         reporter.log("info", line)
+
+
+def _nothing_judged(found: Evaluation, coverage: Coverage) -> str:
+    """Why there is no figure at all, although nothing waits to be looked at."""
+    if not coverage.judged:
+        return (
+            "No scene has tags of yours, and nothing was accepted or refused: tag some scenes by"
+            " hand, for there is nothing to judge by"
+        )
+    scenes = counted(coverage.judged, "scene")
+    if found.not_looked_for:
+        return (
+            f"{scenes} could be judged, but nothing looked for {', '.join(found.not_looked_for)}:"
+            " switch the detectors on that know these tags, and run Tag scenes"
+        )
+    return (
+        f"{scenes} could be judged, but none of your tags there is one that a label of the"
+        " vocabulary has: add labels for them to vocabulary.yaml, or an alias to the tags in Stash"
+    )
 
 
 def _use(
@@ -435,10 +482,10 @@ def _forget(learnt: Learnt, asked: Asked, reporter: Reporter) -> dict[str, objec
     """Go back to what ships, and to the vocabulary's own thresholds."""
     if asked.dry_run:
         dropped = len(learnt.fits()) + len(learnt.thresholds())
-        reporter.log("info", f"Would forget {counted(dropped, 'curve or threshold')}")
+        reporter.log("info", f"Would forget all curves and thresholds that were learnt: {dropped}")
     else:
         dropped = learnt.forget()
-        reporter.log("info", f"Forgot {dropped} learnt curves and thresholds")
+        reporter.log("info", f"Forgot all curves and thresholds that were learnt: {dropped}")
     return {"report": None, "used": None, "forgotten": dropped}
 
 
