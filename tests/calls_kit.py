@@ -29,13 +29,14 @@ NUMBERS = {
         "fdatasync": 75,
         "ftruncate": 77,
         "rename": 82,
+        "link": 86,
         "unlink": 87,
     },
     "aarch64": {"pwrite64": 68, "fsync": 82, "fdatasync": 83, "ftruncate": 46, "unlinkat": 35},
 }
 """The kernel's numbers of the calls that change files, by machine."""
 SECCOMP = {"x86_64": 317, "aarch64": 277}
-BY_NAME = frozenset({"rename", "unlink"})
+BY_NAME = frozenset({"rename", "link", "unlink"})
 """Calls whose first argument is a path, and not an open file."""
 NEW_LISTENER = 8
 RECEIVE, SEND = 0xC0502100, 0xC0182101

@@ -1,6 +1,8 @@
 """Killed at any moment, nothing is lost, nothing doubled, and nothing of the user's touched."""
 
+import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -11,12 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from demo.stash import Fault
 from demo.stash.faults import Reached
+from stash_sense_plugin.detectors.picture import PictureDetector
 from stash_sense_plugin.library.backup import backups_of
 from stash_sense_plugin.library.migrations import MIGRATIONS, migrate, version_of
+from stash_sense_plugin.library.moving import lines
+from stash_sense_plugin.library.store import Store
+from stash_sense_plugin.library.verdicts import Saying, Verdicts
+from stash_sense_plugin.records import Fingerprint, FrameSource, Observation, Ran, Said, Scene
 from tests.calls_kit import FileCall, Watch, can_watch, watching
 from tests.conftest import TORTURE
 from tests.installed_kit import Installed, installed, workers
@@ -34,8 +42,10 @@ from tests.kill_kit import (
     claimed,
     kill_at,
     log_since,
+    rows_of,
     seen,
     step_of,
+    store_of,
 )
 from tests.plugin_folder import wait_until
 
@@ -69,6 +79,7 @@ class Stage:
 
     ground: Ground
     made: dict[str, Scenario] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     """How many calls change the store's files in what is pressed."""
 
@@ -371,11 +382,13 @@ class Files:
 
     watch: Watch
     kill_at: int | None = None
+    names: str = r"store\.sqlite.*"
+    """Which files, as a pattern of their names."""
     calls: list[str] = field(default_factory=list)
     doors: Callable[[], None] = lambda: None
 
     def heard(self, call: FileCall) -> bool:
-        if not call.file.startswith("store.sqlite"):
+        if not re.fullmatch(self.names, call.file):
             return False
         self.calls.append(f"{call.what} of {call.file}")
         if len(self.calls) - 1 != self.kill_at:
@@ -486,3 +499,187 @@ def test_a_kill_in_the_middle_of_a_write_to_the_store_loses_nothing(
     assert seen(library) == scenario.before
     after = f"after {steps[-1]}" if steps else "at its start"
     record_count(f"killed: sweep: {after}: before {files.calls[-1]}", 1)
+
+
+# --- In the middle of what is done with the store as a whole ------------------------------------
+
+FILES, FRAMES = 12, 200
+
+
+@dataclass
+class Work:
+    """Something that is done with the store as a whole, and what is there when it is done."""
+
+    begin: Callable[[Ground], None]
+    press: Callable[[Installed, Path], object]
+    is_done: Callable[[Installed, Path], None]
+    names: str = r"store\.sqlite.*"
+    """The files before whose changes it is killed."""
+    states: int = 24
+    """In how many states that is done."""
+
+
+def filled(path: Path) -> list[str]:
+    """Fill a store with looks, each of them made twice, and verdicts; return it as lines."""
+    model, clip = PictureDetector().model, Scene("1", "", "/clip.mp4", None, 6.0)
+    vectors = np.random.default_rng(1).normal(size=(FRAMES, 256)).astype(np.float32)
+    times = tuple(map(float, range(FRAMES)))
+    seen = [
+        Observation("", place, float(place), "picture", model, "frame", 1.0, vector=vector)
+        for place, vector in enumerate(vectors)
+    ]
+    with Store(path) as store:
+        for number in (*range(FILES), *range(FILES)):
+            store.save_analysis(
+                Fingerprint(f"{number:016x}", number),
+                "",
+                FrameSource.VIDEO,
+                float(FRAMES),
+                times,
+                "picture",
+                model,
+                seen,
+                Ran("picture", model, "cpu", "fp32", FRAMES, 1.0),
+            )
+        names = [f"Tag {number}" for number in range(3 * FILES)]
+        Verdicts(store).say([Saying(clip, "tag", name, "", Said.REFUSED) for name in names])
+        return list(lines(store, "0.0.0"))
+
+
+def a_full_store(ground: Ground) -> None:
+    ground.fresh()
+    filled(store_of(ground.library))
+
+
+def a_file_to_import(ground: Ground) -> None:
+    ground.fresh()
+    moved_to(ground.library).write_text("".join(filled(ground.folder / "elsewhere.sqlite")))
+
+
+def moved_to(library: Installed) -> Path:
+    """The file that is imported."""
+    return Path(library.home.folder).with_name("moved.jsonl")
+
+
+def a_tagged_library(ground: Ground) -> None:
+    ground.fresh()
+    a_library(ground.library)
+    ground.library.press().join()
+
+
+def knows_all(written: Path, store: Path) -> None:
+    """What was written is all that the store has to tell."""
+    with Store(store) as kept:
+        assert sorted(written.read_text().splitlines(keepends=True)[1:]) == sorted(
+            list(lines(kept, "0.0.0"))[1:]
+        )
+
+
+def is_exported(library: Installed, folder: Path) -> None:
+    library.operate("store_export", path=str(folder / "another.jsonl"))
+    assert {each.name for each in folder.iterdir()} == {"export.jsonl", "another.jsonl"}
+    library.leave()
+    for name in ("export.jsonl", "another.jsonl"):
+        knows_all(folder / name, store_of(library))
+
+
+def is_imported(library: Installed, folder: Path) -> None:
+    library.leave()
+    knows_all(moved_to(library), store_of(library))
+
+
+def is_tidied(library: Installed, folder: Path) -> None:
+    dropped = library.operate("store_vacuum", dry_run=True)["dropped"]
+    assert not any(dropped.values()), dropped
+    assert rows_of(library, "SELECT count(*), count(DISTINCT file_id) FROM analyses") == [
+        (FILES, FILES)
+    ]
+    assert rows_of(library, "SELECT count(*) FROM verdicts") == [(3 * FILES,)]
+    assert store_of(library).stat().st_size < 1.5 * FILES * FRAMES * 512
+
+
+def is_judged(library: Installed, folder: Path) -> None:
+    home = Path(library.home.folder)
+    assert json.loads((home / "evaluation.json").read_text())["coverage"]["judged"]
+    assert (home / "evaluation.html").read_text().rstrip().endswith("</html>")
+    assert rows_of(library, "SELECT count(*) FROM evaluations") >= [(1,)]
+    assert list(home.glob("*.part")) == []
+
+
+def export(library: Installed, folder: Path) -> object:
+    if (folder / "export.jsonl").exists():
+        return None
+    return library.operate("store_export", path=str(folder / "export.jsonl"))
+
+
+WORKS = {
+    "store_export": Work(a_full_store, export, is_exported, r"export\..*|\.stash-sense-.*", 8),
+    "store_import": Work(
+        a_file_to_import,
+        lambda library, _: library.operate("store_import", path=str(moved_to(library))),
+        is_imported,
+    ),
+    "store_vacuum": Work(
+        a_full_store, lambda library, _: library.operate("store_vacuum"), is_tidied
+    ),
+    "evaluate": Work(
+        a_tagged_library,
+        lambda library, _: library.operate("evaluate"),
+        is_judged,
+        r"store\.sqlite.*|evaluation\..*",
+    ),
+}
+
+
+def whole_or_not_there(library: Installed, folder: Path) -> None:
+    """Whoever reads what was written reads all of it, and the store is no worse."""
+    home = Path(library.home.folder)
+    aside = folder.with_name("aside")
+    shutil.copytree(home, aside, symlinks=True)
+    if (home / "store.sqlite").exists():
+        with closing(sqlite3.connect(aside / "store.sqlite")) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    for exported in folder.glob("export.jsonl"):
+        knows_all(exported, aside / "store.sqlite")
+    for figures in home.glob("evaluation.json"):
+        json.loads(figures.read_text())
+    for page in home.glob("evaluation.html"):
+        assert page.read_text().rstrip().endswith("</html>")
+
+
+def places() -> list[Any]:
+    """What is killed in its middle, and where; only some of it outside torture."""
+    if TORTURE not in os.environ:
+        return [pytest.param(name, 0.5, id=name) for name in ("store_export", "store_import")]
+    return [
+        pytest.param(name, (each + 0.5) / work.states, id=f"{name}-{each + 1}-of-{work.states}")
+        for name, work in WORKS.items()
+        for each in range(work.states)
+    ]
+
+
+@pytest.mark.parametrize(("name", "share"), places())
+def test_a_kill_in_the_middle_of_work_on_the_store_leaves_it_to_be_done_again(
+    stage: Stage, name: str, share: float, watch: Watch, record_count: Record, tmp_path: Path
+) -> None:
+    work, ground, library = WORKS[name], stage.ground, stage.ground.library
+    if name not in stage.kept:
+        work.begin(ground)
+        stage.kept[name] = ground.keep(name)
+        (unkilled_folder := tmp_path / "unkilled").mkdir()
+        with watching(tmp_path / "whole") as unkilled:
+            files = Files(unkilled, names=work.names)
+            press_watched(stage, files, lambda: work.press(library, unkilled_folder))
+        stage.calls[name] = len(files.calls)
+        work.is_done(library, unkilled_folder)
+    (folder := tmp_path / "files").mkdir()
+    ground.begin(stage.kept[name])
+    files = Files(watch, int(0.95 * share * stage.calls[name]), names=work.names)
+    press_watched(stage, files, lambda: work.press(library, folder))
+    whole_or_not_there(library, folder)
+    work.press(library, folder)
+    work.is_done(library, folder)
+    check_store(library)
+    last = re.sub("[0-9a-f]{16}", "...", files.calls[-1])
+    record_count(f"killed: {name}: before {last}", 1)
