@@ -226,6 +226,7 @@ def _offer(found: Evaluation) -> str:
     after = found.written_after
     return (
         f"Suggests {_counted(len(found.thresholds), 'threshold')} and"
-        f" {_counted(len(found.curves), 'curve')}: what is written would have precision {percent(after.micro.precision)} and recall"
-        f" {percent(after.micro.recall)}; the task Use what Evaluate suggests takes them"
+        f" {_counted(len(found.curves), 'curve')}: what is written would have precision"
+        f" {percent(after.micro.precision)} and recall {percent(after.micro.recall)}; the task Use"
+        " what Evaluate suggests takes them"
     )
