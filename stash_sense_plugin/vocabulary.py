@@ -7,6 +7,7 @@ label lists never becomes a suggestion, whatever a network can see.
 import difflib
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,13 +20,15 @@ from stash_sense_plugin.errors import VocabularyError
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One thing that can be seen, what it is seen by, and the tag that it becomes.
+    """One thing as one source sees it, and the tag that it becomes.
 
-    It has exactly one of prompts, classes and facts: their scores do not share a scale. Two labels
-    may become one tag.
+    It has exactly one of prompts, classes, facts and reads, and classes of one word list: scores of
+    others do not share its scale. What the file lets several sources see is several of these, which
+    are weighed together (`of`). Two labels may become one tag.
     """
 
     name: str
+    """Its own: the label's in the file, and for its further sources with the source behind it."""
     tag: str
     group: str
     prompts: tuple[str, ...] = ()
@@ -37,7 +40,13 @@ class Label:
     classes: tuple[str, ...] = ()
     """Classes of object detectors, with their word list: `coco/dog`."""
     facts: tuple[str, ...] = ()
-    """`picture/...`, or `text` for any text on screen."""
+    """`picture/...`, `quality/...`, or `text` for any text on screen."""
+    reads: tuple[str, ...] = ()
+    """Phrases, any of which is read on screen."""
+    of: str = ""
+    """The label in the file, where this is one of its further sources."""
+    weight: float = 1.0
+    """How much this source counts beside the others of the same label."""
     exclusive: str | None = None
     """The group of which at most one label holds at a time."""
     enter: float = 0.5
@@ -62,16 +71,26 @@ class Label:
     """Whether the user's own file says `apply`, for it or its group: what is learnt gives way."""
 
     @property
+    def thing(self) -> str:
+        """The label in the file: what settings, answers, curves and thresholds call it."""
+        return self.of or self.name
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The detectors' own words for it; empty where prompts see it."""
-        return self.classes or self.facts
+        return self.classes or self.facts or (("text",) if self.reads else ())
+
+    @property
+    def source(self) -> str:
+        """Who sees it: `clip`, `picture`, `quality`, `text`, or a network's word list."""
+        return "clip" if self.prompts else self.words[0].partition("/")[0]
 
     @property
     def scale(self) -> str:
         """Whose score it is: the key of its calibration."""
         if self.prompts:
             return "clip-exclusive" if self.exclusive else "clip-free"
-        return self.words[0].partition("/")[0]
+        return self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +127,13 @@ def load_vocabulary(ours: Path, overlay: Path | None = None) -> Vocabulary:
     if overlay is not None and overlay.exists():
         groups, labels = _read(overlay, groups, labels)
     built = {entry.name: _group(entry) for entry in groups.values()}
-    made = [_label(entry, groups, built, overlay) for entry in labels.values()]
-    return Vocabulary({label.name: label for label in made}, built)
+    made: dict[str, Label] = {}
+    for entry in labels.values():
+        for label in _labels(entry, groups, built, overlay):
+            if label.name in made:
+                entry.place.refuse(f"there is a label {label.name!r} already", "call it otherwise")
+            made[label.name] = label
+    return Vocabulary(made, built)
 
 
 # --- Files to entries ---------------------------------------------------------------------------
@@ -147,7 +171,7 @@ DEEPEST = 20
 """How deep a file may be nested; ours needs five."""
 
 _Entries = dict[str, _Entry]
-_SOURCES = ("prompts", "classes", "facts")
+_SOURCES = ("classes", "facts", "reads", "prompts")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -232,19 +256,10 @@ def _overlaid(under: _Entries, over: _Entries) -> _Entries:
                 entry.place.refuse(f"there is no label {entry.name!r} to remove", _near(key, under))
             del merged[key]
         elif below is not None:
-            merged[key] = _Entry(below.name, entry.place, _restated(below.stated, entry.stated))
+            merged[key] = _Entry(below.name, entry.place, {**below.stated, **entry.stated})
         else:
             merged[key] = entry
     return merged
-
-
-def _restated(below: Mapping[str, _Value], above: Mapping[str, _Value]) -> dict[str, _Value]:
-    """What both state; another source replaces the one before, its counts and sizes too."""
-    kept = dict(below)
-    if any(source in above and source not in below for source in _SOURCES):
-        for key in (*_SOURCES, "negatives", "count", "min_share"):
-            kept.pop(key, None)
-    return {**kept, **above}
 
 
 def _place(node: yaml.Node, path: Path) -> _Place:
@@ -363,13 +378,11 @@ def _classes(value: Any, place: _Place, key: str) -> tuple[str, ...]:
         word_list, slash, name = word.partition("/")
         if not (word_list and slash and name):
             place.refuse(f"class {word!r} needs its word list in front", "as in coco/dog")
-        if word_list in ("picture", "text", "clip-free", "clip-exclusive"):
-            place.refuse(f"{word!r} is no class of an object detector", "facts have it")
+        if word_list in ("picture", "quality", "text", "clip", "clip-free", "clip-exclusive"):
+            place.refuse(f"{word!r} is no class of a network", "facts have it")
         if word_list in WORD_LISTS and name not in WORD_LISTS[word_list]:
             near = _near(name, WORD_LISTS[word_list])
             place.refuse(f"{word_list} has no class {name!r}", near)
-    if len({word.partition("/")[0] for word in words}) > 1:
-        place.refuse(f"{key} mixes word lists, whose scores do not share a scale", TWO_LABELS)
     return words
 
 
@@ -378,12 +391,26 @@ def _facts(value: Any, place: _Place, key: str) -> tuple[str, ...]:
     for word in words:
         if word not in FACTS:
             place.refuse(f"there is no fact {word!r}", _near(word, FACTS))
-    if "text" in words and len(words) > 1:
-        place.refuse(f"{key} mixes text with facts of the picture", TWO_LABELS)
     return words
 
 
-TWO_LABELS = "write two labels that become one tag"
+def _by_source(check: _Check) -> _Check:
+    """Let a value be one for all sources, or one for each that is named: `{coco: 1, clip: 0.5}`."""
+
+    def checked(value: Any, place: _Place, key: str) -> Any:
+        if not isinstance(value, dict):
+            return check(value, place, key)
+        return {source: check(each, place, f"{key} of {source}") for source, each in value.items()}
+
+    return checked
+
+
+def _weights(value: Any, place: _Place, key: str) -> dict[str, float]:
+    if not isinstance(value, dict) or not value:
+        place.refuse(f"{key} must name sources, not {value!r}", "write {coco: 1, clip: 0.5}")
+    weigh = _number(0.01, 100)
+    return {source: weigh(each, place, f"{key} of {source}") for source, each in value.items()}
+
 
 FACTS = (
     "picture/vertical",
@@ -391,6 +418,11 @@ FACTS = (
     "picture/dark",
     "picture/letterboxed",
     "picture/still",
+    "quality/blurry",
+    "quality/overexposed",
+    "quality/underexposed",
+    "quality/blocky",
+    "quality/upscaled",
     "text",
 )
 
@@ -418,8 +450,9 @@ _share = _number(0, 1)
 _seconds = _number(0, 86_400)
 
 _SHARED_KEYS: _Keys = {
-    "enter": _share,
-    "stay": _share,
+    "enter": _by_source(_share),
+    "stay": _by_source(_share),
+    "weights": _weights,
     "gap_s": _seconds,
     "grow": _number(0, 10),
     "shortest_s": _seconds,
@@ -437,6 +470,7 @@ _LABEL_KEYS: _Keys = {
     "prompts": _texts,
     "classes": _classes,
     "facts": _facts,
+    "reads": _texts,
     "count": _count,
     "remove": _switch,
 }
@@ -451,10 +485,10 @@ def _group(entry: _Entry) -> Group:
     return Group(entry.name, negatives=negatives, **given)
 
 
-def _label(
+def _labels(
     entry: _Entry, groups: _Entries, built: Mapping[str, Group], overlay: Path | None
-) -> Label:
-    """Build a label from what it states, then its group, then the defaults."""
+) -> list[Label]:
+    """Build what a label states, then its group, then the defaults: one for each source of it."""
     stated = entry.stated
     for key in ("group", "tag"):
         if key not in stated:
@@ -463,16 +497,24 @@ def _label(
     if home is None:
         near = _near(stated["group"].value, built)
         stated["group"].place.refuse(f"there is no group {stated['group'].value!r}", near)
-    source = _source(entry)
-    values = {**home.stated, **stated}
-    group = built[home.name]
-    given = {k: v.value for k, v in values.items() if k in _PLAIN_FIELDS}
-    given |= _bounds(entry, values)
-    given |= _sentences(entry, values, group) if source == "prompts" else {}
-    given |= _boxes(entry, values, source)
-    given |= {} if source == "prompts" else {source: stated[source].value}
-    own = "apply" in values and values["apply"].place.path == overlay
-    return Label(**{**given, "name": entry.name, "group": home.name, "stated": own})
+    seen_by = _seen_by(entry)
+    _check_boxed(entry, seen_by)
+    own = "apply" in {**home.stated, **stated}
+    own = own and {**home.stated, **stated}["apply"].place.path == overlay
+    made: list[Label] = []
+    for source, (kind, words) in seen_by.items():
+        values = _of_source(source, home.stated) | _of_source(source, stated)
+        given = {k: v.value for k, v in values.items() if k in _PLAIN_FIELDS}
+        given |= _bounds(entry, values) | {kind: words}
+        given |= _sentences(entry, values, built[home.name]) if kind == "prompts" else {}
+        given |= _boxes(values) if kind == "classes" else {}
+        if "weights" in values:
+            given["weight"] = values["weights"].value
+        given |= {"name": entry.name, "group": home.name, "stated": own}
+        if made:
+            given |= {"name": f"{entry.name} ({source})", "of": entry.name}
+        made.append(Label(**given))
+    return made
 
 
 _PLAIN_FIELDS = {f.name for f in fields(Label)} & {
@@ -483,17 +525,53 @@ _PLAIN_FIELDS = {f.name for f in fields(Label)} & {
     "shortest_percent",
 }
 
+_SeenBy = dict[str, tuple[str, tuple[str, ...]]]
+"""By source, the key in the file and what stands under it."""
 
-def _source(entry: _Entry) -> str:
-    """The one of prompts, classes and facts that it is seen by."""
-    given = [source for source in _SOURCES if source in entry.stated and entry.stated[source].value]
-    if len(given) != 1:
-        has = " and ".join(given) or "none"
-        entry.place.refuse(
-            f"label {entry.name!r} needs one of prompts, classes and facts, and has {has}",
-            TWO_LABELS if given else "",
-        )
-    return given[0]
+
+def _seen_by(entry: _Entry) -> _SeenBy:
+    """Return the sources of a label, and what each of them looks for."""
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for kind in _SOURCES:
+        for word in entry.stated[kind].value if kind in entry.stated else ():
+            source = {"reads": "text", "prompts": "clip"}.get(kind, word.partition("/")[0])
+            found[source, kind].append(word)
+    if not found:
+        entry.place.refuse(f"label {entry.name!r} needs one of {', '.join(_SOURCES)}")
+    if {("text", "facts"), ("text", "reads")} <= found.keys():
+        entry.place.refuse(f"label {entry.name!r} reads phrases and any text at all")
+    return {source: (kind, tuple(words)) for (source, kind), words in found.items()}
+
+
+_BY_SOURCE = ("enter", "stay", "weights")
+
+
+def _of_source(source: str, stated: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Return what is stated for one source: of values by source its own, where it has one."""
+    found = {}
+    for key, told in stated.items():
+        if key not in _BY_SOURCE or not isinstance(told.value, dict):
+            found[key] = told
+        elif source in told.value:
+            found[key] = _Value(told.value[source], told.place)
+    return found
+
+
+def _check_boxed(entry: _Entry, seen_by: _SeenBy) -> None:
+    """Refuse counts, sizes and sources that nothing of the label has, where its last file has them.
+
+    What an overlay leaves without use in the file below is no fault of anybody.
+    """
+    stated = {k: v for k, v in entry.stated.items() if v.place.path == entry.place.path}
+    if all(kind != "classes" for kind, _ in seen_by.values()):
+        for key in stated.keys() & {"count", "min_share"}:
+            stated[key].place.refuse(f"{key} is for labels seen by classes, as boxes are")
+    for key in stated.keys() & set(_BY_SOURCE):
+        told = stated[key]
+        for source in told.value if isinstance(told.value, dict) else ():
+            if source not in seen_by:
+                message = f"label {entry.name!r} has no source {source!r}"
+                told.place.refuse(message, _near(source, seen_by))
 
 
 def _bounds(entry: _Entry, values: Mapping[str, _Value]) -> dict[str, Any]:
@@ -529,13 +607,8 @@ def _sentences(entry: _Entry, values: Mapping[str, _Value], group: Group) -> dic
     }
 
 
-def _boxes(entry: _Entry, values: Mapping[str, _Value], source: str) -> dict[str, Any]:
+def _boxes(values: Mapping[str, _Value]) -> dict[str, Any]:
     """Counts and sizes, which only boxes have."""
-    if source != "classes":
-        for key in ("count", "min_share"):
-            if key in entry.stated:
-                entry.stated[key].place.refuse(f"{key} is for labels seen by classes, as boxes are")
-        return {}
     least, most = values["count"].value if "count" in values else (1, None)
     share = values["min_share"].value if "min_share" in values else 0.0
     return {"min_count": least, "max_count": most, "min_share": share}

@@ -113,7 +113,7 @@ def test_words_are_read_beside_the_users_catalogue_then_beside_ours(tmp_path: Pa
         pytest.param(row("{url: 'https://e.com/a', sha256: abc}"), "sha256"),
         pytest.param(row("{path: a.onnx}").replace("mine:", "../mine:"), "name"),
         pytest.param(row("{path: a.onnx}") + "    default: true\n", "default: unknown key"),
-        pytest.param(row("{path: a.onnx}").replace("objects", "text"), "task: "),
+        pytest.param(row("{path: a.onnx}").replace("objects", "movies"), "task: "),
         pytest.param(row("{path: a.onnx}") + "    overlaid: true\n", "overlaid may not be written"),
         pytest.param("models: [a]\n", "only `models:`"),
         pytest.param("networks: {}\n", "only `models:`"),

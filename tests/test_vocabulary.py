@@ -155,16 +155,31 @@ def test_an_overlay_of_a_group_reaches_its_labels(ours: Path) -> None:
     assert (labels["dog"].apply, labels["dark"].apply) == (0.7, None)
 
 
-def test_another_source_replaces_the_one_before(ours: Path) -> None:
-    mine = "labels:\n  dog: {prompts: [a dog], negatives: [a cat]}\n"
-    dog = overlaid(ours, mine).labels["dog"]
-    assert (dog.prompts, dog.negatives, dog.classes, dog.min_share) == (
-        ("a dog",),
-        ("a cat",),
-        (),
-        0,
-    )
-    assert dog.scale == "clip-free"
+def test_a_source_is_added_and_an_empty_one_taken_away(ours: Path) -> None:
+    """What sees a label by several sources is several labels, which are one thing."""
+    added = "labels:\n  dog: {prompts: [a dog], negatives: [a cat], weights: {clip: 0.5}}\n"
+    labels = overlaid(ours, added).labels
+    plain, clip = labels["dog"], labels["dog (clip)"]
+    assert (plain.source, plain.weight, plain.prompts) == ("coco", 1.0, ())
+    assert (clip.source, clip.scale, clip.weight) == ("clip", "clip-free", 0.5)
+    assert (clip.prompts, clip.negatives, clip.min_share) == (("a dog",), ("a cat",), 0)
+    assert plain.thing == clip.thing == "dog"
+    only = overlaid(ours, added.replace("prompts", "classes: [], prompts")).labels
+    assert only["dog"].source == "clip"
+    assert "dog (clip)" not in only
+
+
+def test_thresholds_may_differ_by_source(ours: Path) -> None:
+    mine = "labels:\n  dog: {classes: [coco/dog, mine/dog], enter: {mine: 0.8}, stay: 0.3}\n"
+    labels = overlaid(ours, mine).labels
+    assert (labels["dog"].enter, labels["dog"].stay) == (0.5, 0.3)
+    assert (labels["dog (mine)"].enter, labels["dog (mine)"].stay) == (0.8, 0.3)
+
+
+def test_phrases_read_on_screen(ours: Path) -> None:
+    mine = "labels:\n  interview: {group: thing, tag: Interview, reads: [interview with]}\n"
+    label = overlaid(ours, mine).labels["interview"]
+    assert (label.reads, label.words, label.scale) == (("interview with",), ("text",), "text")
 
 
 def test_a_lower_threshold_takes_the_other_along(ours: Path) -> None:
@@ -221,11 +236,13 @@ CAT = "labels:\n  cat: {group: thing, tag: Cat, classes: [coco/cat]}\n"
             "labels:\n  dog: {classes: [coco/dgo]}\n", 2, "'dgo'.*'dog'", id="a class misspelt"
         ),
         pytest.param(
-            "labels:\n  dog: {classes: [coco/dog, nudenet/FEET_EXPOSED]}\n",
-            2,
-            "two labels",
-            id="word lists mixed",
+            "labels:\n  dog: {facts: [text], reads: [dog]}\n", 2, "any text", id="text twice"
         ),
+        pytest.param(
+            "labels:\n  dog: {enter: {cocoa: 0.4}}\n", 2, "'cocoa'.*'coco'", id="a source misspelt"
+        ),
+        pytest.param("labels:\n  dog: {weights: 2}\n", 2, "sources", id="one weight for all"),
+        pytest.param("labels:\n  dog: {weights: {coco: 0}}\n", 2, "0.01", id="no weight"),
         pytest.param("labels:\n  dark: {facts: [picture/drak]}\n", 2, "picture/dark", id="no fact"),
         pytest.param("labels:\n  dark: {count: {min: 2}}\n", 2, "boxes", id="count of no boxes"),
         pytest.param("labels:\n  dog: {count: {min: 0}}\n", 2, "whole", id="a count of none"),
@@ -233,13 +250,7 @@ CAT = "labels:\n  cat: {group: thing, tag: Cat, classes: [coco/cat]}\n"
         pytest.param(
             "labels:\n  kitchen: {negatives: [a hall]}\n", 2, "exclusive", id="own negatives"
         ),
-        pytest.param(
-            "labels:\n  dog: {prompts: [a dog], classes: [coco/dog]}\n",
-            2,
-            "one of",
-            id="two sources",
-        ),
-        pytest.param("labels:\n  cat: {group: thing, tag: C}\n", 2, "none", id="no source"),
+        pytest.param("labels:\n  cat: {group: thing, tag: C}\n", 2, "one of", id="no source"),
         pytest.param("labels:\n  cat: {tag: C, facts: [text]}\n", 2, "no group", id="no group"),
         pytest.param("labels:\n  cat: {group: thing, facts: [text]}\n", 2, "no tag", id="no tag"),
         pytest.param("labels:\n  dog: {group: thin}\n", 2, "'thing'", id="a group misspelt"),

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -22,15 +23,37 @@ from pydantic import (
 
 from stash_sense_plugin.errors import CatalogueError
 
-Task = Literal["clip", "objects"]
+Task = Literal["clip", "objects", "tagger", "classifier", "similarity", "text"]
+Preset = Literal["fast", "balanced", "accurate"]
 Triple = tuple[float, float, float]
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _SHA256 = r"^[0-9a-f]{64}$"
-_ROLES: Mapping[Task, frozenset[str]] = {
-    "clip": frozenset({"visual", "textual", "tokenizer"}),
-    "objects": frozenset({"network"}),
+_WORD = r"^[a-z0-9][a-z0-9._-]{0,63}/[^\x00-\x1f]{1,200}$"
+_PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+"""Endings of weights that may be pickles: such a file can run code, so its hash must be pinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """The files that a row of one task must have, and those that it may have."""
+
+    needed: frozenset[str]
+    optional: frozenset[str] = frozenset()
+
+
+_ROLES: Mapping[Task, _Roles] = {
+    "clip": _Roles(frozenset({"visual", "textual", "tokenizer"})),
+    "objects": _Roles(frozenset({"network"})),
+    "tagger": _Roles(frozenset({"network"}), frozenset({"labels"})),
+    "classifier": _Roles(frozenset({"network"}), frozenset({"labels"})),
+    "similarity": _Roles(frozenset({"network"})),
+    "text": _Roles(frozenset({"rec"}), frozenset({"det", "cls", "letters"})),
 }
+WORDED: frozenset[Task] = frozenset({"objects", "tagger", "classifier"})
+"""Tasks whose networks speak words of a list."""
+WEIGHTS = "weights"
+"""The role of what the others are made from, where a row is exported."""
 
 
 class _Row(BaseModel):
@@ -140,9 +163,47 @@ class LocalFile(_Checked):
         return self.path
 
 
+class MadeFile(_Checked):
+    """A file that is made here, once, from the row's weights: see `Export`."""
+
+    made: str
+
+    _made = field_validator("made")(_inside)
+
+    @property
+    def path(self) -> str:
+        """The file's own name."""
+        return self.made
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in one word."""
+        return f"made:{self.made}"
+
+
+class Export(_Row):
+    """How a row's networks are made from weights that only torch reads."""
+
+    by: Literal["open_clip", "ultralytics", "timm"]
+    model: str = ""
+    """The architecture, as the library calls it; Ultralytics' weights know their own."""
+    opset: Annotated[int, Field(ge=17, le=23)] = 18
+    arguments: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
+    """What the library's constructor is told besides: `{num_classes: 0}`."""
+
+
+class Gate(_Row):
+    """What must be seen at the same time for a network's words to mean anything."""
+
+    words: tuple[Annotated[str, Field(pattern=_WORD)], ...]
+    """Any of these will do; they are another network's words."""
+    at_least: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The score that one of them must have."""
+
+
 def _kind(value: object) -> str:
     keys = value.keys() if isinstance(value, dict) else getattr(value, "__dict__", {}).keys()
-    for key, kind in (("repo", "hub"), ("url", "url"), ("package", "package")):
+    for key, kind in (("repo", "hub"), ("url", "url"), ("package", "package"), ("made", "made")):
         if key in keys:
             return kind
     return "local"
@@ -152,6 +213,7 @@ ModelFile = Annotated[
     Annotated[HubFile, Tag("hub")]
     | Annotated[UrlFile, Tag("url")]
     | Annotated[PackageFile, Tag("package")]
+    | Annotated[MadeFile, Tag("made")]
     | Annotated[LocalFile, Tag("local")],
     Discriminator(_kind),
 ]
@@ -168,44 +230,102 @@ class ModelCard(_Row):
     """Whether its licence allows commercial use: the settings' defaults name such rows alone."""
     untried: bool = False
     """Nobody here has run these weights: results of the first run are to be looked at."""
+    presets: tuple[Preset, ...] = ()
+    """The presets that choose it, where no setting names another of its task."""
+    suits: Literal["any", "gpu"] = "any"
+    """Where it is worth its time: some need a GPU."""
     files: Mapping[str, ModelFile]
+    export: Export | None = None
+    """How its `made` files come about."""
     size: Annotated[int, Field(gt=0, le=4096)] | None = None
     """Side of the square input in pixels; None: the network's own word."""
     layout: Literal["ultralytics", "yolox"] = "ultralytics"
+    order: Literal["nchw", "nhwc"] = "nchw"
+    """Whether channels come before height and width, or after."""
     colour: Literal["rgb", "bgr"] = "rgb"
+    fit: Literal["crop", "squash", "pad"] = "crop"
+    """The short side scaled and the middle cut out; both sides scaled; or laid on a square."""
+    ground: Annotated[int, Field(ge=0, le=255)] = 255
+    """What a padded square is filled with, in all three channels."""
+    filter: Literal["bicubic", "bilinear", "area", "lanczos"] = "bicubic"
+    """How a picture is scaled."""
+    scale: Annotated[float, Field(gt=0, le=255)] = 255.0
+    """What the 0..255 of a channel are divided by before mean and std; 1 leaves them."""
     mean: Triple = (0.48145466, 0.4578275, 0.40821073)
     std: Triple = (0.26862954, 0.26130258, 0.27577711)
     logit_scale: Annotated[float, Field(gt=0, le=1000)] = 100.0
     """What cosines are multiplied by before softmax or sigmoid."""
+    tokens: Literal["clip", "siglip"] = "clip"
+    """How texts become tokens: CLIP's ends and zeros, or SigLIP's one end and padding by it."""
+    scores: Literal["auto", "plain", "sigmoid", "softmax"] = "auto"
+    """What makes scores 0..1 of the output; auto: a sigmoid, where a number lies outside 0..1."""
     words: Annotated[str, Field(pattern=_NAME)] | None = None
     """Name of its word list: the first part of its labels."""
     classes: tuple[str, ...] = ()
     """Its words in order; read from `WORDS.txt` beside the catalogue when the row has none."""
+    floors: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """The least score that counts, by the category of a word in its list; 1 leaves them out."""
+    leave_out: tuple[str, ...] = ()
+    """Words that are neither told nor kept."""
+    gate: Gate | None = None
+    """Outside of it, what the network says means nothing."""
+    suggest_all: bool = False
+    """Every word of it that no label names becomes a label of its own, which is asked about."""
+    language: str = ""
+    """Of a text row: the scripts that it reads, for people."""
     overlaid: bool = False
     """The row is the user's own."""
 
     @model_validator(mode="after")
     def _complete(self) -> "ModelCard":
-        roles = _ROLES[self.task]
-        if set(self.files) != roles:
-            raise ValueError(
-                f"files must name {', '.join(sorted(roles))} for the task {self.task}, "
-                f"not {', '.join(sorted(self.files)) or 'nothing'}"
-            )
-        if self.task == "objects" and not self.words:
+        self._check_files()
+        if self.task in WORDED and not self.words:
             raise ValueError("words is missing: the name of its word list")
+        if self.task in {"tagger", "classifier"} and not (self.classes or "labels" in self.files):
+            raise ValueError(
+                f"its words are missing: write classes, {self.words}.txt beside the catalogue,"
+                " or a file `labels`"
+            )
         return self
+
+    def _check_files(self) -> None:
+        roles = _ROLES[self.task]
+        optional = roles.optional | ({WEIGHTS} if self.export else frozenset())
+        named = set(self.files)
+        if not roles.needed <= named <= roles.needed | optional:
+            may = f" (and may name {', '.join(sorted(optional))})" if optional else ""
+            raise ValueError(
+                f"files must name {', '.join(sorted(roles.needed))}{may} for the task {self.task}, "
+                f"not {', '.join(sorted(named)) or 'nothing'}"
+            )
+        made = any(isinstance(file, MadeFile) for file in self.files.values())
+        if made != (self.export is not None) or made != (WEIGHTS in self.files):
+            raise ValueError("a `made` file needs `export` and the file `weights`, and they it")
+        if made:
+            self._check_weights(self.files[WEIGHTS])
+
+    def _check_weights(self, weights: ModelFile) -> None:
+        if isinstance(weights, MadeFile):
+            raise ValueError("weights cannot be made: they are what the others are made from")
+        if weights.path.endswith(_PICKLES) and not weights.sha256:
+            raise ValueError(
+                f"{weights.path} may be a pickle, which can run code: its sha256 must be written"
+            )
 
     @property
     def bytes(self) -> int | None:
-        """What all its files weigh, or None where one is not known."""
-        sizes = [file.bytes for file in self.files.values()]
+        """What all its files weigh that come from elsewhere, or None where one is not known."""
+        sizes = [file.bytes for file in self.files.values() if not isinstance(file, MadeFile)]
         return None if None in sizes else sum(size for size in sizes if size)
 
     @property
     def facts(self) -> str:
-        """Four digits that change with the way the network is fed."""
-        told = (self.size, self.layout, self.colour, self.mean, self.std, self.words, self.classes)
+        """Four digits that change with the way the network is fed, or its files are made."""
+        told = (
+            *(self.size, self.layout, self.colour, self.mean, self.std, self.words, self.classes),
+            *(self.order, self.fit, self.ground, self.filter, self.scale, self.tokens, self.scores),
+            *(self.leave_out, sorted(self.floors.items()), repr(self.export)),
+        )
         return hashlib.sha256(repr(told).encode()).hexdigest()[:4]
 
 

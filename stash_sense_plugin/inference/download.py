@@ -19,9 +19,11 @@ from urllib.parse import urljoin, urlsplit
 
 from stash_sense_plugin.errors import ModelBroken, ModelMissing
 from stash_sense_plugin.inference.catalogue import (
+    WEIGHTS,
     Catalogue,
     HubFile,
     LocalFile,
+    MadeFile,
     ModelCard,
     PackageFile,
     UrlFile,
@@ -31,7 +33,7 @@ from stash_sense_plugin.start import private
 
 log = logging.getLogger(__name__)
 
-File = HubFile | UrlFile | PackageFile | LocalFile
+File = HubFile | UrlFile | PackageFile | LocalFile | MadeFile
 Remote = HubFile | UrlFile
 
 HUB = "https://huggingface.co"
@@ -126,9 +128,13 @@ class Models:
         return place
 
     def has(self, card: ModelCard) -> bool:
-        """Say whether all files of the card are here, by name and size."""
+        """Say whether all files that run are here, by name and size."""
         try:
-            return all(_there(self._place(card, file), file) for file in card.files.values())
+            return all(
+                _there(self._place(card, file), file)
+                for role, file in card.files.items()
+                if role != WEIGHTS
+            )
         except ModelMissing:
             return False
 
@@ -138,13 +144,32 @@ class Models:
         A row of the user's own carries four digits more, for the way that it is fed. Raises
         ModelMissing for a file of the user's own that was never seen.
         """
-        parts = [self._version(card, role) for role in sorted(card.files)]
+        parts = [self._version(card, role) for role in sorted(card.files) if role != WEIGHTS]
         told = parts[0] if len(set(parts)) == 1 else _short("".join(parts))
         return f"{told}-{card.facts}" if card.overlaid else told
 
     def label(self, card: ModelCard) -> str:
         """Return the card's name and version, joined by `@`."""
         return f"{card.name}@{self.version(card)}"
+
+    def adopt(self, card: ModelCard, role: str, made: Path) -> Path:
+        """Take in a file that was made here for this role: moved into place, its hash recorded.
+
+        `made` must lie on the same disk, best inside `folder`. Raises ModelMissing where the disk
+        refuses it.
+        """
+        file = card.files[role]
+        place = self._place(card, file)
+        with _writing(place):
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            made.chmod(0o600)
+            sha256 = _digest(made, hashlib.sha256())
+            made.replace(place)
+            stat = place.stat()
+        self._write_record(
+            f"{card.name}/{role}", _Record(file.source, sha256, stat.st_size, stat.st_mtime_ns)
+        )
+        return place
 
     def verify(self, card: ModelCard) -> None:
         """Read every file of the card whole; raises ModelMissing or ModelBroken."""
@@ -184,7 +209,7 @@ class Models:
             for role, file in card.files.items():
                 if isinstance(file, HubFile | UrlFile):
                     self._bring(card, role, file, reporter, meter)
-                else:
+                elif not isinstance(file, MadeFile):
                     self.path(card, role)
                 meter.done(role)
 
@@ -221,12 +246,15 @@ class Models:
             return Path(file.path)
         if isinstance(file, PackageFile):
             return _package_folder(card, file.package) / file.path
-        return self.folder / card.name / file.version / file.path
+        version = _made_of(card) if isinstance(file, MadeFile) else file.version
+        return self.folder / card.name / version / file.path
 
     def _version(self, card: ModelCard, role: str) -> str:
         file = card.files[role]
         if isinstance(file, PackageFile):
             return _package_version(card, file.package)
+        if isinstance(file, MadeFile):
+            return _made_of(card)
         if isinstance(file, HubFile | UrlFile):
             return file.version
         if file.sha256:
@@ -339,9 +367,15 @@ def _installed(package: str) -> str:
     return importlib.metadata.version(package)
 
 
+def _made_of(card: ModelCard) -> str:
+    """Return eight digits that change with the weights and with how files are made of them."""
+    weights = card.files[WEIGHTS]
+    return _short(f"{weights.source} {weights.sha256} {card.export!r}")
+
+
 def _missing(card: ModelCard, place: Path, file: File) -> ModelMissing:
     remedy = f"put it there, or mend the row {card.name} in your catalogue.yaml"
-    if isinstance(file, HubFile | UrlFile):
+    if isinstance(file, HubFile | UrlFile | MadeFile):
         remedy = _how_to_get(card)
     if isinstance(file, PackageFile):
         remedy = "run the task Set up"
