@@ -150,7 +150,8 @@ class Detector(Protocol):
     """Sees one kind of thing in frames."""
 
     name: ClassVar[str]
-    """`clip`, `objects`, `text`, `picture`: what settings and results call it."""
+    """`clip`, `objects`, `tagger`, `text`, `picture`, `quality`, `similarity`: what settings and
+    results call it."""
     wants: ClassVar[Wants]
     min_side_px: ClassVar[int]
     """Frames whose longer side is below this are of no use to it; 0 for any."""
