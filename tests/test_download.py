@@ -1,24 +1,34 @@
 """Downloads against a small server on this machine that behaves as badly as it is told to."""
 
 import hashlib
+import os
+import shutil
 import stat
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing
+from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing, SettingsError
+from stash_sense_plugin.inference.accepted import Accepted
 from stash_sense_plugin.inference.catalogue import (
     Catalogue,
+    Export,
     HubFile,
     LocalFile,
+    MadeFile,
     ModelCard,
+    ModelFile,
     PackageFile,
     UrlFile,
 )
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.records import Level
+from stash_sense_plugin.start import lock
 from tests.file_site import CONTENT, GIT_SHA1, OTHER, SHA256, Site, open_site
 
 
@@ -47,7 +57,7 @@ class Told:
             raise Cancelled("Stopped")
 
 
-def card(*files: HubFile | UrlFile | PackageFile | LocalFile, overlaid: bool = False) -> ModelCard:
+def card(*files: ModelFile, overlaid: bool = False) -> ModelCard:
     roles = ("network",) if len(files) == 1 else ("visual", "textual", "tokenizer")
     return ModelCard(
         name="net",
@@ -288,6 +298,340 @@ def test_a_folder_that_cannot_be_written_is_a_plain_sentence(site: Site, tmp_pat
     mine.write_bytes(CONTENT)
     local = card(LocalFile(path=str(mine)), overlaid=True)
     assert models_of(tmp_path, local).label(local)
+
+
+# --- A file that changed since ------------------------------------------------------------------
+
+
+def spoiled(content: bytes) -> bytes:
+    """The same with one byte changed."""
+    return content[:1000] + bytes([content[1000] ^ 1]) + content[1001:]
+
+
+def swap(path: Path, content: bytes, age_s: int = 0) -> None:
+    """Put another file in its place, with its date or an older one."""
+    before = path.stat()
+    other = path.with_name("other")
+    other.write_bytes(content)
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns - age_s * 10**9))
+    other.replace(path)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "truncated": truncate,
+    "another of the same size and date": lambda path: swap(path, spoiled(CONTENT)),
+    "another that is older": lambda path: swap(path, spoiled(CONTENT), age_s=1000),
+    "one byte, written in place": lambda path: poke(path),
+    "emptied": lambda path: os.truncate(path, 0),
+}
+
+
+def poke(path: Path) -> None:
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(1000)
+        byte = file.read(1)
+        file.seek(1000)
+        file.write(bytes([byte[0] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+@pytest.mark.parametrize("known", [True, False], ids=["hash in the row", "hash of the first time"])
+def test_a_file_that_changed_is_refused_by_name_and_fetched_again_once(
+    site: Site, tmp_path: Path, damage: Callable[[Path], None], known: bool
+) -> None:
+    net = pinned(site) if known else unpinned(site)
+    models, told = models_of(tmp_path, net), Told()
+    models.pull(net, Told())
+    path = models.path(net, "network")
+    damage(path)
+    with pytest.raises(ModelBroken, match=r"net\.onnx is not the file that net names") as caught:
+        models.path(net, "network")
+    assert "models pull net" in caught.value.remedy
+    assert not models.sound(net)
+    with pytest.raises(ModelBroken):
+        models.verify(net)
+
+    site.asked.clear()
+    assert models.order(net, told).bytes == (len(CONTENT) if known else None)
+    models.pull(net, told)
+    assert len(site.asked) == 1
+    assert any("is fetched again" in line for line in told.lines)
+    assert models.path(net, "network").read_bytes() == CONTENT
+    assert models.sound(net)
+
+
+def test_a_swapped_file_is_found_at_its_first_opening_in_another_process(
+    site: Site, tmp_path: Path
+) -> None:
+    net = pinned(site)
+    models_of(tmp_path, net).pull(net, Told())
+    path = models_of(tmp_path, net).path(net, "network")
+    swap(path, spoiled(CONTENT))
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from stash_sense_plugin.errors import ModelBroken\n"
+        "from stash_sense_plugin.inference.catalogue import Catalogue, ModelCard\n"
+        "from stash_sense_plugin.inference.download import Models\n"
+        "card = ModelCard.model_validate_json(sys.stdin.read())\n"
+        "models = Models(Path(sys.argv[1]), Catalogue({card.name: card}))\n"
+        "assert models.has(card)\n"
+        "try: models.path(card, 'network')\n"
+        "except ModelBroken as error: sys.stdout.write(error.message)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "models")]
+    told = net.model_dump_json(exclude_none=True)
+    done = subprocess.run(command, input=told, capture_output=True, text=True, check=True)
+    assert "is not the file that net names: its sha256 is" in done.stdout
+
+
+def test_what_comes_wrong_twice_names_both_hashes(site: Site, tmp_path: Path) -> None:
+    net = pinned(site)
+    models = models_of(tmp_path, net)
+    models.pull(net, Told())
+    swap(models.path(net, "network"), spoiled(CONTENT))
+    site.content = spoiled(CONTENT)
+    site.asked.clear()
+    with pytest.raises(ModelBroken) as caught:
+        models.pull(net, Told())
+    assert f"sha256 {_sha(spoiled(CONTENT))[:12]}… instead of {SHA256[:12]}…" in str(caught.value)
+    assert len(site.asked) == 2
+    assert not models.has(net)
+
+
+def test_a_list_of_records_that_is_lost_takes_no_file_for_broken(
+    site: Site, tmp_path: Path
+) -> None:
+    net = unpinned(site)
+    models_of(tmp_path, net).pull(net, Told())
+    (tmp_path / "models" / "recorded.json").unlink()
+    models = models_of(tmp_path, net)
+    assert models.path(net, "network").read_bytes() == CONTENT
+    models.verify(net)
+    assert (tmp_path / "models" / "recorded.json").is_file()
+
+
+# --- Two at once --------------------------------------------------------------------------------
+
+
+def test_who_comes_second_waits_and_fetches_nothing(site: Site, tmp_path: Path) -> None:
+    net = pinned(site)
+    (tmp_path / "models").mkdir()
+    first = lock.hold(str(tmp_path / "models" / ".net.lock"))
+    assert first is not None
+    said = threading.Event()
+
+    class Heard(Told):
+        def log(self, level: Level, message: str) -> None:
+            super().log(level, message)
+            said.set()
+
+    told = Heard()
+    waiting = threading.Thread(target=models_of(tmp_path, net).pull, args=(net, told))
+    waiting.start()
+    assert said.wait(60)
+    assert told.lines == ["Another process fetches net: waiting for it"]
+    place = tmp_path / "models" / "net" / SHA256[:8] / "net.onnx"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(CONTENT)
+    first.release()
+    waiting.join()
+    assert not site.asked
+    assert models_of(tmp_path, net).sound(net)
+
+
+def test_who_waits_can_be_stopped(site: Site, tmp_path: Path) -> None:
+    net = pinned(site)
+    (tmp_path / "models").mkdir()
+    first = lock.hold(str(tmp_path / "models" / ".net.lock"))
+    assert first is not None
+
+    class Stopped(Told):
+        def check(self) -> None:
+            raise Cancelled("Stopped")
+
+    with pytest.raises(Cancelled):
+        models_of(tmp_path, net).pull(net, Stopped())
+    first.release()
+    models_of(tmp_path, net).pull(net, Told())
+
+
+# --- What is made here --------------------------------------------------------------------------
+
+
+def made_card(site: Site) -> ModelCard:
+    weights = UrlFile(url=f"{site.url}/net.pt", sha256=SHA256, bytes=len(CONTENT))
+    return card(weights).model_copy(
+        update={
+            "files": {"network": MadeFile(made="net.onnx"), "weights": weights},
+            "export": Export(by="timm", model="x"),
+        }
+    )
+
+
+def make(models: Models, net: ModelCard, content: bytes = OTHER) -> Path:
+    made = models.folder / "made.part"
+    made.write_bytes(content)
+    return models.adopt(net, "network", made)
+
+
+def test_what_is_made_here_lives_with_its_record_and_needs_its_weights_no_more(
+    site: Site, tmp_path: Path
+) -> None:
+    net = made_card(site)
+    models = models_of(tmp_path, net)
+    assert models.unmade(net) == ("network",)
+    models.pull(net, Told())
+    assert not models.has(net)
+    assert models.unmade(net) == ("network",)
+    made = make(models, net)
+    assert models.sound(net)
+    assert models.unmade(net) == ()
+    models.verify(net)
+
+    models.path(net, "weights").unlink()
+    models.verify(net)
+    site.asked.clear()
+    models.pull(net, Told())
+    assert site.asked == []
+    assert models.path(net, "network") == made
+
+
+def test_what_was_made_and_changed_is_made_again(site: Site, tmp_path: Path) -> None:
+    net, told = made_card(site), Told()
+    models = models_of(tmp_path, net)
+    models.pull(net, Told())
+    made = make(models, net)
+    swap(made, spoiled(OTHER))
+    with pytest.raises(ModelBroken, match="not the file that net names"):
+        models.path(net, "network")
+    assert models.unmade(net) == ("network",)
+    models.path(net, "weights").unlink()
+    models.pull(net, told)
+    assert not made.exists()
+    assert any("is made again" in line for line in told.lines)
+    assert models.path(net, "weights").read_bytes() == CONTENT
+
+
+# --- Removing -----------------------------------------------------------------------------------
+
+
+def test_what_was_fetched_and_made_is_removed_with_its_record(site: Site, tmp_path: Path) -> None:
+    net = made_card(site)
+    models = models_of(tmp_path, net)
+    models.pull(net, Told())
+    made = make(models, net)
+    for name in ("net.int8.onnx", "net.int8.json", "net.onnx.part"):
+        made.with_name(name).write_bytes(b"12345")
+    older = models.folder / "net" / "0123abcd" / "net.onnx"
+    older.parent.mkdir()
+    older.write_bytes(b"1234567890")
+    assert models.disk_bytes(net) == len(CONTENT) + len(OTHER) + 25
+
+    removed = models.remove(net)
+    assert removed.bytes == len(CONTENT) + len(OTHER) + 25
+    assert len(removed.files) == 6
+    assert removed.left == ()
+    assert not (models.folder / "net").exists()
+    assert "net/" not in (models.folder / "recorded.json").read_text()
+    assert models.disk_bytes(net) == 0
+    assert models.remove(net).files == ()
+
+
+def test_a_stopped_download_is_removed_too(site: Site, tmp_path: Path) -> None:
+    site.content = BIG
+    net = card(UrlFile(url=f"{site.url}/net.onnx", sha256=_sha(BIG), bytes=len(BIG)))
+    models = models_of(tmp_path, net)
+    with pytest.raises(Cancelled):
+        models.pull(net, Told(stop=lambda share: share > 0.1))
+    assert [Path(each).name for each in models.remove(net).files] == ["net.onnx.part"]
+    assert not list(models.folder.rglob("*.part"))
+
+
+def test_nothing_that_is_not_ours_is_removed(site: Site, tmp_path: Path) -> None:
+    net = pinned(site)
+    mine = tmp_path / "models" / "net" / SHA256[:8] / "mine.onnx"
+    own = card(LocalFile(path=str(mine))).model_copy(update={"name": "own", "overlaid": True})
+    models = Models(tmp_path / "models", Catalogue({"net": net, "own": own}), pause_s=0.0)
+    models.pull(net, Told())
+    mine.write_bytes(OTHER)
+    note = tmp_path / "models" / "net" / "read me.txt"
+    note.write_text("mine")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "net.onnx").write_bytes(OTHER)
+    (mine.parent / "link").symlink_to(elsewhere)
+    (tmp_path / "models" / "net" / "abcdef01").symlink_to(elsewhere)
+
+    removed = models.remove(net)
+    assert sorted(Path(each).name for each in removed.files) == ["link", "net.onnx"]
+    assert {Path(each).name for each in removed.left} == {"mine.onnx", "read me.txt", "abcdef01"}
+    assert (elsewhere / "net.onnx").read_bytes() == OTHER
+    assert mine.read_bytes() == OTHER
+    assert note.is_file()
+
+
+def test_a_folder_that_is_a_link_is_left_alone(site: Site, tmp_path: Path) -> None:
+    net = pinned(site)
+    models = models_of(tmp_path, net)
+    models.pull(net, Told())
+    shutil.move(models.folder / "net", tmp_path / "disk")
+    (models.folder / "net").symlink_to(tmp_path / "disk")
+    assert models.sound(net)
+    with pytest.raises(SettingsError, match="is a link"):
+        models.remove(net)
+    assert models.sound(net)
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        pytest.param(PackageFile(package="nudenet", path="320n.onnx"), "package", id="a package's"),
+        pytest.param(LocalFile(path="/nowhere/x.onnx"), "your own", id="the user's"),
+    ],
+)
+def test_what_lies_elsewhere_is_not_removed(file: ModelFile, why: str, tmp_path: Path) -> None:
+    net = card(file)
+    with pytest.raises(SettingsError, match=why):
+        models_of(tmp_path, net).remove(net)
+
+
+# --- Licences -----------------------------------------------------------------------------------
+
+
+def test_a_licence_is_accepted_by_its_very_name_and_remembered(site: Site, tmp_path: Path) -> None:
+    net = pinned(site).model_copy(update={"licence": "CC-BY-NC-4.0", "commercial": False})
+    accepted = Accepted(tmp_path / "models")
+    refusal = accepted.refusal(net)
+    assert 'models pull net --accept "CC-BY-NC-4.0"' in refusal
+    for wrong in ("cc-by-nc-4.0", "CC-BY-NC-4.0 ", "yes", ""):
+        with pytest.raises(SettingsError, match=r"The licence of net is 'CC-BY-NC-4\.0'"):
+            accepted.accept(net, wrong)
+    assert accepted.refusal(net) == refusal
+    assert accepted.refusal(net, frozenset({"CC-BY-NC-4.0"})) == ""
+    accepted.accept(net, "CC-BY-NC-4.0")
+    again = Accepted(tmp_path / "models")
+    assert again.refusal(net) == ""
+    assert again.licences() == {"CC-BY-NC-4.0"}
+    assert stat.S_IMODE((tmp_path / "models" / "accepted.json").stat().st_mode) == 0o600
+    assert again.refusal(net.model_copy(update={"licence": "apple-amlr"}))
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b'"CC-BY-NC-4.0"'])
+def test_a_damaged_list_of_licences_accepts_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "accepted.json").write_bytes(content)
+    net = card(UrlFile(url="https://x.org/a.onnx")).model_copy(
+        update={"licence": "CC-BY-NC-4.0", "commercial": False}
+    )
+    accepted = Accepted(tmp_path)
+    assert accepted.refusal(net)
+    accepted.accept(net, "CC-BY-NC-4.0")
+    assert not accepted.refusal(net)
 
 
 # --- The hub ------------------------------------------------------------------------------------

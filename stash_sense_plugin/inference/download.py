@@ -1,23 +1,20 @@
 """The files of the networks: where they lie, whether they are whole, and how they come here."""
 
-import hashlib
 import importlib.metadata
 import importlib.util
-import json
-import logging
 import os
-import shutil
+import re
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256 as sha256_over
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
-from urllib.parse import urljoin, urlsplit
+from typing import Literal
+from urllib.parse import urlsplit
 
-from stash_sense_plugin.errors import ModelBroken, ModelMissing
+from stash_sense_plugin.errors import ModelBroken, ModelError, ModelMissing, SettingsError
 from stash_sense_plugin.inference.catalogue import (
     WEIGHTS,
     Catalogue,
@@ -28,56 +25,35 @@ from stash_sense_plugin.inference.catalogue import (
     PackageFile,
     UrlFile,
 )
+from stash_sense_plugin.inference.fetching import (
+    Meter,
+    Wanted,
+    Web,
+    ask_hub,
+    bytes_of,
+    fetch_twice,
+    open_web,
+    part_of,
+    writing,
+)
+from stash_sense_plugin.inference.recorded import Record, Recorded, sha256_of
 from stash_sense_plugin.records import Reporter
-from stash_sense_plugin.start import private
-
-log = logging.getLogger(__name__)
+from stash_sense_plugin.start import lock
+from stash_sense_plugin.start.fault import StartError
 
 File = HubFile | UrlFile | PackageFile | LocalFile | MadeFile
 Remote = HubFile | UrlFile
 
+Trust = Literal["record", "process", "nothing"]
+"""What makes a file be read again: a size or date that differs from its record; the first opening
+in a process, or a change since; or always."""
+
 HUB = "https://huggingface.co"
-TRIES = 4
-"""How often a connection may break without bringing a byte before a download gives up."""
-TIMEOUT_S = (10.0, 30.0)
-"""To connect, and between two pieces."""
-PIECE_BYTES = 1 << 16
-"""What is written at a time: a connection that breaks loses no more."""
-STEP = 0.005
-"""The least progress that is worth telling."""
-SPARE_BYTES = 64 << 20
-"""What a download leaves free on the disk."""
+LOCK_S = 0.5
+"""How long to wait at a time for another process that fetches the same network."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What a file was when it was last read whole."""
-
-    source: str
-    sha256: str
-    bytes: int
-    mtime_ns: int
-
-    def fits(self, source: str, path: Path) -> bool:
-        """Say whether the file still looks as it did then."""
-        stat = path.stat()
-        told = (self.source, self.bytes, self.mtime_ns)
-        return told == (source, stat.st_size, stat.st_mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """One file to fetch and what is known of it beforehand."""
-
-    url: str
-    sha256: str | None
-    git_sha1: str | None
-    bytes: int | None
-
-    @property
-    def known(self) -> bool:
-        """Whether pieces of an earlier try can be trusted to belong together."""
-        return bool(self.sha256 or self.git_sha1)
+_VERSION = re.compile(r"[0-9a-f]{8}")
+"""The folders below a network's own, by the versions that it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +69,15 @@ class Order:
     """How much of it an earlier, stopped download left."""
 
 
-_RECORDING = threading.Lock()
-"""Held while the records are read and written anew: one process may have several `Models`."""
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was deleted of a network."""
 
-
-class _Interrupted(Exception):
-    """The connection broke; the pieces that came are kept."""
+    files: tuple[str, ...]
+    """Relative to the folder of the networks."""
+    bytes: int
+    left: tuple[str, ...] = ()
+    """What lies there too and is not ours to delete."""
 
 
 class Models:
@@ -113,30 +92,41 @@ class Models:
         self._pause_s = pause_s
         self._lock = threading.RLock()
         self._pulling = threading.Lock()
-        self._records: dict[str, _Record] | None = None
+        self._recorded = Recorded(folder)
 
     def path(self, card: ModelCard, role: str) -> Path:
-        """Return where a file of the card lies, whole.
+        """Return where a file of the card lies, whole: it may be opened.
 
-        Raises ModelMissing when it is not here, ModelBroken when it is not what it was.
+        What came from elsewhere or was made here is read once in the life of a process, and again
+        when it changed since. Raises ModelMissing when it is not here, ModelBroken when it is not
+        what it was.
         """
         file = card.files[role]
         place = self._place(card, file)
         if not place.is_file():
             raise _missing(card, place, file)
-        self._settle(card, role, place)
+        self._settle(card, role, place, "process")
         return place
 
     def has(self, card: ModelCard) -> bool:
         """Say whether all files that run are here, by name and size."""
         try:
-            return all(
-                _there(self._place(card, file), file)
-                for role, file in card.files.items()
-                if role != WEIGHTS
-            )
+            return all(self._there(card, role) for role in _running(card))
         except ModelMissing:
             return False
+
+    def sound(self, card: ModelCard) -> bool:
+        """Say whether all files that run are here and are what they should be."""
+        return all(self._is_sound(card, role) for role in _running(card))
+
+    def unmade(self, card: ModelCard) -> tuple[str, ...]:
+        """Return the roles whose files are to be made here, from the card's weights."""
+        return tuple(role for role in _made(card) if not self._is_sound(card, role))
+
+    def disk_bytes(self, card: ModelCard) -> int:
+        """Return what the card takes on this disk: its files, what was made of them, and pieces."""
+        own = [self._place(card, file) for file in card.files.values() if _is_elsewhere(file)]
+        return sum(map(bytes_of, own)) + sum(_size(path) for path in self._kept(card))
 
     def version(self, card: ModelCard) -> str:
         """Return what the card's results are stored under; known before the weights are here.
@@ -160,86 +150,169 @@ class Models:
         """
         file = card.files[role]
         place = self._place(card, file)
-        with _writing(place):
+        with writing(place):
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             made.chmod(0o600)
-            sha256 = _digest(made, hashlib.sha256())
             made.replace(place)
-            stat = place.stat()
-        self._write_record(
-            f"{card.name}/{role}", _Record(file.source, sha256, stat.st_size, stat.st_mtime_ns)
-        )
+            sha256 = sha256_of(place)
+            self._recorded.put(_key(card, role), Record.of(file.source, sha256, place))
         return place
 
     def verify(self, card: ModelCard) -> None:
-        """Read every file of the card whole; raises ModelMissing or ModelBroken."""
+        """Read every file of the card whole; raises ModelMissing or ModelBroken.
+
+        Weights of which everything was made are no longer needed, and may be gone.
+        """
         for role, file in card.files.items():
             place = self._place(card, file)
-            if not place.is_file():
+            if place.is_file():
+                self._settle(card, role, place, "nothing")
+            elif role != WEIGHTS or self.unmade(card):
                 raise _missing(card, place, file)
-            self._settle(card, role, place, whole=True)
 
     def order(self, card: ModelCard, reporter: Reporter) -> Order:
         """Return what `pull` would fetch; the hub is named and asked for sizes, nothing comes.
 
         Raises ModelMissing where the hub does not answer.
         """
-        with _web(reporter) as web:
+        with open_web(reporter) as web:
             wanted = [
-                (self._wanted(card, role, file, web), _part_of(self._place(card, file)))
-                for role, file in card.files.items()
-                if isinstance(file, HubFile | UrlFile) and not _there(self._place(card, file), file)
+                (self._wanted(card, role, file, web), part_of(self._place(card, file)))
+                for role, file in self._remote(card).items()
+                if not self._is_sound(card, role)
             ]
         sizes = [one.bytes for one, _ in wanted]
         return Order(
             card,
             tuple(dict.fromkeys(urlsplit(one.url).netloc for one, _ in wanted)),
             None if None in sizes else sum(size for size in sizes if size),
-            sum(_bytes_of(part) for one, part in wanted if one.known),
+            sum(bytes_of(part) for one, part in wanted if one.known),
         )
 
     def pull(self, card: ModelCard, reporter: Reporter) -> None:
         """Fetch what is missing or broken; names every host before it is reached.
 
-        A stopped download goes on where it stopped. Raises ModelMissing when a file cannot be
-        had, ModelBroken when what came is twice not what was promised.
+        A stopped download goes on where it stopped, and another process that fetches the same is
+        waited for. What is to be made here is not: see `unmade`. Raises ModelMissing when a file
+        cannot be had, ModelBroken when what came is twice not what was promised.
         """
-        with self._pulling:
-            meter = _Meter(card, reporter)
+        with self._pulling, self._alone(card, reporter):
+            self._clear_broken(card, reporter)
+            remote = self._remote(card)
+            meter = Meter({role: file.bytes for role, file in remote.items()}, reporter)
             for role, file in card.files.items():
-                if isinstance(file, HubFile | UrlFile):
-                    self._bring(card, role, file, reporter, meter)
-                elif not isinstance(file, MadeFile):
+                if role in remote:
+                    self._bring(card, role, remote[role], reporter, meter)
+                    meter.done(role)
+                elif _is_elsewhere(file):
                     self.path(card, role)
-                meter.done(role)
+            if not remote:
+                reporter.progress(1.0)
+
+    def remove(self, card: ModelCard) -> Removed:
+        """Delete what was fetched and made for a card, of all its versions, and their records.
+
+        A file of the user's own or of a package is never touched, nor what a link leads to.
+        Raises SettingsError where the card has no other files, ModelMissing where the disk
+        refuses it.
+        """
+        if all(_is_elsewhere(file) for file in card.files.values()):
+            raise SettingsError(*_not_ours(card))
+        root = self.folder / card.name
+        if root.is_symlink():
+            raise SettingsError(
+                f"{root} is a link, and what it leads to is not ours to delete",
+                "delete both yourself",
+            )
+        kept, own = self._kept(card), self._own_files()
+        gone = [path for path in kept if os.path.realpath(path) not in own]
+        size = sum(map(_size, gone))
+        try:
+            for path in gone:
+                path.unlink(missing_ok=True)
+            _drop_empty(root)
+        except OSError as error:
+            raise ModelMissing(
+                f"{error.filename} cannot be deleted: {error.strerror or error}",
+                "close what uses it, or mend who may write there",
+            ) from error
+        self._recorded.drop(_key(card, role) for role in card.files)
+        left = sorted(path for path in root.rglob("*") if not path.is_dir() or path.is_symlink())
+        names = (
+            tuple(str(path.relative_to(self.folder)) for path in each) for each in (gone, left)
+        )
+        return Removed(next(names), size, next(names))
+
+    @contextmanager
+    def _alone(self, card: ModelCard, reporter: Reporter) -> Iterator[None]:
+        """Keep other processes from fetching the same network."""
+        if all(_is_elsewhere(file) for file in card.files.values()):
+            yield
+            return
+        held, told = None, False
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        while (held := self._try_lock(card)) is None:
+            if not told:
+                reporter.log("info", f"Another process fetches {card.name}: waiting for it")
+            told = True
+            reporter.check()
+        try:
+            yield
+        finally:
+            held.release()
+
+    def _try_lock(self, card: ModelCard) -> lock.Lock | None:
+        try:
+            return lock.hold_if_it_can_be(str(self.folder / f".{card.name}.lock"), LOCK_S)
+        except StartError as error:
+            raise ModelMissing(error.message, error.remedy) from error
+
+    def _clear_broken(self, card: ModelCard, reporter: Reporter) -> None:
+        """Delete what was made here and is no longer what it was: it is made again."""
+        for role in _made(card):
+            place = self._place(card, card.files[role])
+            try:
+                if place.is_file():
+                    self._settle(card, role, place, "nothing")
+            except ModelBroken as error:
+                reporter.log("warning", f"{error.message}: it is made again")
+                place.unlink()
+
+    def _remote(self, card: ModelCard) -> dict[str, Remote]:
+        """Return the files to have from elsewhere; weights serve only while something is unmade."""
+        return {
+            role: file
+            for role, file in card.files.items()
+            if isinstance(file, HubFile | UrlFile) and (role != WEIGHTS or self.unmade(card))
+        }
 
     def _bring(
-        self, card: ModelCard, role: str, file: Remote, reporter: Reporter, meter: "_Meter"
+        self, card: ModelCard, role: str, file: Remote, reporter: Reporter, meter: Meter
     ) -> None:
         place = self._place(card, file)
         if place.is_file():
             try:
-                self._settle(card, role, place, whole=True)
+                self._settle(card, role, place, "nothing")
                 return
             except ModelBroken as error:
                 reporter.log("warning", f"{error.message}: it is fetched again")
                 place.unlink()
-        with _writing(place), _web(reporter) as web:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with writing(place), open_web(reporter) as web:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             wanted = self._wanted(card, role, file, web)
             reporter.log("info", f"{card.name}: fetching {place.name}{_megabytes(wanted.bytes)}")
-            _fetch_twice(wanted, place, web, self._pause_s, lambda share: meter.at(role, share))
-            self._settle(card, role, place, whole=True)
+            fetch_twice(wanted, place, web, self._pause_s, lambda share: meter.at(role, share))
+            self._settle(card, role, place, "nothing")
 
-    def _wanted(self, card: ModelCard, role: str, file: Remote, web: "_Web") -> _Wanted:
-        recorded = self._recorded(card, role)
+    def _wanted(self, card: ModelCard, role: str, file: Remote, web: Web) -> Wanted:
+        recorded = self._record(card, role)
         sha256 = file.sha256 or (recorded.sha256 if recorded else None)
         if isinstance(file, UrlFile):
-            return _Wanted(file.url, sha256, None, file.bytes)
-        url, etag, size = _ask_hub(self._hub, file, web)
+            return Wanted(file.url, sha256, None, file.bytes)
+        url, etag, size = ask_hub(self._hub, file, web)
         git_sha1 = etag if len(etag) == 40 else None
-        return _Wanted(url, sha256 or (etag if len(etag) == 64 else None), git_sha1, size)
+        return Wanted(url, sha256 or (etag if len(etag) == 64 else None), git_sha1, size)
 
     def _place(self, card: ModelCard, file: File) -> Path:
         if isinstance(file, LocalFile):
@@ -260,85 +333,146 @@ class Models:
         if file.sha256:
             return file.sha256[:8]
         if not Path(file.path).is_file():
-            if (record := self._recorded(card, role)) is not None:
+            if (record := self._record(card, role)) is not None:
                 return record.sha256[:8]
             raise _missing(card, Path(file.path), file)
-        return self._settle(card, role, Path(file.path))[:8]
+        return self._settle(card, role, Path(file.path), "record")[:8]
 
-    def _settle(self, card: ModelCard, role: str, place: Path, whole: bool = False) -> str:
-        """Return the file's hash, from the record where it still fits; raises ModelBroken."""
+    def _settle(self, card: ModelCard, role: str, place: Path, trust: Trust) -> str:
+        """Return the file's hash, from the record where that is trusted; raises ModelBroken."""
         file = card.files[role]
         with self._lock:
-            record = self._recorded(card, role)
-            if record is not None and not whole and record.fits(file.source, place):
+            record = self._record(card, role)
+            pinned = file.sha256 or not _is_elsewhere(file)
+            if trust == "process" and not pinned:
+                trust = "record"
+            if trust == "record" and record is not None and record.fits(file.source, place):
                 return record.sha256
-            sha256 = _digest(place, hashlib.sha256())
             known = file.sha256 or (record.sha256 if record else None)
+            self._check_size(card, role, place)
+            sha256 = sha256_of(place, again=trust == "nothing")
             # The user's own file may change, and its version with it; what came from elsewhere
             # is trusted the first time and never changes.
-            if known not in {None, sha256} and not (
-                isinstance(file, LocalFile | PackageFile) and not file.sha256
-            ):
-                raise ModelBroken(
-                    f"{place} is not the file that {card.name} names: its sha256 is "
-                    f"{sha256[:12]}… and should be {str(known)[:12]}…",
-                    _how_to_get(card),
+            if pinned and known not in {None, sha256}:
+                raise _broken(
+                    card, place, f"its sha256 is {sha256[:12]}… and should be {str(known)[:12]}…"
                 )
-            stat = place.stat()
-            self._write_record(
-                f"{card.name}/{role}",
-                _Record(file.source, sha256, stat.st_size, stat.st_mtime_ns),
-            )
+            if record is None or not record.fits(file.source, place) or record.sha256 != sha256:
+                self._recorded.put(_key(card, role), Record.of(file.source, sha256, place))
             return sha256
 
-    def _recorded(self, card: ModelCard, role: str) -> _Record | None:
-        with self._lock:
-            if self._records is None:
-                self._records = _read_records(self._records_path)
-            record = self._records.get(f"{card.name}/{role}")
-            return record if record and record.source == card.files[role].source else None
+    def _check_size(self, card: ModelCard, role: str, place: Path) -> None:
+        size, wanted = place.stat().st_size, self._bytes(card, role)
+        if wanted not in {None, size}:
+            raise _broken(card, place, f"it has {size} bytes and should have {wanted}")
 
-    @property
-    def _records_path(self) -> Path:
-        return self.folder / "recorded.json"
+    def _bytes(self, card: ModelCard, role: str) -> int | None:
+        """Return how large a file must be, where that is known."""
+        file, record = card.files[role], self._record(card, role)
+        return file.bytes or (record.bytes if record and not _is_elsewhere(file) else None)
 
-    def _write_record(self, key: str, record: _Record) -> None:
-        with _RECORDING:
-            self._record(key, record)
+    def _record(self, card: ModelCard, role: str) -> Record | None:
+        record = self._recorded.get(_key(card, role))
+        return record if record and record.source == card.files[role].source else None
 
-    def _record(self, key: str, record: _Record) -> None:
-        known = _read_records(self._records_path)
-        self._records = {**(self._records or {}), **known, key: record}
-        told = json.dumps({name: asdict(one) for name, one in self._records.items()}, indent=1)
-        part = self._records_path.with_suffix(".part")
+    # --- What is here
+
+    def _there(self, card: ModelCard, role: str) -> bool:
+        place = self._place(card, card.files[role])
+        return place.is_file() and self._bytes(card, role) in {None, place.stat().st_size}
+
+    def _is_sound(self, card: ModelCard, role: str) -> bool:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with _private(part, "wb") as file:
-                file.write(told.encode())
-                _flush(file)
-            part.replace(self._records_path)
-        except OSError as error:
-            log.warning("%s cannot be written: files are read again next time: %s", part, error)
+            self.path(card, role)
+        except ModelError:
+            return False
+        return True
+
+    def _kept(self, card: ModelCard) -> list[Path]:
+        """Return the files of all versions of a card in its own folder; links are not followed."""
+        root = self.folder / card.name
+        if root.is_symlink() or not root.is_dir():
+            return []
+        versions = {self._place(card, file).relative_to(root).parts[0] for file in _ours(card)}
+        return [
+            Path(folder, name)
+            for version in sorted(root.iterdir())
+            if version.name in versions or _VERSION.fullmatch(version.name)
+            for folder, name in _walked(version)
+        ]
+
+    def _own_files(self) -> frozenset[str]:
+        """Return where the user's own files really lie, whichever row names them."""
+        return frozenset(
+            os.path.realpath(file.path)
+            for card in self.catalogue
+            for file in card.files.values()
+            if isinstance(file, LocalFile)
+        )
 
 
-def _read_records(path: Path) -> dict[str, _Record]:
+def _key(card: ModelCard, role: str) -> str:
+    return f"{card.name}/{role}"
+
+
+def _is_elsewhere(file: File) -> bool:
+    """Say whether a file lies outside our folder: the user's own, or a package's."""
+    return isinstance(file, LocalFile | PackageFile)
+
+
+def _ours(card: ModelCard) -> Iterator[File]:
+    return (file for file in card.files.values() if not _is_elsewhere(file))
+
+
+def _running(card: ModelCard) -> Iterator[str]:
+    return (role for role in card.files if role != WEIGHTS)
+
+
+def _made(card: ModelCard) -> Iterator[str]:
+    return (role for role, file in card.files.items() if isinstance(file, MadeFile))
+
+
+def _walked(top: Path) -> Iterator[tuple[str, str]]:
+    """Yield each file and each link below a folder; one that is a link itself holds nothing."""
+    if top.is_symlink():
+        return
+    for folder, folders, names in os.walk(top, followlinks=False):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        yield from ((folder, name) for name in (*names, *links))
+
+
+def _size(path: Path) -> int:
     try:
-        told = json.loads(path.read_bytes())
-        return {name: _Record(**one) for name, one in told.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        log.warning("%s cannot be read and is written anew: %s", path, error)
-        return {}
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
-# --- What is here ------------------------------------------------------------------------------
+def _drop_empty(root: Path) -> None:
+    """Delete the folders below and including `root` in which nothing is left."""
+    if root.is_symlink() or not root.is_dir():
+        return
+    for folder, _, _ in os.walk(root, topdown=False, followlinks=False):
+        if not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
 
 
-def _there(place: Path, file: File) -> bool:
-    if not place.is_file():
-        return False
-    return file.bytes is None or place.stat().st_size == file.bytes
+def _not_ours(card: ModelCard) -> tuple[str, str]:
+    """Say why nothing of a card can be removed, and what to do instead."""
+    if any(isinstance(file, PackageFile) for file in card.files.values()):
+        return (
+            f"{card.name} lies inside a Python package and takes no room of its own",
+            "name another model in the settings, or switch off what it looks for",
+        )
+    return (
+        f"The files of {card.name} are your own and are not touched",
+        f"delete them yourself, and the row {card.name} in your catalogue.yaml",
+    )
+
+
+def _broken(card: ModelCard, place: Path, why: str) -> ModelBroken:
+    message = f"{place} is not the file that {card.name} names: {why}"
+    return ModelBroken(message, _how_to_get(card))
 
 
 def _package_folder(card: ModelCard, package: str) -> Path:
@@ -392,262 +526,4 @@ def _megabytes(count: int | None) -> str:
 
 
 def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _digest(path: Path, hasher: Any) -> str:
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            hasher.update(piece)
-    return str(hasher.hexdigest())
-
-
-# --- How it comes here -------------------------------------------------------------------------
-
-
-class _Meter:
-    """Joins the progress of a card's files into one fraction."""
-
-    def __init__(self, card: ModelCard, reporter: Reporter) -> None:
-        weights = {role: file.bytes for role, file in card.files.items()}
-        even = None in weights.values()
-        self._weights = {role: 1 if even else weight or 1 for role, weight in weights.items()}
-        self._shares = dict.fromkeys(weights, 0.0)
-        self._reporter = reporter
-        self._told = -1.0
-
-    def at(self, role: str, share: float) -> None:
-        """Tell how much of one file is here, 0..1, and learn whether to stop."""
-        self._shares[role] = min(1.0, share)
-        whole = sum(self._weights.values())
-        here = sum(self._shares[name] * weight for name, weight in self._weights.items()) / whole
-        if here >= self._told + STEP or here == 1.0:
-            self._told = here
-            self._reporter.progress(here)
-        self._reporter.check()
-
-    def done(self, role: str) -> None:
-        """Tell that one file is here."""
-        self.at(role, 1.0)
-
-
-class _Web:
-    """A session that names each host before it reaches it and carries no one's password."""
-
-    def __init__(self, session: Any, reporter: Reporter) -> None:
-        self._session = session
-        self._reporter = reporter
-        self._named: set[str] = set()
-
-    def name(self, url: str) -> None:
-        """Log the address's host, once."""
-        host = urlsplit(url).netloc
-        if host not in self._named:
-            self._named.add(host)
-            self._reporter.log("info", f"Connecting to {host}")
-
-    def get(self, url: str, headers: Mapping[str, str]) -> Any:
-        """Return an open streaming response, redirects followed one by one."""
-        for _ in range(10):
-            self.name(url)
-            response = self._session.get(
-                url, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False
-            )
-            if not response.is_redirect:
-                return response
-            onward = urljoin(url, response.headers["Location"])
-            response.close()
-            if urlsplit(url).scheme == "https" and urlsplit(onward).scheme != "https":
-                raise ModelMissing(f"{url} leads to an address that is not encrypted: {onward}")
-            url = onward
-        raise ModelMissing(f"{url} leads round in circles", "try again later")
-
-
-@contextmanager
-def _web(reporter: Reporter) -> Iterator[_Web]:
-    import requests
-
-    with requests.Session() as session:
-        # Without this requests would send what stands in the user's .netrc.
-        session.auth = lambda request: request
-        session.headers["Accept-Encoding"] = "identity"
-        try:
-            yield _Web(session, reporter)
-        except requests.RequestException as error:
-            raise ModelMissing(
-                f"A download failed: {error}", "check the network and try again"
-            ) from error
-
-
-def _ask_hub(hub: str, file: HubFile, web: _Web) -> tuple[str, str, int | None]:
-    """Return the file's address, its digest as the hub tells it, and its bytes."""
-    private.keep()
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    url = hf_hub_url(file.repo, file.path, revision=file.revision, endpoint=hub)
-    web.name(url)
-    try:
-        told = get_hf_file_metadata(url, token=False, endpoint=hub, timeout=TIMEOUT_S[0])
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelMissing(
-            f"Cannot fetch {file.repo}/{file.path} at {file.revision[:8]}: {reason}",
-            "check the network and try again",
-        ) from error
-    return url, told.etag or "", told.size
-
-
-def _fetch_twice(
-    wanted: _Wanted, place: Path, web: _Web, pause_s: float, tell: Callable[[float], None]
-) -> None:
-    """Fetch a file; what came and is not what was promised is cleared and fetched once more."""
-    part = _part_of(place)
-    if not wanted.known:
-        part.unlink(missing_ok=True)
-    for last in (False, True):
-        _fetch(wanted, part, web, pause_s, tell)
-        if (problem := _unlike(wanted, part)) is None:
-            break
-        part.unlink()
-        if last:
-            raise ModelBroken(
-                f"{wanted.url} sent something else twice: {problem}",
-                "try again later; the file may have been changed at its source",
-            )
-    part.replace(place)
-
-
-def _fetch(
-    wanted: _Wanted, part: Path, web: _Web, pause_s: float, tell: Callable[[float], None]
-) -> None:
-    """Bring a file to `part`, going on where a broken connection left it."""
-    tries, had, reason = 0, -1, ""
-    while (have := _bytes_of(part)) != wanted.bytes or not have:
-        tries = 0 if have > had else tries + 1
-        had = max(had, have)
-        if tries >= TRIES:
-            raise ModelMissing(
-                f"{wanted.url} did not come ({have} bytes are here): {reason}",
-                "check the network and try again: it goes on where it stopped",
-            )
-        try:
-            _receive(wanted, part, have, web, tell)
-            return
-        except _Interrupted as error:
-            reason = str(error)
-            time.sleep(pause_s * 2**tries)
-
-
-def _part_of(place: Path) -> Path:
-    """Return where a file lies until it is whole."""
-    return place.with_name(place.name + ".part")
-
-
-def _bytes_of(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
-def _receive(
-    wanted: _Wanted, part: Path, have: int, web: _Web, tell: Callable[[float], None]
-) -> None:
-    import requests
-
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    try:
-        with web.get(wanted.url, headers) as response:
-            start = _starts_at(response, have, wanted, part)
-            size = _size(response, start) or wanted.bytes
-            _check_room(part, (size or 0) - start)
-            with _private(part, "ab" if start else "wb") as file:
-                for piece in response.iter_content(PIECE_BYTES):
-                    file.write(piece)
-                    tell(file.tell() / size if size else 0.0)
-                _flush(file)
-    except requests.RequestException as error:
-        raise _Interrupted(_cause(error)) from error
-    if size and part.stat().st_size < size:
-        raise _Interrupted(f"ended after {part.stat().st_size} of {size} bytes")
-
-
-def _cause(error: BaseException) -> str:
-    """Return what really happened: requests wraps it three times and repeats the address."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(error) or type(error).__name__
-
-
-def _starts_at(response: Any, have: int, wanted: _Wanted, part: Path) -> int:
-    """Return the byte that the answer begins with; raises when it is no answer."""
-    status = response.status_code
-    if status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-        return have
-    if status == 200:
-        kind = response.headers.get("Content-Type", "")
-        if kind.startswith("text/html"):
-            raise ModelMissing(
-                f"{wanted.url} answered with a web page instead of a file",
-                "check whether the network asks for a login",
-            )
-        return 0
-    if status in {206, 416}:
-        part.unlink(missing_ok=True)
-        raise _Interrupted(f"the answer {status} does not go on at byte {have}")
-    if status in {408, 425, 429} or status >= 500:
-        raise _Interrupted(f"HTTP {status}")
-    raise ModelMissing(
-        f"{wanted.url} answered HTTP {status}", "the file is gone or closed: choose another model"
-    )
-
-
-def _size(response: Any, start: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return start + int(length) if length.isdecimal() else None
-
-
-def _check_room(part: Path, bytes_: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if bytes_ + SPARE_BYTES > free:
-        raise ModelMissing(
-            f"{part.parent} has {free / 1e6:.0f} MB free and {bytes_ / 1e6:.0f} MB are to come",
-            "make room on the disk",
-        )
-
-
-def _unlike(wanted: _Wanted, part: Path) -> str | None:
-    """Say in what a file differs from what was promised, or None."""
-    size = part.stat().st_size
-    if wanted.bytes is not None and size != wanted.bytes:
-        return f"{size} bytes instead of {wanted.bytes}"
-    if wanted.sha256 and (came := _digest(part, hashlib.sha256())) != wanted.sha256:
-        return f"sha256 {came[:12]}… instead of {wanted.sha256[:12]}…"
-    if wanted.git_sha1:
-        # Git names a file by the SHA-1 of a header and its content.
-        header = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        if (came := _digest(part, header)) != wanted.git_sha1:
-            return f"git object {came[:12]}… instead of {wanted.git_sha1[:12]}…"
-    return None if size else "an empty file"
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a plain sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise ModelMissing(
-            f"{place} cannot be written: {error.strerror or error}",
-            "make room on the disk, or mend who may write there",
-        ) from error
-
-
-@contextmanager
-def _private(path: Path, mode: Literal["ab", "wb"]) -> Iterator[BinaryIO]:
-    """Open a file that only this user may read."""
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if mode == "ab" else os.O_TRUNC)
-    with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600), mode) as file:
-        yield file
-
-
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+    return sha256_over(text.encode()).hexdigest()[:8]
