@@ -64,6 +64,67 @@ def sum_of_words(path: Path, vectors: NDArray[np.float32], length: Side = 77) ->
     )
 
 
+def colour_words(
+    path: Path,
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    shape: Sequence[Side] = ("batch", 3, 8, 8),
+    last: str = "Identity",
+    **metadata: str,
+) -> Path:
+    """Write a network whose numbers are the mean of the three channels times `weights`, + `bias`.
+
+    `weights` is [3, numbers]; channels come last where `shape` ends with 3. `last` is what is
+    done with the numbers: Identity, Sigmoid or Softmax. A second output, `features`, holds means.
+    """
+    axes = np.array([1, 2] if shape[-1] == 3 else [2, 3], np.int64)
+    nodes = [
+        _node("ReduceMean", ["pixels", "axes"], ["features"], keepdims=0),
+        _node("MatMul", ["features", "weights"], ["products"]),
+        _node("Add", ["products", "bias"], ["numbers"]),
+        _node(last, ["numbers"], ["output"]),
+    ]
+    return _write(
+        path,
+        nodes,
+        [("pixels", shape, np.float32)],
+        [
+            ("output", (shape[0], weights.shape[1]), np.float32),
+            ("features", (shape[0], 3), np.float32),
+        ],
+        {"axes": axes, "weights": weights, "bias": bias},
+        metadata,
+    )
+
+
+def patch_tokens(path: Path, shape: Sequence[Side], side: int, name: str = "tokens") -> Path:
+    """Write a network as DINOv2's: a vector for each square of `side`, before them their mean.
+
+    Its output is [batch, 1 + squares, 3], and there is no other.
+    """
+    nodes = [
+        _node("ReduceMean", ["pixel_values", "axes"], ["whole"], keepdims=0),
+        _node("Unsqueeze", ["whole", "second"], ["cls"]),
+        _node("AveragePool", ["pixel_values"], ["squares"], kernel_shape=(side, side),
+              strides=(side, side)),
+        _node("Reshape", ["squares", "rows"], ["row"]),
+        _node("Transpose", ["row"], ["patches"], perm=(0, 2, 1)),
+        _node("Concat", ["cls", "patches"], [name], axis=1),
+    ]  # fmt: skip
+    return _write(
+        path,
+        nodes,
+        [("pixel_values", shape, np.float32)],
+        [(name, (shape[0], "tokens", 3), np.float32)],
+        {
+            "axes": np.array([2, 3], np.int64),
+            "second": np.array([1], np.int64),
+            "rows": np.array([0, 3, -1], np.int64),
+        },
+        {},
+    )
+
+
 def _write(
     path: Path,
     nodes: Sequence[bytes],
@@ -84,11 +145,17 @@ def _write(
     return path
 
 
-def _node(kind: str, inputs: Sequence[str], outputs: Sequence[str], **numbers: int) -> bytes:
+def _node(
+    kind: str, inputs: Sequence[str], outputs: Sequence[str], **numbers: int | tuple[int, ...]
+) -> bytes:
     told = b"".join(_bytes(1, name.encode()) for name in inputs)
     told += b"".join(_bytes(2, name.encode()) for name in outputs) + _bytes(4, kind.encode())
     for name, value in numbers.items():
-        told += _bytes(5, _bytes(1, name.encode()) + _number(3, value) + _number(20, 2))
+        if isinstance(value, int):
+            held = _number(3, value) + _number(20, 2)
+        else:
+            held = b"".join(_number(8, each) for each in value) + _number(20, 7)
+        told += _bytes(5, _bytes(1, name.encode()) + held)
     return told
 
 

@@ -17,10 +17,10 @@ from stash_sense_plugin.detectors.clip import (
     ClipDetector,
     ZeroShot,
     ZeroShotLabel,
-    middle,
     preprocess,
     tokenize,
 )
+from stash_sense_plugin.detectors.feeding import middle
 from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing
 from stash_sense_plugin.inference.catalogue import (
     Catalogue,
@@ -310,7 +310,7 @@ def test_a_line_of_a_picture_takes_little_memory(size: tuple[int, int]) -> None:
 LINE = """
 import resource, sys
 import numpy as np
-from stash_sense_plugin.detectors.clip import middle
+from stash_sense_plugin.detectors.feeding import middle
 middle(np.zeros((300, 300, 3), np.uint8), 224)
 width, height = map(int, sys.argv[1:])
 picture = np.full((height, width, 3), 255, np.uint8)

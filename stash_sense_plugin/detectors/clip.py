@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stash_sense_plugin.detectors.feeding import feed
 from stash_sense_plugin.errors import ModelBroken
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.session import Network
@@ -22,9 +23,6 @@ from stash_sense_plugin.records import Frame, Observation, Pixels, Vectors, Want
 Floats = NDArray[np.float32]
 
 SIDE_PX = 224
-MOST_ASPECT = 16
-"""Of pictures longer than this many times their short side, only the middle is scaled: scaling
-all of a line of 2048 x 1 pixels, to cut out its middle, would take over a gigabyte."""
 CONTEXT = 77
 """How many tokens a text may have, its two ends counted."""
 TEXT_BATCH = 16
@@ -324,51 +322,13 @@ class ZeroShot:
 # --- Pictures -----------------------------------------------------------------------------------
 
 
-def preprocess(pictures: Sequence[Pixels], card: ModelCard) -> Floats:
+def preprocess(pictures: Sequence[Pixels], card: ModelCard, side_px: int = SIDE_PX) -> Floats:
     """Turn RGB uint8 pictures of any size into float32 [b, 3, side, side], normalised.
 
-    As CLIP was taught: the short side to 224 by PIL's bicubic filter, the middle cut out, then
-    (x / 255 - mean) / std.
+    As CLIP was taught, unless the card says otherwise: the short side to 224 by PIL's bicubic
+    filter, the middle cut out, then (x / 255 - mean) / std.
     """
-    side = card.size or SIDE_PX
-    levels = _levels(card.mean, card.std)
-    batch = np.empty((len(pictures), 3, side, side), np.float32)
-    for place, picture in zip(batch, pictures, strict=True):
-        square = middle(picture, side)
-        for channel in range(3):
-            np.take(levels[channel], square[..., channel], out=place[channel])
-    return batch
-
-
-def middle(picture: Pixels, side: int) -> Pixels:
-    """Scale the short side to `side` and cut out the middle square: uint8 [side, side, 3]."""
-    from PIL import Image
-
-    picture = _less_long(picture)
-    height, width = picture.shape[:2]
-    short = min(height, width)
-    new_h, new_w = int(side * height / short), int(side * width / short)
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    scaled = np.asarray(image.resize((new_w, new_h), Image.Resampling.BICUBIC))
-    # Torchvision cuts at the rounded middle of the scaled picture. To scale only what the cut
-    # shows (PIL's `box`) is quicker and changes some values by one.
-    top, left = round((new_h - side) / 2), round((new_w - side) / 2)
-    return np.asarray(scaled[top : top + side, left : left + side], np.uint8)
-
-
-def _less_long(picture: Pixels) -> Pixels:
-    height, width = picture.shape[:2]
-    most = MOST_ASPECT * min(height, width)
-    top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
-    return picture[top : top + most, left : left + most]
-
-
-@cache
-def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> Floats:
-    """Return what each of the 256 values of a channel becomes: float32 [3, 256]."""
-    values = np.arange(256, dtype=np.float32) / np.float32(255)
-    means = np.array(mean, np.float32)[:, None]
-    return np.asarray((values - means) / np.array(std, np.float32)[:, None], np.float32)
+    return feed(pictures, card, card.size or side_px)
 
 
 def _embed(network: Network, batch: NDArray[Any], card: ModelCard) -> Floats:

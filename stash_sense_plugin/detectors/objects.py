@@ -1,6 +1,5 @@
 """Things with a place in the picture: Ultralytics' and YOLOX's networks."""
 
-import ast
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stash_sense_plugin.detectors.words import literal, own_names
 from stash_sense_plugin.errors import ModelBroken
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.session import Network
@@ -174,11 +174,8 @@ def network_facts(network: Network, card: ModelCard) -> Facts:
 
 
 def _classes(network: Network, card: ModelCard) -> tuple[str, ...]:
-    names = _literal(network.metadata.get("names", ""))
-    if isinstance(names, dict) and set(names) == set(range(len(names))):
-        names = [names[index] for index in range(len(names))]
-    if isinstance(names, list | tuple) and names:
-        return tuple(str(name) for name in names)
+    if names := own_names(network.metadata):
+        return names
     if card.classes:
         return card.classes
     raise ModelBroken(
@@ -188,24 +185,15 @@ def _classes(network: Network, card: ModelCard) -> tuple[str, ...]:
 
 
 def _metadata_size(metadata: Mapping[str, str]) -> int | None:
-    size = _literal(metadata.get("imgsz", ""))
+    size = literal(metadata.get("imgsz", ""))
     if isinstance(size, list | tuple) and size:
         size = size[0]
     return size if isinstance(size, int) and 32 <= size <= 4096 else None
 
 
 def _metadata_stride(metadata: Mapping[str, str]) -> int:
-    stride = _literal(metadata.get("stride", ""))
+    stride = literal(metadata.get("stride", ""))
     return stride if isinstance(stride, int) and 1 <= stride <= 256 else 32
-
-
-def _literal(text: str) -> object:
-    """Read a Python literal, as Ultralytics writes its metadata; nothing in it is run."""
-    try:
-        value: object = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return value
 
 
 # --- Into the network ---------------------------------------------------------------------------
