@@ -249,8 +249,8 @@ def test_what_would_be_lost_with_a_tag(stash: StandIn, client: StashClient) -> N
 
 
 def test_a_tag_of_ours_is_left_alone_by_auto_tag(stash: StandIn, client: StashClient) -> None:
-    parent = operations.create_tag(client, "Stash Sense", None)
-    tag = operations.create_tag(client, "Beach", parent.id)
+    parent = operations.create_tag(client, "Stash Sense")
+    tag = operations.create_tag(client, "Beach", [parent.id])
     assert tag.ignore_auto_tag
     assert tag.parent_ids == (parent.id,)
     assert parent.parent_ids == ()

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.records import Action, Fingerprint, Outcome, Scene
 from stash_sense_plugin.stash import operations
+from stash_sense_plugin.stash.kinds import Kinds, TagKind
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted
 from stash_sense_plugin.stash.writer import Writer
-from tests.stash_kit import Killed, Kit, open_kit
+from tests.stash_kit import Killed, Kit, MortalLedger, open_kit
 
 KILLS = ["before the write", "after the write"]
 
@@ -689,3 +691,118 @@ def test_a_marker_of_a_tag_that_is_gone_fails_alone(kit: Kit) -> None:
     assert [each.ending for each in came] == [Ending.FAILED, Ending.WRITTEN]
     assert kit.outcomes() == [Outcome.FAILED, Outcome.OURS]
     assert kit.ledger.entries()[1].action is Action.CREATE_MARKER
+
+
+# --- Law 6: other names of a tag, and the tags that it lies below --------------------------------
+
+BEACH = {"beach": TagKind(("Seaside", "Shore"), ("Places",)), "places": TagKind((), ("Scenery",))}
+
+
+def knowing(kit: Kit, dies: str = "", kinds: Kinds = BEACH, parent: str = "Stash Sense") -> Writer:
+    return Writer(kit.client, MortalLedger(kit.ledger, dies), "run", parent, kinds=kinds)
+
+
+def parents_of(kit: Kit, name: str) -> set[str]:
+    row = kit.stash.tag_row(int(kit.tag(name)[0]))
+    return {kit.stash.tag_row(int(parent))["name"] for parent in row["parents"]}
+
+
+def test_law_6_a_new_tag_lies_below_its_parents_and_they_below_ours(kit: Kit) -> None:
+    writer = knowing(kit)
+    writer.ensure_tag("Beach")
+    assert parents_of(kit, "Beach") == {"Places"}
+    assert parents_of(kit, "Places") == {"Scenery"}
+    assert parents_of(kit, "Scenery") == {"Stash Sense"}
+    made = ["Stash Sense", "Scenery", "Places", "Beach"]
+    assert kit.ours() == [("create-tag", name) for name in made]
+    assert all(kit.stash.tag_row(int(kit.tag(name)[0]))["ignore_auto_tag"] for name in made)
+
+
+def test_law_6_a_parent_of_the_users_is_used_and_not_changed(kit: Kit) -> None:
+    theirs = kit.stash.add_tag("Sites", aliases=["Places"])
+    before = kit.stash.tag_row(theirs)
+    knowing(kit).ensure_tag("Beach")
+    assert parents_of(kit, "Beach") == {"Sites", "Stash Sense"}
+    assert kit.stash.tag_row(theirs) == before
+    assert kit.ours() == [("create-tag", "Stash Sense"), ("create-tag", "Beach")]
+
+
+def test_law_6_without_a_parent_of_ours_the_other_ones_hold(kit: Kit) -> None:
+    knowing(kit, parent="").ensure_tag("Beach")
+    assert parents_of(kit, "Beach") == {"Places"}
+    assert parents_of(kit, "Scenery") == set()
+
+
+def test_law_6_what_the_user_has_by_another_name_is_used(kit: Kit) -> None:
+    theirs = kit.stash.add_tag("SHORE")
+    writer, scene = knowing(kit), kit.scene()
+    tag_id = writer.ensure_tag("Beach")
+    assert tag_id == str(theirs)
+    assert writer.called("Beach") == "Shore"
+    assert add(writer, scene, (tag_id, writer.called("Beach"))) == [Ending.WRITTEN]
+    [entry] = kit.ledger.ours([scene.id])
+    assert [each.ending for each in writer.take_back([entry])] == [Ending.TAKEN_BACK]
+    assert kit.tags_of(scene) == set()
+    assert list(kit.stash.tags()) == ["SHORE"]
+
+
+def test_law_6_the_very_name_goes_before_another_one(kit: Kit) -> None:
+    kit.stash.add_tag("Seaside")
+    theirs = kit.stash.add_tag("beach")
+    writer = knowing(kit)
+    assert writer.ensure_tag("Beach") == str(theirs)
+    assert writer.called("Beach") == "Beach"
+
+
+def test_law_4_what_was_taken_away_by_another_name_is_not_put_back(kit: Kit) -> None:
+    kit.stash.add_tag("Shore")
+    scene = kit.scene()
+    tag = (knowing(kit).ensure_tag("Beach"), "Shore")
+    add(knowing(kit), scene, tag)
+    kit.finish(kit.read(scene.id))
+    kit.stash.untag_scene(int(scene.id), int(tag[0]))
+    assert knowing(kit).notice_removed([scene]) is None
+    again = knowing(kit)
+    assert add(again, scene, (again.ensure_tag("Beach"), again.called("Beach"))) == [Ending.REFUSED]
+
+
+@pytest.mark.parametrize("dies", KILLS)
+def test_law_3_a_kill_among_the_parents_makes_none_twice(kit: Kit, dies: str) -> None:
+    """Each attempt dies at its next write, until all four tags are there."""
+    for _ in range(8):
+        writer = knowing(kit)
+        writer.recover()
+        with contextlib.suppress(Killed):
+            knowing(kit, dies).ensure_tag("Beach")
+        if dies == "before the write":
+            break
+    knowing(kit).recover()
+    knowing(kit).ensure_tag("Beach")
+    made = ["Stash Sense", "Scenery", "Places", "Beach"]
+    assert list(kit.stash.tags()) == made
+    assert kit.ours() == [("create-tag", name) for name in made]
+
+
+def test_undo_takes_the_parents_that_are_empty_and_leaves_the_used(kit: Kit) -> None:
+    writer = knowing(kit)
+    writer.ensure_tag("Beach")
+    scene = kit.scene("Scenery")
+    ended = {each.name: each.ending for each in writer.take_back(kit.ledger.ours([""]), undo=True)}
+    gone = {"Beach": Ending.TAKEN_BACK, "Places": Ending.TAKEN_BACK}
+    assert ended == gone | {"Scenery": Ending.PASSED, "Stash Sense": Ending.PASSED}
+    assert kit.tags_of(scene) == {"Scenery"}
+
+
+def test_a_parent_that_the_user_deleted_is_not_made_again(kit: Kit) -> None:
+    kinds = {name: TagKind(parents=("Places",)) for name in ("beach", "forest")}
+    knowing(kit, kinds=kinds).ensure_tag("Beach")
+    kit.stash.database.run("DELETE FROM tags WHERE name = 'Places'")
+    knowing(kit, kinds=kinds).ensure_tag("Forest")
+    assert parents_of(kit, "Forest") == {"Stash Sense"}
+    assert "Places" not in kit.stash.tags()
+
+
+def test_a_dry_run_creates_no_parents(kit: Kit) -> None:
+    dry = Writer(kit.client, kit.ledger, "run", kinds=BEACH, dry_run=True)
+    assert dry.ensure_tag("Beach") == ""
+    assert list(kit.stash.tags()) == []

@@ -437,11 +437,16 @@ def tags_of(entries: Iterable[LedgerEntry]) -> set[str]:
 
 
 def with_parents(made: Sequence[LedgerEntry], tag_ids: Collection[str]) -> list[LedgerEntry]:
-    """Of the rows of created tags those of these ids, and those that they were created below."""
+    """Of the rows of created tags those of these ids, and all those that they lie below."""
     wanted = [entry for entry in made if entry.target_id in tag_ids]
-    above = {parent for entry in wanted for parent in _texts(entry, "parent_ids")}
-    above -= set(tag_ids)
-    return wanted + [entry for entry in made if entry.target_id in above]
+    found = list(wanted)
+    known = set(tag_ids)
+    while wanted:
+        above = {parent for entry in wanted for parent in _texts(entry, "parent_ids")} - known
+        wanted = [entry for entry in made if entry.target_id in above]
+        found += wanted
+        known |= above
+    return found
 
 
 def seen_at(state: SceneState) -> dict[str, object]:

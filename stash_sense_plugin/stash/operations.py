@@ -5,7 +5,7 @@ What is not to change is left out of a mutation's input: Stash takes null for "c
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -528,11 +528,11 @@ def newest_tag_id(client: StashClient) -> int:
     return int(raw[0]["id"]) if raw else 0
 
 
-def create_tag(client: StashClient, name: str, parent_id: str | None) -> StashTag:
-    """Create a tag that Stash's own Auto Tag leaves alone."""
+def create_tag(client: StashClient, name: str, parent_ids: Collection[str] = ()) -> StashTag:
+    """Create a tag that Stash's own Auto Tag leaves alone, below others."""
     wanted: dict[str, Any] = {"name": name, "ignore_auto_tag": True}
-    if parent_id is not None:
-        wanted["parent_ids"] = [parent_id]
+    if parent_ids:
+        wanted["parent_ids"] = list(parent_ids)
     return _tag(client.call(CREATE_TAG, {"input": wanted})["tagCreate"])
 
 

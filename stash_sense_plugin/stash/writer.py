@@ -5,7 +5,7 @@
 3. Add first, remove second; every step can be repeated, and a kill at any point loses nothing.
 4. What the user took away is remembered and never put back; when it looks like no refusal, we ask.
 6. A tag of the user's is used instead of a new one; a new one is left alone by Auto Tag and lies
-   below a parent of ours.
+   below a parent of ours, or below one that it is a kind of and that lies there itself.
 
 (The fifth, about workflow tags, is in workflow.py.)
 """
@@ -13,6 +13,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from stash_sense_plugin.errors import (
@@ -20,12 +21,14 @@ from stash_sense_plugin.errors import (
     StashRefused,
     StashUncertain,
     TagGone,
+    TagUnusable,
 )
-from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene
+from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene, folded
 from stash_sense_plugin.stash import judging, operations
 from stash_sense_plugin.stash.changing import TagChanges
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import Fate, Gone
+from stash_sense_plugin.stash.kinds import PLAIN, Kinds, find_called, names_of
 from stash_sense_plugin.stash.named import Named
 from stash_sense_plugin.stash.operations import Mode, SceneState
 from stash_sense_plugin.stash.rehearsal import RehearsedLedger
@@ -68,12 +71,14 @@ class Writer:
         run_id: str,
         parent_tag_name: str = "Stash Sense",
         *,
+        kinds: Kinds = MappingProxyType({}),
         dry_run: bool = False,
         together: int = operations.HUNDRED,
     ) -> None:
         """Write for a run; a dry one reads and judges alike, and writes to nothing.
 
         What it would write comes back as written, and a tag that it would create has no id.
+        `kinds` says what else tags may be called, and below which others new ones lie.
         `together` is how many scenes are read before the tags of all are changed: of more scenes,
         each tag needs fewer questions.
         """
@@ -87,7 +92,10 @@ class Writer:
             client, self._ledger, run_id, self._changes, dry_run=dry_run, together=together
         )
         self._parent = parent_tag_name.strip()
+        self._kinds = kinds
         self._tags: dict[str, str] = {}
+        self._called: dict[str, str] = {}
+        """By the name that was asked for, the alias under which Stash has the tag."""
         self._names: dict[str, frozenset[str]] = {}
         """Of tags that were found, all their names and aliases, casefolded."""
         self._visit = _Visit()
@@ -194,7 +202,10 @@ class Writer:
     # --- Tags themselves
 
     def ensure_tag(self, name: str, *, again: bool = False) -> str:
-        """The id of the tag of this name or alias; created below our parent if there is none.
+        """The id of the tag of this name or alias; created below its parents if there is none.
+
+        Where Stash has no tag of the name, one that has an alias of its kind is used: `called`
+        says by which.
 
         A tag that we created once and that is gone is created again only when `again` says so:
         TagGone is raised, because a person deleted, merged or renamed it. TagUnusable is raised
@@ -205,11 +216,30 @@ class Writer:
             raise StashError("A tag without a name was asked for")
         # Exactly so: Stash tells apart names that casefolding does not, such as Straße and STRASSE.
         if wanted not in self._tags:
-            found = operations.find_tag(self.client, wanted)
-            if found is not None:
-                self._names[found.id] = frozenset(map(str.casefold, (found.name, *found.aliases)))
-            self._tags[wanted] = found.id if found else self._create_tag(wanted, again)
+            self._tags[wanted] = self._found(wanted) or self._create_tag(wanted, again)
         return self._tags[wanted]
+
+    def called(self, name: str) -> str:
+        """What the tag of `ensure_tag` is called in Stash: the name, or the alias it was found by.
+
+        Rows of the ledger say this, by which the tag is known for itself later.
+        """
+        return self._called.get(name.strip(), name)
+
+    def names_of(self, name: str) -> frozenset[str]:
+        """Return all that a tag may be called, casefolded: its name and the aliases of its kind."""
+        return frozenset(map(folded, names_of(name, self._kinds)))
+
+    def _found(self, name: str) -> str | None:
+        found = find_called(self.client, name, self._kinds)
+        if found is None:
+            return None
+        tag, by = found
+        known = (tag.name, *tag.aliases, *names_of(name, self._kinds))
+        self._names[tag.id] = self._names.get(tag.id, frozenset()) | set(map(str.casefold, known))
+        if by != name:
+            self._called[name] = by
+        return tag.id
 
     def _refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
         """What is refused for a scene, and what has a refused name among its aliases.
@@ -228,24 +258,49 @@ class Writer:
             self._refuse_gone(name)
         if self.dry_run:
             return ""
-        below = self._parent and self._parent.casefold() != name.casefold()
-        parent_id = self.ensure_tag(self._parent, again=again) if below else None
+        parent_ids = self._parents(name, again)
         detail = {
             "ignore_auto_tag": True,
-            "parent_ids": [parent_id] if parent_id else [],
+            "parent_ids": parent_ids,
             "newest": operations.newest_tag_id(self.client),
         }
         entry = self._row(Action.CREATE_TAG, None, "", name, detail)
         [row] = self._ledger.intend([entry])
         try:
-            made = operations.create_tag(self.client, name, parent_id)
+            made = operations.create_tag(self.client, name, parent_ids)
         except (StashRefused, StashUncertain) as error:
             return self._tag_after(error, row, entry)
         self._settle({row: (Outcome.OURS, made.id)})
         return made.id
 
+    def _parents(self, name: str, again: bool) -> list[str]:
+        """The ids of the tags below which a new one is put; those that are missing are created.
+
+        One of them is our own, or lies below it. A parent that the user deleted or renamed is not
+        made again: the tag lies below our own instead.
+        """
+        if folded(name) == folded(self._parent):
+            return []
+        found: dict[str, None] = {}
+        for parent in self._kinds.get(folded(name), PLAIN).parents:
+            try:
+                found[self.ensure_tag(parent)] = None
+            except TagUnusable:
+                continue
+        if self._parent and not self._is_ours(found):
+            found[self.ensure_tag(self._parent, again=again)] = None
+        return list(found)
+
+    def _is_ours(self, tag_ids: Collection[str]) -> bool:
+        """Whether one of the tags was created by us."""
+        if not tag_ids:
+            return False
+        made = (each for each in self._ledger.ours([""]) if each.action is Action.CREATE_TAG)
+        return any(entry.target_id in tag_ids for entry in made)
+
     def _tag_after(self, error: StashError, row: int, entry: LedgerEntry) -> str:
         """The tag that is there although its creation failed: another's, or ours unanswered."""
+        name = entry.target_name
         outcome, tag_id = self._found_tag(entry)
         if outcome is Outcome.OURS and isinstance(error, StashRefused):
             # Somebody was faster by a moment: what Stash refused cannot be what we made.
@@ -253,8 +308,9 @@ class Writer:
         if outcome is Outcome.FAILED:
             if isinstance(error, StashRefused):
                 self._settle({row: (outcome, "")})
-                self._tags.pop(self._parent, None)
-                judging.check_taken(entry.target_name, error)
+                for parent in (self._parent, *self._kinds.get(folded(name), PLAIN).parents):
+                    self._tags.pop(parent, None)
+                judging.check_taken(name, error)
             raise error
         self._settle({row: (outcome, tag_id)})
         return tag_id

@@ -12,10 +12,10 @@ from stash_sense_plugin.library.verdicts import Saying
 from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Said, Scene, folded
 from stash_sense_plugin.stash import judging
 from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.kinds import find_called
 from stash_sense_plugin.stash.named import STUDIOS, Named
 from stash_sense_plugin.stash.operations import (
     StashTag,
-    find_tag,
     in_groups,
     scenes_by_ids,
     tag_by_id,
@@ -23,6 +23,7 @@ from stash_sense_plugin.stash.operations import (
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Written
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.engine import Engine
+from stash_sense_plugin.tasks.kinds import tag_kinds
 from stash_sense_plugin.tasks.merging import follow
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.writing import open_writing
@@ -60,6 +61,7 @@ class Carrying(ABC):
         self._dry_run = dry_run
         self._run_id: str | None = None
         self._opened: Writer | None = None
+        self._kinds = tag_kinds(engine)
         self._tags: dict[str, StashTag | None] = {}
         self._counts: Counter[str] = Counter()
         self._failed: list[dict[str, str]] = []
@@ -150,7 +152,8 @@ class Carrying(ABC):
     def _tag_called(self, name: str) -> StashTag | None:
         """The tag that had this name or alias when it was asked for first."""
         if name not in self._tags:
-            self._tags[name] = find_tag(self._client, name)
+            found = find_called(self._client, name, self._kinds)
+            self._tags[name] = found[0] if found else None
         return self._tags[name]
 
     def _known_tag(self, name: str) -> str:
@@ -271,14 +274,14 @@ class Accepting(Carrying):
         ]
         if not made or tag_by_id(self._client, made[-1]) is None:
             return False
-        return find_tag(self._client, name) is None
+        return find_called(self._client, name, self._kinds) is None
 
     def _write(self, wanted: Sequence[tuple[Suggested, Scene, str]]) -> None:
         scenes = list({scene.id: scene for _, scene, _ in wanted}.values())
         tags: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for row, scene, target_id in wanted:
             if row.kind == "tag":
-                tags[scene.id].append((target_id, row.name))
+                tags[scene.id].append((target_id, self._writer.called(row.name)))
         if tags:
             self._note(self._writer.add_tags(scenes, tags))
         for row, scene, target_id in wanted:
@@ -291,7 +294,7 @@ class Accepting(Carrying):
         shown = SuggestionList(self._engine.store).shown([row for row, _, _ in wanted])
         markers: dict[str, list[MarkerWanted]] = defaultdict(list)
         for (row, scene, tag_id), part in zip(wanted, shown, strict=True):
-            markers[scene.id] += _markers(tag_id, row.name, part)
+            markers[scene.id] += _markers(tag_id, self._writer.called(row.name), part)
         scenes = {scene.id: scene for _, scene, _ in wanted if markers[scene.id]}
         current = self._writer.current(list(scenes.values())) if scenes else None
         for scene in scenes.values():

@@ -26,6 +26,7 @@ from stash_sense_plugin.tasks.asked import (
     word,
 )
 from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.kinds import tag_kinds
 from stash_sense_plugin.tasks.merging import follow_all
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.tally import counted
@@ -339,7 +340,8 @@ class Undoing:
         parent = engine.settings.parent_tag
         # A dry run takes what was said in the run for withdrawn, as it is where it is no dry one.
         ledger = StoreLedger(engine.store, target.run_id or "") if self._dry else engine.ledger
-        self._writer = Writer(client, ledger, run_id, parent, dry_run=self._dry)
+        kinds = tag_kinds(engine)
+        self._writer = Writer(client, ledger, run_id, parent, kinds=kinds, dry_run=self._dry)
         self._rows = frozenset[int]()
         """Of the run that is undone, the rows that can be."""
         self._names = frozenset[str]()

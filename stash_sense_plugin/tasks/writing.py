@@ -25,6 +25,7 @@ from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.suggestions import marker_ranges
 from stash_sense_plugin.tasks.differing import Covered, Wanted, no_longer
 from stash_sense_plugin.tasks.engine import Engine
+from stash_sense_plugin.tasks.kinds import tag_kinds
 from stash_sense_plugin.tasks.merging import follow
 from stash_sense_plugin.tasks.slices import REMOVED, RESTORED
 
@@ -113,6 +114,7 @@ def open_writing(
         engine.ledger,
         run_id,
         settings.parent_tag,
+        kinds=tag_kinds(engine),
         dry_run=dry_run,
         together=together,
     )
@@ -320,10 +322,11 @@ class Writing:
     def _tags(self, suggestions: Iterable[Suggestion]) -> Iterable[tuple[str, str]]:
         """Yield id and name of each tag, found or created; a deleted one is not made again."""
         for suggestion in suggestions:
-            if suggestion.name.casefold() in self._gone:
+            if self._gone and not self._gone.isdisjoint(self._writer.names_of(suggestion.name)):
                 continue
             try:
-                yield self._writer.ensure_tag(suggestion.name), suggestion.name
+                tag_id = self._writer.ensure_tag(suggestion.name)
+                yield tag_id, self._writer.called(suggestion.name)
             except TagUnusable as error:
                 self._gone.add(suggestion.name.casefold())
                 self.tell(str(error))
