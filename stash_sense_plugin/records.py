@@ -79,6 +79,8 @@ class Frame:
     time_s: float
     pixels: Pixels
     source: FrameSource
+    whole: tuple[int, int] | None = None
+    """Width and height of the picture whose middle this is; None where it is the whole."""
 
 
 class Wants(StrEnum):
@@ -90,6 +92,9 @@ class Wants(StrEnum):
     """Larger frames, evenly spread: the video, else what there is."""
     MOMENTS = "moments"
     """A few large frames: the first, the last, and where the picture changes."""
+    NATIVE = "native"
+    """A few frames with the very pixels of the file: never scaled, nor turned. Of those too large
+    to hold, the middle. Sprites do not serve."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

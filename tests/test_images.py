@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from stash_sense_plugin.errors import MediaMissing, MediaUnreadable
-from stash_sense_plugin.media.images import image_sampling, is_image, read_image
+from stash_sense_plugin.media.images import image_sampling, is_image, read_image, read_native
+from stash_sense_plugin.media.native import NATIVE_PIXELS
 from stash_sense_plugin.records import FrameSource
 from tests.clips import write_clip
 
@@ -37,6 +38,35 @@ def test_a_turned_picture_is_set_upright(tmp_path: Path) -> None:
     assert pixels.shape == (40, 20, 3)
     assert pixels[2, 10, 0] > 200
     assert pixels[35, 10, 2] > 200
+
+
+def test_a_pictures_own_pixels_are_neither_shrunk_nor_turned(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(1).integers(0, 255, (40, 2500, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise).save(path, exif=exif)
+    pixels, whole = read_native(path)
+    assert whole is None
+    np.testing.assert_array_equal(pixels, noise)
+
+
+@pytest.mark.parametrize(
+    ("size", "suffix"), [((4000, 3000), "png"), ((8000, 5200), "jpg"), ((20, 600_000), "png")]
+)
+def test_of_a_huge_picture_the_middle_is_kept(
+    tmp_path: Path, size: tuple[int, int], suffix: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    picture = Image.new("RGB", size, (90, 90, 90))
+    picture.paste((200, 200, 200), (0, size[1] // 2, *size))
+    picture.save(path)
+    pixels, whole = read_native(path)
+    assert whole == size
+    assert pixels.size <= 3 * NATIVE_PIXELS
+    middle = pixels.shape[0] // 2
+    assert (abs(pixels[middle - 20].astype(int) - 90) <= 1).all()
+    assert (abs(pixels[middle + 20].astype(int) - 200) <= 1).all()
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "gif", "tiff"])

@@ -1,6 +1,7 @@
 """Which pictures are read for whom, and what is read when these cannot be."""
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from stash_sense_plugin.errors import (
     MediaUnreadable,
     StashUnreachable,
 )
+from stash_sense_plugin.media.native import GRID_PX, NATIVE_PIXELS, middle
 from stash_sense_plugin.media.sampling import SceneMedia, even_times, moments
 from stash_sense_plugin.records import Fingerprint, Frame, FrameSource, Scene, Wants
-from tests.clips import number_of, write_clip
+from tests.clips import number_of, turn, write_clip
 from tests.test_sprites import sheet_of, vtt_of
 
 SHEET, VTT = "/scene/1_sprite.jpg", "/scene/1_thumbs.vtt"
@@ -65,6 +67,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (Wants.LABELS, FrameSource.SPRITE, "sprite:", 16),
         (Wants.DETAIL, FrameSource.VIDEO, "video:keyframes:20:640", 640),
         (Wants.MOMENTS, FrameSource.VIDEO, "video:moments:5:1280", 800),
+        (Wants.NATIVE, FrameSource.VIDEO, "video:native:8", 800),
     ],
 )
 def test_each_want_has_its_source(
@@ -77,7 +80,8 @@ def test_each_want_has_its_source(
     assert {frame.source for frame in frames} == {source}
     assert {frame.scene_key for frame in frames} == {"scene:1"}
     assert {frame.pixels.shape[1] for frame in frames} == {side}
-    assert len(frames) == {Wants.LABELS: 81, Wants.DETAIL: 20, Wants.MOMENTS: 5}[wants]
+    counts = {Wants.LABELS: 81, Wants.DETAIL: 20, Wants.MOMENTS: 5, Wants.NATIVE: 8}
+    assert len(frames) == counts[wants]
 
 
 def test_keys_need_no_video(tmp_path: Path) -> None:
@@ -142,6 +146,56 @@ def test_a_scene_without_a_file_has_its_sprites() -> None:
     assert media_of("").sampling(Wants.DETAIL).source is FrameSource.SPRITE
 
 
+def test_sprites_tell_nothing_of_the_files_own_pixels(tmp_path: Path) -> None:
+    with pytest.raises(MediaMissing, match="scene 1 has no file"):
+        media_of("").sampling(Wants.NATIVE)
+    media = media_of(tmp_path / "absent.mp4")
+    failed = media.sampling(Wants.NATIVE)
+    error = first_error(failed.frames())
+    with pytest.raises(MediaMissing, match=r"absent\.mp4"):
+        media.instead(Wants.NATIVE, failed, error)
+
+
+def test_a_videos_own_pixels_are_neither_turned_nor_scaled(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", size=(160, 96), aspect=Fraction(4, 3))
+    turn(path, 90)
+    (shown, *_), (own, *_) = (
+        list(SceneMedia(scene_of(path)).sampling(wants).frames())
+        for wants in (Wants.DETAIL, Wants.NATIVE)
+    )
+    assert shown.pixels.shape == (213, 96, 3)
+    assert own.pixels.shape == (96, 160, 3)
+    assert own.whole is None
+
+
+def test_of_a_huge_video_the_middle_is_kept(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=2, gop=1, size=(4800, 2400))
+    frames = list(SceneMedia(scene_of(path, 0.2)).sampling(Wants.NATIVE).frames())
+    assert frames
+    for frame in frames:
+        assert frame.whole == (4800, 2400)
+        assert NATIVE_PIXELS * 0.95 < frame.pixels.size / 3 <= NATIVE_PIXELS
+        # The white bars of the clip's lower left are red from the middle down.
+        height, width = frame.pixels.shape[:2]
+        assert (abs(frame.pixels[height - 50, 50].astype(int) - (255, 0, 0)) < 8).all()
+        assert frame.pixels[height - 50, width - 50].max() < 8
+
+
+@given(st.integers(1, 60_000), st.integers(1, 60_000))
+def test_the_middle_is_a_part_of_the_picture(width: int, height: int) -> None:
+    part = middle(width, height)
+    if part is None:
+        assert width * height <= NATIVE_PIXELS
+        return
+    left, top, kept_width, kept_height = part
+    assert left % GRID_PX == top % GRID_PX == 0
+    assert 0 <= left <= left + kept_width <= width
+    assert 0 <= top <= top + kept_height <= height
+    assert 0 < kept_width * kept_height <= NATIVE_PIXELS
+    assert abs(left - (width - kept_width) / 2) <= GRID_PX
+    assert abs(top - (height - kept_height) / 2) <= GRID_PX
+
+
 def test_nothing_at_all_is_missing() -> None:
     with pytest.raises(MediaMissing):
         media_of("", files={}).sampling(Wants.LABELS)
@@ -182,7 +236,8 @@ def test_a_picture_serves_all(tmp_path: Path) -> None:
     media = SceneMedia(Scene("", "", str(path), None, None))
     for wants in Wants:
         sampling = media.sampling(wants)
-        assert (sampling.key, sampling.source, sampling.note) == ("image", FrameSource.IMAGE, "")
+        key = "image:native" if wants is Wants.NATIVE else "image"
+        assert (sampling.key, sampling.source, sampling.note) == (key, FrameSource.IMAGE, "")
         assert len(list(sampling.frames())) == 1
     assert media.key == str(path)
     assert media.duration_s is None
@@ -299,7 +354,8 @@ def test_a_real_scene_is_read(real: Path, wants: Wants) -> None:
     get: Callable[[str], bytes] = files.__getitem__
     scene = scene_of(real / "videos" / "labelled.mp4", 87.0)
     frames = list(SceneMedia(scene, get).sampling(wants).frames())
-    assert len(frames) == {Wants.LABELS: 81, Wants.DETAIL: 60, Wants.MOMENTS: 12}[wants]
+    counts = {Wants.LABELS: 81, Wants.DETAIL: 60, Wants.MOMENTS: 12, Wants.NATIVE: 8}
+    assert len(frames) == counts[wants]
     times_s = [frame.time_s for frame in frames]
     assert times_s == sorted(times_s)
     assert times_s[-1] < 87
@@ -319,7 +375,7 @@ def test_a_video_that_cannot_be_read_is_opened_once(tmp_path: Path, clip: Path) 
 
 
 def test_without_a_file_the_broken_sheet_is_the_reason() -> None:
-    for wants in Wants:
+    for wants in set(Wants) - {Wants.NATIVE}:
         with pytest.raises(MediaUnreadable, match="VTT"):
             media_of("", {SHEET: b"", VTT: b"no VTT"}).sampling(wants)
 

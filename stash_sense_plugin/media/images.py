@@ -9,6 +9,7 @@ import numpy as np
 
 from stash_sense_plugin.errors import MediaUnreadable
 from stash_sense_plugin.media.files import fault_of, open_media
+from stash_sense_plugin.media.native import Part, middle
 from stash_sense_plugin.records import Frame, FrameSource, Pixels, Sampling
 
 if TYPE_CHECKING:
@@ -51,6 +52,31 @@ def image_sampling(path: str | Path, scene_key: str) -> Sampling:
         yield Frame(scene_key, 0, 0.0, read_image(path), FrameSource.IMAGE)
 
     return Sampling("image", scene_key, FrameSource.IMAGE, None, (0.0,), frames)
+
+
+def native_image_sampling(path: str | Path, scene_key: str) -> Sampling:
+    """Return the one frame of a picture with its very pixels; else as image_sampling."""
+
+    def frames() -> Iterator[Frame]:
+        pixels, whole = read_native(path)
+        yield Frame(scene_key, 0, 0.0, pixels, FrameSource.IMAGE, whole)
+
+    return Sampling("image:native", scene_key, FrameSource.IMAGE, None, (0.0,), frames)
+
+
+def read_native(path: str | Path) -> tuple[Pixels, tuple[int, int] | None]:
+    """Return a picture's own pixels, neither scaled nor turned, and its size where it is larger.
+
+    Of one above NATIVE_PIXELS it is the middle, and of a JPEG above HEAVY_PIXELS without colour.
+    Raises as read_image does.
+    """
+    with open_media(path) as file, open_picture(file, str(path)) as picture:
+        whole = picture.width, picture.height
+        part = middle(*whole)
+        try:
+            return _own_pixels(picture, part), whole if part else None
+        except Exception as error:
+            raise fault_of(str(path), error, "picture") from error
 
 
 def decode_picture(
@@ -107,6 +133,16 @@ def _pixels(picture: "Image.Image", max_side_px: int | None) -> Pixels:
         picture.thumbnail((max_side_px, max_side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
     # Behind the shrinking, and in place: a copy would hold a large picture twice.
     ImageOps.exif_transpose(picture, in_place=True)
+    return np.asarray(_rgb(picture), dtype=np.uint8)
+
+
+def _own_pixels(picture: "Image.Image", part: Part | None) -> Pixels:
+    if picture.width * picture.height > HEAVY_PIXELS:
+        # Only a JPEG follows: one byte for each pixel instead of four.
+        picture.draft("L", None)
+    if part:
+        left, top, width, height = part
+        picture = picture.crop((left, top, left + width, top + height))
     return np.asarray(_rgb(picture), dtype=np.uint8)
 
 

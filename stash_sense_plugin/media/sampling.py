@@ -8,11 +8,17 @@ from math import isfinite
 from mimetypes import guess_type
 
 from stash_sense_plugin.errors import MediaError, MediaMissing
-from stash_sense_plugin.media.images import image_sampling, is_image
+from stash_sense_plugin.media.images import image_sampling, is_image, native_image_sampling
 from stash_sense_plugin.media.patience import Beat, answered, streamed
 from stash_sense_plugin.media.sprites import sprite_sampling
 from stash_sense_plugin.media.times import Changes, even_times, moments
-from stash_sense_plugin.media.video import VideoFacts, probe_video, read_exact, video_sampling
+from stash_sense_plugin.media.video import (
+    VideoFacts,
+    native_sampling,
+    probe_video,
+    read_exact,
+    video_sampling,
+)
 from stash_sense_plugin.records import Frame, FrameSource, Sampling, Scene, Wants
 
 __all__ = ["SceneMedia", "even_times", "moments"]
@@ -21,11 +27,15 @@ LABELS_SIDE_PX = 384
 """The longer side of video frames that stand in for sprite tiles."""
 DETAIL_SIDE_PX = 640
 MOMENTS_SIDE_PX = 1280
+NATIVE_FRAMES = 8
+"""A scene has one quality nearly throughout, and a frame of 4K takes 25 MB."""
 
 _ORDER = {
     Wants.LABELS: (FrameSource.SPRITE, FrameSource.VIDEO),
     Wants.DETAIL: (FrameSource.VIDEO, FrameSource.SPRITE),
     Wants.MOMENTS: (FrameSource.VIDEO, FrameSource.SPRITE),
+    # A tile's pixels are Stash's: they tell nothing of the file's.
+    Wants.NATIVE: (FrameSource.VIDEO,),
 }
 _NAMES = {
     FrameSource.SPRITE: "the sprite sheet",
@@ -120,7 +130,8 @@ class SceneMedia:
 
     def _sampling(self, wants: Wants, source: FrameSource) -> Sampling:
         if source is FrameSource.IMAGE:
-            return self._patient(lambda _beat: image_sampling(self.scene.path, self.key))
+            of = native_image_sampling if wants is Wants.NATIVE else image_sampling
+            return self._patient(lambda _beat: of(self.scene.path, self.key))
         if source is FrameSource.SPRITE:
             return self._watched(self._sprites())
         if not self.scene.path:
@@ -129,6 +140,8 @@ class SceneMedia:
             raise self._video_fault
         if wants is Wants.MOMENTS:
             return self._guarded(self._moments())
+        if wants is Wants.NATIVE:
+            return self._guarded(self._native())
         if wants is Wants.DETAIL:
             return self._guarded(self._video(DETAIL_SIDE_PX))
         return self._watched(self._guarded(self._video(LABELS_SIDE_PX)))
@@ -162,6 +175,12 @@ class SceneMedia:
         path, duration_s = self.scene.path, self.duration_s
         return self._patient(
             lambda beat: video_sampling(path, duration_s, self._frames, side_px, self.key, beat)
+        )
+
+    def _native(self) -> Sampling:
+        path, duration_s = self.scene.path, self.duration_s
+        return self._patient(
+            lambda beat: native_sampling(path, duration_s, NATIVE_FRAMES, self.key, beat)
         )
 
     def _sprites(self) -> Sampling:

@@ -14,6 +14,7 @@ import numpy as np
 
 from stash_sense_plugin.errors import MediaError, MediaMissing, MediaUnreadable
 from stash_sense_plugin.media.files import decoder_fault, missing, open_media
+from stash_sense_plugin.media.native import Part, middle
 from stash_sense_plugin.media.times import even_times
 from stash_sense_plugin.records import Frame, FrameSource, Pixels, Sampling
 
@@ -150,6 +151,28 @@ def video_sampling(
     )
 
 
+def native_sampling(
+    path: str | Path,
+    duration_s: float | None,
+    count: int,
+    scene_key: str,
+    check: Callable[[], None] = _go_on,
+) -> Sampling:
+    """Return keyframes with their very pixels, neither scaled nor turned; else as video_sampling.
+
+    Of pictures above NATIVE_PIXELS it is the middle.
+    """
+
+    def frames() -> Iterator[Frame]:
+        with _opened(path, check=check) as video:
+            times_s = even_times(video.length_s(duration_s), count)
+            yield from _read(video, _coarse(video, times_s), None, scene_key)
+
+    times_s = even_times(duration_s, count)
+    key = f"video:native:{count}"
+    return Sampling(key, scene_key, FrameSource.VIDEO, duration_s, times_s, frames)
+
+
 # --- What to read ------------------------------------------------------------------------------
 
 
@@ -212,16 +235,20 @@ class _OutOfTime(Exception):
 
 
 def _read(
-    video: "_Video", targets: Sequence[_Target], max_side_px: int, scene_key: str
+    video: "_Video", targets: Sequence[_Target], max_side_px: int | None, scene_key: str
 ) -> Iterator[Frame]:
+    """Yield the pictures, shrunk to `max_side_px`; where it is None, their very pixels."""
     count, last_s = 0, -1.0
     try:
         for picture in _pictures(video, targets):
             time_s = video.time_of(picture)
             if time_s <= last_s + _EPSILON_S:
                 continue
-            pixels = video.shown(picture, max_side_px)
-            frame = Frame(scene_key, count, time_s, pixels, FrameSource.VIDEO)
+            if max_side_px is None:
+                pixels, whole = video.native(picture)
+            else:
+                pixels, whole = video.shown(picture, max_side_px), None
+            frame = Frame(scene_key, count, time_s, pixels, FrameSource.VIDEO, whole)
             count, last_s = count + 1, time_s
             with video.clock.paused():
                 yield frame
@@ -411,8 +438,7 @@ class _Video:
 
     def shown(self, picture: "VideoFrame", max_side_px: int) -> Pixels:
         """Return a picture upright, with square pixels, RGB, shrunk to `max_side_px`."""
-        if picture.width * picture.height > MAX_FRAME_PIXELS:
-            raise _too_large(self.path, picture.width, picture.height)
+        self._check_size(picture)
         width, height = self._square(picture)
         scale = min(1.0, max_side_px / max(width, height))
         # BILINEAR widens its filter when it shrinks; FAST_BILINEAR would drop lines of small text.
@@ -424,6 +450,19 @@ class _Video:
         )
         turned = np.rot90(small.to_ndarray(), picture.rotation % 360 // 90)
         return np.ascontiguousarray(turned, dtype=np.uint8)
+
+    def native(self, picture: "VideoFrame") -> tuple[Pixels, tuple[int, int] | None]:
+        """Return a picture's own pixels, RGB, and its size where only the middle is kept."""
+        self._check_size(picture)
+        whole = picture.width, picture.height
+        part = middle(*whole)
+        kept = _cut(picture, part) if part else picture
+        pixels = kept.reformat(format="rgb24").to_ndarray()
+        return np.ascontiguousarray(pixels, dtype=np.uint8), whole if part else None
+
+    def _check_size(self, picture: "VideoFrame") -> None:
+        if picture.width * picture.height > MAX_FRAME_PIXELS:
+            raise _too_large(self.path, picture.width, picture.height)
 
     def note_damage(self, error: Exception) -> None:
         """Remember why a picture could not be had; raises MediaMissing if it is the world."""
@@ -587,6 +626,27 @@ def _picture_stream(path: str, container: "InputContainer") -> "VideoStream":
         chosen: VideoStream = stream
         return chosen
     raise MediaUnreadable(f"{path} has no pictures in it, only sound", "leave it out")
+
+
+def _cut(picture: "VideoFrame", part: Part) -> "VideoFrame":
+    """Return a part of a picture before it becomes RGB, which takes twice the memory."""
+    from av.filter import Graph
+
+    left, top, width, height = part
+    graph = Graph()
+    source = graph.add_buffer(
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+        time_base=picture.time_base or Fraction(1, 90000),
+    )
+    crop = graph.add("crop", f"{width}:{height}:{left}:{top}:exact=1")
+    sink = graph.add("buffersink")
+    source.link_to(crop)
+    crop.link_to(sink)
+    graph.configure()
+    graph.vpush(picture)
+    return graph.vpull()
 
 
 def _too_large(path: str, width: int, height: int) -> MediaUnreadable:
