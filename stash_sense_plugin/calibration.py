@@ -160,6 +160,45 @@ def probability(
     return curve_for(detector, label, fitted).probability(score)
 
 
+SUREST = 1.0 - 1e-4
+"""Of several sources, none speaks with more certainty than this, nor with less than what it lacks:
+a source that is quite sure would leave the others without a say."""
+
+Told = tuple[float, float]
+"""A probability of one source, and its weight (above 0)."""
+
+
+def pooled(holding: Sequence[Told], silent: Sequence[Told] = ()) -> float:
+    """How likely a thing is by several sources: the weighted mean of their log-odds.
+
+    The logarithmic opinion pool (Genest & Zidek 1986, "Combining probability distributions"), whose
+    weights are divided by their sum: sources that look at the same frames err together, so that
+    agreeing adds no certainty, as it would if their odds were multiplied.
+
+    `holding` are the sources that saw it, at least one, and `silent` those that looked and did not:
+    with the most that they may have seen. Where that is more than what the others say together it
+    counts as no more: that somebody saw nothing never speaks for a thing. The answer lies within
+    all of them, rises with each, and is one source's own probability to the bit where it is alone;
+    their order does not matter.
+    """
+    if len(holding) == 1 and not silent:
+        return holding[0][0]
+    seen = _mean_odds(holding)
+    return _mean_odds([*holding, *((min(each, seen), weight) for each, weight in silent)])
+
+
+def _mean_odds(told: Sequence[Told]) -> float:
+    whole = math.fsum(weight for _, weight in told)
+    mean = math.fsum(weight * _logit(_unsure(each)) for each, weight in told) / whole
+    # Rounding and SUREST must not lead out of what the sources say.
+    least, most = min(each for each, _ in told), max(each for each, _ in told)
+    return min(most, max(least, 1.0 / (1.0 + math.exp(-mean))))
+
+
+def _unsure(probability: float) -> float:
+    return min(SUREST, max(1.0 - SUREST, probability))
+
+
 def curve_for(
     detector: str, label: str, fitted: Mapping[tuple[str, str], Curve] = MappingProxyType({})
 ) -> Curve:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from stash_sense_plugin.calibration import Curve, probability
+from stash_sense_plugin.calibration import Curve, pooled, probability
 from stash_sense_plugin.records import (
     Box,
     Decision,
@@ -70,9 +70,9 @@ class Learnt:
     """What evaluation learnt and the user agreed to."""
 
     fitted: Mapping[tuple[str, str], Curve] = field(default_factory=dict)
-    """By (scale, label): what makes a probability of a score; "" for a scale as a whole."""
+    """By (scale, thing): what makes a probability of a score; "" for a scale as a whole."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """By label: the confidence from which it is written. What the user states goes before it."""
+    """By thing: the confidence from which it is written. What the user states goes before it."""
 
 
 NOTHING_LEARNT = Learnt()
@@ -104,9 +104,14 @@ def decide(
     thresholds: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[Suggestion, ...]:
     """One suggestion per tag that was seen, the most certain first: see `decide_held`."""
-    held = (holding(one, duration_s) for one in seen)
-    there = [one for one in held if one is not None]
-    return decide_held(there, duration_s, options, Learnt(fitted, thresholds))
+    held: list[Held] = []
+    silent: list[Label] = []
+    for one in seen:
+        if (there := holding(one, duration_s)) is not None:
+            held.append(there)
+        else:
+            silent.append(one.label)
+    return decide_held(held, duration_s, options, Learnt(fitted, thresholds), silent)
 
 
 def decide_held(
@@ -114,19 +119,27 @@ def decide_held(
     duration_s: float | None,
     options: DecideOptions = PLAIN,
     learnt: Learnt = NOTHING_LEARNT,
+    silent: Iterable[Label] = (),
 ) -> tuple[Suggestion, ...]:
     """One suggestion per tag that was seen, the most certain first.
 
-    Labels of one tag, and detectors of one label, join their ranges; of their probabilities the
-    greatest counts. Noisy-or would be too sure: two networks that look at the same frame err
-    together, and so do two labels for the same thing. A scene of unknown length is treated like a
-    picture: what was seen counts, and has no ranges.
+    Labels of one thing are its sources, and are weighed together (see `weighed`). `silent` are
+    those whose detector looked at the scene and saw too little, each as often as a network did so;
+    sources that nobody looked with are neither for a thing nor against it.
+
+    Of the things of one tag the surest counts. Noisy-or would be too sure: two networks that look
+    at the same frame err together, and so do two labels for the same thing. The ranges of all are
+    joined. A scene of unknown length is treated like a picture: what was seen counts, and has no
+    ranges.
     """
     end_s = known_length(duration_s)
     tags: defaultdict[str, list[Held]] = defaultdict(list)
     for one in held:
         tags[one.label.tag.casefold()].append(one)
-    found = (_suggestion(each, end_s, options, learnt) for each in tags.values())
+    quiet: defaultdict[str, list[Label]] = defaultdict(list)
+    for label in silent:
+        quiet[label.thing].append(label)
+    found = (_suggestion(each, quiet, end_s, options, learnt) for each in tags.values())
     return restrain(found, options)
 
 
@@ -223,33 +236,66 @@ def _both(one: TimeRange, other: TimeRange) -> TimeRange:
 
 
 def _suggestion(
-    held: Sequence[Held], duration_s: float | None, options: DecideOptions, learnt: Learnt
+    held: Sequence[Held],
+    silent: Mapping[str, Sequence[Label]],
+    duration_s: float | None,
+    options: DecideOptions,
+    learnt: Learnt,
 ) -> Suggestion:
+    things: defaultdict[str, list[Held]] = defaultdict(list)
+    for one in held:
+        things[one.label.thing].append(one)
+    said = []
+    for thing, sources in things.items():
+        confidence = weighed(sources, silent.get(thing, ()), learnt)
+        decision = _decision(sources[0].label, confidence, options, learnt)
+        said.append((-decision, -confidence, thing))
+    worst, unsure, thing = min(said)
     ranges = union((r for one in held for r in one.ranges), duration_s)
-    confidences = [_confidence(one, learnt) for one in held]
-    decisions = [
-        _decision(one.label, confidence, options, learnt)
-        for one, confidence in zip(held, confidences, strict=True)
-    ]
-    order = sorted(
-        range(len(held)), key=lambda i: (-decisions[i], -confidences[i], held[i].label.name)
-    )
-    best = order[0]
     return Suggestion(
         kind="tag",
-        name=held[best].label.tag,
-        label=held[best].label.name,
-        confidence=confidences[best],
-        decision=decisions[best],
+        name=min(each.label.tag for each in things[thing]),
+        label=thing,
+        confidence=-unsure,
+        decision=Decision(-worst),
         ranges=ranges,
         evidence=_evidence(held, ranges, duration_s),
     )
 
 
-def _confidence(held: Held, learnt: Learnt) -> float:
-    label = held.label
-    score = robust_score(held.scores, held.looks, label.stay)
-    return probability(label.scale, label.name, score, learnt.fitted)
+def weighed(held: Sequence[Held], silent: Sequence[Label], learnt: Learnt) -> float:
+    """How likely one thing is, by all that looked for it (see `calibration.pooled`).
+
+    Each source has its own curve and weight. One that looked and saw too little counts with the
+    probability at its `stay`, as `robust_score` fills frames that are missing: it is the least that
+    a source may say for a thing that it saw, so nothing jumps where it begins to hold. Networks of
+    one source share its words, its curve and its weight, for they err alike: the mean of their
+    scores is the source's, which by Platt's curve is the pool of them with equal weights.
+    """
+    if len(held) == 1 and not silent:
+        return _probability(held[0].label, _score(held[0]), learnt)
+    labels = {one.label.name: one.label for one in held}
+    scores: defaultdict[str, list[float]] = defaultdict(list)
+    for one in held:
+        scores[one.label.name].append(_score(one))
+    quiet = {label.name: label for label in silent if label.name not in labels}
+    for label in silent:
+        if label.name in labels:
+            scores[label.name].append(label.stay)
+    seen = [
+        (_probability(labels[name], math.fsum(each) / len(each), learnt), labels[name].weight)
+        for name, each in scores.items()
+    ]
+    unseen = [(_probability(each, each.stay, learnt), each.weight) for each in quiet.values()]
+    return pooled(seen, unseen)
+
+
+def _score(held: Held) -> float:
+    return robust_score(held.scores, held.looks, held.label.stay)
+
+
+def _probability(label: Label, score: float, learnt: Learnt) -> float:
+    return probability(label.scale, label.thing, score, learnt.fitted)
 
 
 def robust_score(scores: Iterable[float], looks: int, floor: float) -> float:
@@ -298,12 +344,12 @@ def _decision(label: Label, confidence: float, options: DecideOptions, learnt: L
 
 
 def _apply(label: Label, options: DecideOptions, learnt: Learnt) -> float | None:
-    """Return from which confidence a label is written: what the user states goes first."""
+    """Return from which confidence a thing is written: what the user states goes first."""
     if label.apply is None:
         return None
     if options.apply is not None:
         return options.apply
-    return label.apply if label.stated else learnt.thresholds.get(label.name, label.apply)
+    return label.apply if label.stated else learnt.thresholds.get(label.thing, label.apply)
 
 
 def _restrained(suggestion: Suggestion, options: DecideOptions) -> Suggestion:
@@ -329,12 +375,36 @@ the box's corner, its place in `held`, and its time there."""
 def _evidence(
     held: Sequence[Held], ranges: Sequence[TimeRange], duration_s: float | None
 ) -> tuple[Evidence, ...]:
-    """The best frames, spread: the best of each range first, then the second best of each."""
+    """The best frames, spread: the best of each range first, then the second best of each.
+
+    Where several sources or networks saw one thing, each of them shows its best.
+    """
     end_s = math.inf if duration_s is None else duration_s
+    if _are_fused(held):
+        held = sorted(held, key=_place)
     frames: list[_Frame] = []
     for place, one in enumerate(held):
         frames += _boxed(one, place, end_s) if one.boxes else _plain(one, place, end_s)
     frames.sort()
+    ranked = _spread(frames, ranges)
+    if _are_fused(held):
+        ranked = list(dict.fromkeys((*_best_of_each(ranked, frames), *ranked)))
+    return tuple(_shown(frame, held) for frame in ranked[:MOST_EVIDENCE])
+
+
+def _are_fused(held: Sequence[Held]) -> bool:
+    """Whether one thing was seen by several."""
+    return len(held) > len({one.label.thing for one in held})
+
+
+def _place(held: Held) -> tuple[object, ...]:
+    """Order those that saw one thing, whatever the order in which they looked."""
+    label = held.label
+    return label.thing, label.name, held.detector, held.model, [*held.times_s], [*held.scores]
+
+
+def _spread(frames: Sequence[_Frame], ranges: Sequence[TimeRange]) -> list[_Frame]:
+    """Take one frame of each time, by its turn in its range; frames come the best first."""
     starts = [r.start_s for r in ranges]
     turns: defaultdict[int, int] = defaultdict(int)
     taken: set[float] = set()
@@ -347,7 +417,18 @@ def _evidence(
             ranked.append((turns[place], frame))
             turns[place] += 1
     ranked.sort(key=lambda pair: pair[0])
-    return tuple(_shown(frame, held) for _, frame in ranked[:MOST_EVIDENCE])
+    return [frame for _, frame in ranked]
+
+
+def _best_of_each(ranked: Sequence[_Frame], frames: Sequence[_Frame]) -> list[_Frame]:
+    """Return one frame of each that saw it: of a time that no other shows, if there is one.
+
+    Scales differ: without this, those that are never quite sure would show nothing.
+    """
+    first: dict[int, _Frame] = {}
+    for frame in (*ranked, *frames):
+        first.setdefault(frame[6], frame)
+    return sorted(first.values())
 
 
 def _plain(held: Held, place: int, end_s: float) -> list[_Frame]:

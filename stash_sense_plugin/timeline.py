@@ -4,6 +4,7 @@ A sample stands for the time to the midpoints with its neighbours, clipped to th
 a union of these.
 """
 
+import functools
 import itertools
 import math
 import re
@@ -117,15 +118,6 @@ def sample_scores(
     )
 
 
-def samples_of(times_s: Sequence[float], scores: Iterable[float]) -> tuple[Sample, ...]:
-    """One sample per time from scores per frame, as zero-shot labels give them.
-
-    The best counts where a time comes twice; a score that is not a number counts as not seen.
-    """
-    frames = Frames.at(times_s, None)
-    return tuple(map(Sample, frames.times_s, frames.scores(scores)))
-
-
 def _counts(observation: Observation, label: Label) -> bool:
     """Whether an observation is one of the label's words, and large enough."""
     if observation.label not in label.words or not math.isfinite(observation.time_s):
@@ -162,6 +154,47 @@ def _nearest(times: Sequence[float], time_s: float) -> int:
         else:
             high = middle
     return low
+
+
+# --- Phrases --------------------------------------------------------------------------------------
+
+
+def showing(label: Label, found: Iterable[Observation]) -> list[Observation]:
+    """Return those of a label's observations in which it is: of texts, those with its phrases.
+
+    Recognition drops and adds spaces and stops freely, so they do not count, nor does case. Short
+    phrases must be whole words, else they would be found in the middle of others.
+    """
+    if not label.reads:
+        return list(found)
+    return [each for each in found if each.text and _reads(label.reads, each.text)]
+
+
+def _reads(phrases: Iterable[str], text: str) -> bool:
+    bare, words = _bare(text)
+    return any(_is_read(phrase, text, bare, words) for phrase in phrases)
+
+
+def _is_read(phrase: str, text: str, bare: str, words: tuple[str, ...]) -> bool:
+    key, _ = _bare(phrase)
+    if not key:
+        # All signs, such as a heart: they are what is looked for.
+        return _letters(phrase) in _letters(text)
+    if len(key) >= SHORT_TEXT or unicodedata.east_asian_width(key[0]) == "W":
+        # Chinese and its neighbours put no spaces between words, and say much in few signs.
+        return key in bare
+    return any(
+        "".join(words[first:last]) == key
+        for first in range(len(words))
+        for last in range(first + 1, min(len(words), first + len(key)) + 1)
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _bare(text: str) -> tuple[str, tuple[str, ...]]:
+    """A text's letters and digits alone, in one piece and as words; case does not matter."""
+    words = tuple(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold()))
+    return "".join(words), words
 
 
 # --- Samples to ranges --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from stash_sense_plugin.timeline import (
     read_texts,
     rule_for,
     sample_scores,
-    samples_of,
+    showing,
     time_ranges,
 )
 from stash_sense_plugin.vocabulary import Label
@@ -244,9 +244,40 @@ def test_an_observation_belongs_to_the_nearest_frame() -> None:
     assert [s.score for s in sample_scores([1.0, 2.0, 3.0], seen, PEOPLE)] == [0.0, 0.8, 0.7]
 
 
-def test_scores_per_frame_become_samples() -> None:
-    samples = samples_of([2.0, 1.0, 2.0, math.nan], [0.2, math.nan, 0.6, 1.0])
-    assert samples == (Sample(1.0, 0.0), Sample(2.0, 0.6))
+@pytest.mark.parametrize(
+    ("phrase", "text", "is_there"),
+    [
+        pytest.param("Behind the scenes", "BEHIND THE SCENES", True, id="another case"),
+        pytest.param("Behind the scenes", "BEHINDTHESCENES 4", True, id="no spaces"),
+        pytest.param("Behind the scenes", "be hind-the scenes!", True, id="more spaces and signs"),
+        pytest.param("Behind the scenes", "behind scenes", False, id="a word is missing"),
+        pytest.param("example", "STUDIOEXAMPLE.COM", True, id="within what lost its spaces"),
+        pytest.param("bts", "BTS: day one", True, id="short, a word"),
+        pytest.param("bts", "subtitles: debts", False, id="short, within others"),
+        pytest.param("B.T.S.", "our b t s clip", True, id="short, with stops and spaces"),
+        pytest.param("18+", "+18 only", True, id="short, a number"),
+        pytest.param("18+", "in 2018", False, id="short, within a number"),
+        pytest.param("é", "café", False, id="short, beyond ASCII"),
+        pytest.param("無修正", "完全無修正版", True, id="without spaces between words"),
+        pytest.param("\u2665", "I \u2665 you", True, id="a sign"),
+        pytest.param("\u2665", "I love you", False, id="a sign that is not there"),
+        pytest.param("straße", "STRASSE", True, id="folded"),
+        pytest.param("anything", "", False, id="nothing read"),
+    ],
+)
+def test_phrases_are_read_whatever_recognition_makes_of_spaces(
+    phrase: str, text: str, is_there: bool
+) -> None:
+    label = Label("phrase", "Phrase", "text", reads=("not this one", phrase))
+    one = replace(saw(1.0, "text", 0.9), text=text)
+    assert bool(showing(label, [one])) is is_there
+
+
+def test_other_labels_are_shown_by_all_that_was_seen() -> None:
+    any_text = Label("text", "Text", "text", facts=("text",))
+    one = replace(saw(1.0, "text", 0.9), text="whatever")
+    assert showing(any_text, [one]) == [one]
+    assert showing(PEOPLE, [saw(1.0, "coco/person", 0.4)]) == [saw(1.0, "coco/person", 0.4)]
 
 
 def test_observations_are_sorted_by_word() -> None:

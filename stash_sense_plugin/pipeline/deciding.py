@@ -4,11 +4,11 @@ One scene and a whole library go through the same lines, so that nothing is deci
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 
 import numpy as np
 
@@ -18,7 +18,15 @@ from stash_sense_plugin.identity import studio
 from stash_sense_plugin.library.analyses import Embedded, StoredAnalysis
 from stash_sense_plugin.library.looks import Kept, Wanted, kept_looks, read_looks
 from stash_sense_plugin.library.store import Store
-from stash_sense_plugin.pipeline.parts import DecideScene, Look, Parts, recalled
+from stash_sense_plugin.pipeline.gating import through_gates
+from stash_sense_plugin.pipeline.parts import (
+    NAMELESS,
+    DecideScene,
+    Look,
+    Parts,
+    recalled,
+    source_of,
+)
 from stash_sense_plugin.records import (
     Decision,
     Detector,
@@ -40,7 +48,14 @@ from stash_sense_plugin.suggestions import (
     holding,
     restrain,
 )
-from stash_sense_plugin.timeline import Frames, by_word, read_texts, rule_for, sample_scores
+from stash_sense_plugin.timeline import (
+    Frames,
+    by_word,
+    read_texts,
+    rule_for,
+    sample_scores,
+    showing,
+)
 from stash_sense_plugin.vocabulary import Label
 
 PAGE = 256
@@ -124,7 +139,8 @@ def _looked(
     store: Store, scenes: Iterable[DecideScene], detectors: Sequence[Detector]
 ) -> Iterator[tuple[DecideScene, Looks]]:
     """Yield scenes with what is kept of them; while one block is decided, the next is read."""
-    blocks = _blocks(store, scenes, [_wanted(each) for each in detectors])
+    wanted = [_wanted(each) for each in detectors if each.name not in NAMELESS]
+    blocks = _blocks(store, scenes, wanted)
     with ThreadPoolExecutor(1, thread_name_prefix="stash-sense-store") as reader:
         under_way: tuple[_Block, Future[dict[int, Looks]]] | None = None
         for block in blocks:
@@ -185,7 +201,9 @@ class Decider:
         labels = parts.vocabulary.labels.values()
         self._rules = {label.name: rule_for(label, parts.options.max_gap_s) for label in labels}
         self._by_word: defaultdict[str, list[Label]] = defaultdict(list)
+        self._sources: defaultdict[str, list[Label]] = defaultdict(list)
         for label in labels:
+            self._sources[label.thing].append(label)
             for word in label.words:
                 self._by_word[word].append(label)
         self._zero_shot = parts.vocabulary.zero_shot
@@ -201,10 +219,11 @@ class Decider:
     ) -> SceneResult:
         """Decide one scene from what was seen of it."""
         length_s = _duration(duration_s, looks)
-        held, more_skipped = self._held(looks, length_s)
+        open_looks, gated = through_gates(looks, self._parts.gates, self._parts.words_of)
+        held, silent, more_skipped = self._held(open_looks, length_s)
         readers = [look for look in looks if look.ran.detector == "text"]
         texts = tuple(_texts(readers, length_s, options))
-        tags = decide_held(held, length_s, options, self._learnt)
+        tags = decide_held(held, length_s, options, self._learnt, silent)
         studios = self._studios(readers, texts, length_s, options)
         return SceneResult(
             source=source,
@@ -213,24 +232,47 @@ class Decider:
             suggestions=restrain((*tags, *studios), options),
             texts=texts,
             ran=tuple(look.ran for look in looks),
-            skipped=(*skipped, *more_skipped),
+            skipped=(*skipped, *gated, *more_skipped),
         )
 
     def _held(
         self, looks: Sequence[Look], duration_s: float | None
-    ) -> tuple[list[Held], list[Skipped]]:
+    ) -> tuple[list[Held], list[Label], list[Skipped]]:
+        """Return what was there, the sources of it that looked and saw too little, and what failed.
+
+        A source comes as often as networks of it did so.
+        """
         held: list[Held] = []
         skipped: list[Skipped] = []
+        looked: Counter[str] = Counter()
         for look in looks:
-            if look.ran.detector != "clip":
-                held += self._by_words(look, duration_s)
-            elif self._parts.zero_shot is not None:
-                try:
-                    held += self._by_prompts(look, duration_s)
-                except ModelError as error:
-                    name = f"{look.ran.detector} ({look.ran.model})"
-                    skipped.append(Skipped(name, error.message, error.remedy))
-        return held, skipped
+            try:
+                seen = self._seen(look, duration_s)
+            except ModelError as error:
+                name = f"{look.ran.detector} ({look.ran.model})"
+                skipped.append(Skipped(name, error.message, error.remedy))
+                continue
+            if seen is not None:
+                held += seen
+                looked[source_of(look.ran, self._parts.words_of)] += 1
+        return held, list(self._silent(held, looked)), skipped
+
+    def _seen(self, look: Look, duration_s: float | None) -> Iterable[Held] | None:
+        """Return the labels that were there by one look; None where it cannot tell."""
+        if look.ran.detector != "clip":
+            return self._by_words(look, duration_s) if look.times_s else None
+        if self._parts.zero_shot is None or not self._zero_shot:
+            return None
+        embedded = look.embedded or _embedded(look)
+        # All of it here: what breaks in it is this look's.
+        return None if embedded is None else list(self._by_prompts(look, embedded, duration_s))
+
+    def _silent(self, held: Iterable[Held], looked: Mapping[str, int]) -> Iterator[Label]:
+        """Yield the sources of what was there that looked and saw too little of it."""
+        saw = Counter(one.label.name for one in held)
+        for thing in dict.fromkeys(one.label.thing for one in held):
+            for label in self._sources[thing]:
+                yield from repeat(label, looked.get(label.source, 0) - saw[label.name])
 
     def _by_words(self, look: Look, duration_s: float | None) -> Iterator[Held]:
         """Yield the labels that were there by the words of this detector."""
@@ -238,23 +280,24 @@ class Decider:
         labels = {each.name: each for word in words for each in self._by_word.get(word, ())}
         frames = Frames.at(look.times_s, duration_s)
         for label in labels.values():
-            found = [each for word in label.words for each in words.get(word, ())]
+            found = showing(label, (each for word in label.words for each in words.get(word, ())))
+            if not found:
+                continue
             samples = sample_scores(look.times_s, found, label)
             scores = [sample.score for sample in samples]
-            ranges = frames.ranges(label.name, scores, self._rules[label.name])
+            ranges = frames.ranges(label.thing, scores, self._rules[label.name])
             seen = Seen(label, look.ran.detector, look.ran.model, samples, ranges, tuple(found))
             if (held := holding(seen, duration_s)) is not None:
                 yield held
 
-    def _by_prompts(self, look: Look, duration_s: float | None) -> Iterator[Held]:
+    def _by_prompts(
+        self, look: Look, embedded: Embedded, duration_s: float | None
+    ) -> Iterator[Held]:
         """Yield the labels that were there by their prompts against the frames' vectors."""
-        embedded = look.embedded or _embedded(look)
-        if embedded is None or not self._zero_shot:
-            return
         frames = Frames.at(embedded.times_s, duration_s)
         for label, per_frame in self._prompted().near(embedded):
             scores = frames.best(per_frame)
-            ranges = frames.ranges(label.name, scores, self._rules[label.name])
+            ranges = frames.ranges(label.thing, scores, self._rules[label.name])
             detector, model, times = look.ran.detector, look.ran.model, frames.times_s
             held = hold(label, detector, model, times, scores, ranges, duration_s)
             if held is not None:

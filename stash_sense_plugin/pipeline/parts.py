@@ -28,6 +28,25 @@ def _untold(stage: str) -> None:
     """Tell nobody what is being done."""
 
 
+NAMELESS = frozenset({"similarity"})
+"""Detectors whose vectors no words are compared with: nothing is decided by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What must be seen at the same time for a network's words to mean anything."""
+
+    words: tuple[str, ...]
+    """Any of them, with their word lists: `coco/person`; they are another network's."""
+    at_least: float
+    """The score that one of them must have."""
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Who sees these words."""
+        return frozenset(word.partition("/")[0] for word in self.words)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the flow is made of, joined by tasks."""
@@ -43,9 +62,13 @@ class Parts:
     studios: Sequence[studio.StudioName] = ()
     options: DecideOptions = field(default_factory=DecideOptions)
     fitted: Mapping[tuple[str, str], Curve] = field(default_factory=dict)
-    """Curves that were learnt, by (scale, label)."""
+    """Curves that were learnt, by (scale, thing)."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """The confidence from which a label is written, where one was learnt."""
+    """The confidence from which a thing is written, where one was learnt."""
+    words_of: Mapping[str, str] = field(default_factory=dict)
+    """The word list of each network that has one, by its name."""
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    """By the name of the network that means nothing outside of its gate."""
     floor: float = 0.0
     """Observations of a lower score are not kept, and decide nothing; vectors and text are."""
     stage: Callable[[str], None] = _untold
@@ -74,6 +97,19 @@ class DecideScene:
     accepted: frozenset[tuple[str, str]] = frozenset()
     """As in DecideOptions: what the user said of this scene goes with it, not with the options."""
     refused: frozenset[tuple[str, str]] = frozenset()
+
+
+def network_of(ran: Ran) -> str:
+    """Return the name of the network that looked, without its version."""
+    return ran.model.partition("@")[0]
+
+
+def source_of(ran: Ran, words_of: Mapping[str, str]) -> str:
+    """Return whose words a look is in, as `Label.source` has it.
+
+    That is its network's word list, else the detector itself: `clip`, `picture`, `text`.
+    """
+    return words_of.get(network_of(ran), ran.detector)
 
 
 def above(seen: Iterable[Observation], floor: float) -> list[Observation]:
