@@ -1,21 +1,26 @@
 """What may become a tag: labels, what they are seen by, and from which score they hold.
 
 `models/vocabulary.yaml` is ours; a file of the same form overlays it, label by label. What no
-label lists never becomes a suggestion, whatever a network can see.
+label lists never becomes a suggestion, whatever a network can see; what `never` names, or `only`
+does not, neither.
 """
 
 import difflib
 import math
 import re
+import string
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import yaml
 
 from stash_sense_plugin.errors import VocabularyError
+from stash_sense_plugin.records import folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,10 @@ class Label:
     """The confidence from which it is shown to the user."""
     apply: float | None = 0.85
     """The confidence from which it is written at once; None for never, whatever the settings."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the tag: one that Stash has under any of these is used, not a new one."""
+    parents: tuple[str, ...] = ()
+    """Tags below which the tag is put where we create it; none for right below our own."""
     stated: bool = False
     """Whether the user's own file says `apply`, for it or its group: what is learnt gives way."""
 
@@ -110,30 +119,54 @@ class Vocabulary:
 
     labels: Mapping[str, Label]
     groups: Mapping[str, Group] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    """Folded names of the labels and tags that are left out by the file's `never` and `only`."""
+    idle: tuple[str, ...] = ()
+    """Where `never` and `only` name what there is not, a sentence each."""
 
     @property
     def zero_shot(self) -> tuple[Label, ...]:
         """The labels that a zero-shot network scores by their prompts."""
         return tuple(label for label in self.labels.values() if label.prompts)
 
+    def never(self, names: Iterable[str] = ()) -> frozenset[str]:
+        """Return what is never suggested, folded: these names and what the file leaves out.
 
-def load_vocabulary(ours: Path, overlay: Path | None = None) -> Vocabulary:
-    """Read our vocabulary and, where it exists, the user's file that overlays it.
+        A tag that has one of the names as an alias is meant too.
+        """
+        named = frozenset(map(folded, names))
+        tags = {
+            folded(label.tag)
+            for label in self.labels.values()
+            if not named.isdisjoint(map(folded, label.aliases))
+        }
+        return named | tags | self.hidden
 
-    In the overlay a label or group changes only what it states; `remove: true` drops a label.
-    Raises VocabularyError, naming file and line.
+
+def load_vocabulary(
+    ours: Path, *overlays: Path | None, all_of: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Vocabulary:
+    """Read our vocabulary and, where they exist, the user's files that overlay it.
+
+    In an overlay a label or group changes only what it states; `remove: true` drops a label.
+    `all_of` gives word lists of which each word is to be a label: those that none has become
+    labels of the group `own`. Raises VocabularyError, naming file and line.
     """
-    groups, labels = _read(ours, {}, {})
-    if overlay is not None and overlay.exists():
-        groups, labels = _read(overlay, groups, labels)
-    built = {entry.name: _group(entry) for entry in groups.values()}
+    told = _read(ours, _Told())
+    own = {path for path in overlays if path is not None and path.exists()}
+    for path in dict.fromkeys(path for path in overlays if path in own):
+        told = _read(path, told)
+    told = _with_words(told, all_of, ours)
+    built = {entry.name: _group(entry) for entry in told.groups.values()}
     made: dict[str, Label] = {}
-    for entry in labels.values():
-        for label in _labels(entry, groups, built, overlay):
+    for entry in told.labels.values():
+        for label in _labels(entry, told.groups, built, own):
             if label.name in made:
                 entry.place.refuse(f"there is a label {label.name!r} already", "call it otherwise")
             made[label.name] = label
-    return Vocabulary(made, built)
+    _check_parents(made, told)
+    kept, hidden = _chosen(made, told)
+    return Vocabulary(kept, built, hidden, tuple(_idle(made, told)))
 
 
 # --- Files to entries ---------------------------------------------------------------------------
@@ -175,15 +208,76 @@ _SOURCES = ("classes", "facts", "reads", "prompts")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _read(path: Path, groups: _Entries, labels: _Entries) -> tuple[_Entries, _Entries]:
-    """Lay one file's groups and labels over what is there."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the files say together."""
+
+    groups: _Entries = field(default_factory=dict)
+    labels: _Entries = field(default_factory=dict)
+    never: tuple[_Value, ...] = ()
+    only: tuple[_Value, ...] = ()
+
+
+_SECTIONS = ("groups", "labels", "never", "only")
+OWN = "own"
+"""The group of the words that no label names, of networks of which all are wanted."""
+
+
+def _read(path: Path, under: _Told) -> _Told:
+    """Lay one file over what is there: groups and labels key by key, `only` as a whole."""
     top = _pairs(_composed(path), path, "the vocabulary")
     for name, (place, _) in top.items():
-        if name not in ("groups", "labels"):
-            _refuse_key(place, name, ("groups", "labels"), "the vocabulary")
-    new_groups = _entries(top, "groups", _GROUP_KEYS, path)
-    new_labels = _entries(top, "labels", _LABEL_KEYS, path)
-    return _overlaid(groups, new_groups), _overlaid(labels, new_labels)
+        if name not in _SECTIONS:
+            _refuse_key(place, name, _SECTIONS, "the vocabulary")
+    never, only = (_names(top, section, path) for section in ("never", "only"))
+    return _Told(
+        _overlaid(under.groups, _entries(top, "groups", _GROUP_KEYS, path)),
+        _overlaid(under.labels, _entries(top, "labels", _LABEL_KEYS, path)),
+        tuple({folded(each.value): each for each in (*under.never, *never)}.values()),
+        only or under.only,
+    )
+
+
+def _names(
+    top: Mapping[str, tuple[_Place, yaml.Node]], section: str, path: Path
+) -> tuple[_Value, ...]:
+    """Return the names of a list, each with its own line."""
+    if section not in top:
+        return ()
+    place, node = top[section]
+    if not isinstance(node, yaml.SequenceNode):
+        place.refuse(f"{section} must be a list of names", f"write {section}: [one, two]")
+    named = []
+    for item in node.value:
+        at = _place(item, path)
+        named.append(_Value(_text(_plain(item, at), at, f"each of {section}"), at))
+    if section == "only" and not named:
+        place.refuse("only is empty, so that nothing would be suggested", "leave it out")
+    return tuple(named)
+
+
+def _with_words(told: _Told, all_of: Mapping[str, Sequence[str]], path: Path) -> _Told:
+    """Add a label for each word that no label has; words that no tag could be called are left."""
+    place = _Place(path, 1)
+    known = {
+        word
+        for entry in told.labels.values()
+        if "classes" in entry.stated
+        for word in entry.stated["classes"].value
+    }
+    labels = dict(told.labels)
+    for source, words in all_of.items():
+        for word in words:
+            name = " ".join(word.replace("_", " ").split())
+            if f"{source}/{word}" in known or not name.isprintable():
+                continue
+            if not name or len(name) > LONGEST_TEXT:
+                continue
+            called = f"{name} ({source})" if name.casefold() in labels else name
+            stated = {"group": OWN, "tag": string.capwords(name), "classes": (f"{source}/{word}",)}
+            values = {key: _Value(value, place) for key, value in stated.items()}
+            labels.setdefault(called.casefold(), _Entry(called, place, values))
+    return replace(told, labels=labels)
 
 
 def _composed(path: Path) -> yaml.Node:
@@ -256,10 +350,21 @@ def _overlaid(under: _Entries, over: _Entries) -> _Entries:
                 entry.place.refuse(f"there is no label {entry.name!r} to remove", _near(key, under))
             del merged[key]
         elif below is not None:
-            merged[key] = _Entry(below.name, entry.place, {**below.stated, **entry.stated})
+            stated = {**below.stated, **entry.stated}
+            if _is_renamed(below, entry):
+                del stated["aliases"]
+            merged[key] = _Entry(below.name, entry.place, stated)
         else:
             merged[key] = entry
     return merged
+
+
+def _is_renamed(below: _Entry, entry: _Entry) -> bool:
+    """Whether a label's tag gets another name, and its aliases are still those of the old one."""
+    if "tag" not in entry.stated or "aliases" not in below.stated or "aliases" in entry.stated:
+        return False
+    told = [each.stated["tag"].value for each in (below, entry) if "tag" in each.stated]
+    return len(set(map(folded, told))) > 1
 
 
 def _place(node: yaml.Node, path: Path) -> _Place:
@@ -461,12 +566,14 @@ _SHARED_KEYS: _Keys = {
     "apply": _apply,
     "min_share": _share,
     "negatives": _texts,
+    "parents": _texts,
 }
 _GROUP_KEYS: _Keys = {**_SHARED_KEYS, "exclusive": _switch, "templates": _templates}
 _LABEL_KEYS: _Keys = {
     **_SHARED_KEYS,
     "group": _text,
     "tag": _text,
+    "aliases": _texts,
     "prompts": _texts,
     "classes": _classes,
     "facts": _facts,
@@ -486,7 +593,7 @@ def _group(entry: _Entry) -> Group:
 
 
 def _labels(
-    entry: _Entry, groups: _Entries, built: Mapping[str, Group], overlay: Path | None
+    entry: _Entry, groups: _Entries, built: Mapping[str, Group], overlays: Collection[Path]
 ) -> list[Label]:
     """Build what a label states, then its group, then the defaults: one for each source of it."""
     stated = entry.stated
@@ -499,8 +606,9 @@ def _labels(
         stated["group"].place.refuse(f"there is no group {stated['group'].value!r}", near)
     seen_by = _seen_by(entry)
     _check_boxed(entry, seen_by)
+    _check_tags(entry)
     own = "apply" in {**home.stated, **stated}
-    own = own and {**home.stated, **stated}["apply"].place.path == overlay
+    own = own and {**home.stated, **stated}["apply"].place.path in overlays
     made: list[Label] = []
     for source, (kind, words) in seen_by.items():
         values = _of_source(source, home.stated) | _of_source(source, stated)
@@ -511,6 +619,10 @@ def _labels(
         if "weights" in values:
             given["weight"] = values["weights"].value
         given |= {"name": entry.name, "group": home.name, "stated": own}
+        # A group's labels lie below its parent, but for the one that is the parent.
+        given["parents"] = tuple(
+            each for each in given.get("parents", ()) if folded(each) != folded(given["tag"])
+        )
         if made:
             given |= {"name": f"{entry.name} ({source})", "of": entry.name}
         made.append(Label(**given))
@@ -519,6 +631,8 @@ def _labels(
 
 _PLAIN_FIELDS = {f.name for f in fields(Label)} & {
     "tag",
+    "aliases",
+    "parents",
     "gap_s",
     "grow",
     "shortest_s",
@@ -612,3 +726,85 @@ def _boxes(values: Mapping[str, _Value]) -> dict[str, Any]:
     least, most = values["count"].value if "count" in values else (1, None)
     share = values["min_share"].value if "min_share" in values else 0.0
     return {"min_count": least, "max_count": most, "min_share": share}
+
+
+# --- Tags ---------------------------------------------------------------------------------------
+
+
+def _check_tags(entry: _Entry) -> None:
+    """Refuse a tag among its own parents or aliases."""
+    tag = entry.stated["tag"].value
+    names = {folded(tag)}
+    if "aliases" in entry.stated:
+        told = entry.stated["aliases"]
+        if folded(tag) in map(folded, told.value):
+            told.place.refuse(f"label {entry.name!r} has its own tag {tag!r} among its aliases")
+        names |= set(map(folded, told.value))
+    if "parents" in entry.stated:
+        told = entry.stated["parents"]
+        if own := next((each for each in told.value if folded(each) in names), None):
+            told.place.refuse(f"label {entry.name!r} would lie below its own tag {own!r}")
+
+
+def _check_parents(made: Mapping[str, Label], told: _Told) -> None:
+    """Refuse tags that would lie below each other in a circle."""
+    above: defaultdict[str, set[str]] = defaultdict(set)
+    for label in made.values():
+        above[folded(label.tag)] |= set(map(folded, label.parents))
+    try:
+        TopologicalSorter(above).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        entries = [
+            told.labels[folded(label.thing)]
+            for label in made.values()
+            if folded(label.tag) in circle and label.parents
+        ]
+        named = [each.stated["parents"] for each in entries if "parents" in each.stated]
+        place = named[-1].place if named else entries[-1].place
+        place.refuse(f"tags lie below each other in a circle: {' below '.join(circle)}")
+
+
+def _chosen(made: Mapping[str, Label], told: _Told) -> tuple[dict[str, Label], frozenset[str]]:
+    """Return the labels that may be suggested, and the names of what may not be."""
+    never = {folded(each.value) for each in told.never}
+    only = {folded(each.value) for each in told.only}
+    kept = {
+        name: label
+        for name, label in made.items()
+        if _names_of(label).isdisjoint(never) and not (only and _names_of(label).isdisjoint(only))
+    }
+    tags = {folded(name) for label in kept.values() for name in (label.tag, *label.aliases)}
+    gone = [label for name, label in made.items() if name not in kept]
+    names = {folded(name) for label in gone for name in (label.thing, label.tag, *label.aliases)}
+    groups = set(map(folded, told.groups))
+    rivals: defaultdict[str | None, list[str]] = defaultdict(list)
+    for label in gone:
+        rivals[label.exclusive] += label.prompts if label.exclusive else ()
+    kept = {name: _against(label, rivals[label.exclusive]) for name, label in kept.items()}
+    return kept, frozenset((names | never) - tags - groups)
+
+
+def _against(label: Label, rivals: Iterable[str]) -> Label:
+    """Return a label with more negatives.
+
+    A place that is not wanted is still what a picture may show: without its prompts in the group,
+    the picture would be taken for another place.
+    """
+    more = tuple(dict.fromkeys((*label.negatives, *rivals)))
+    return label if more == label.negatives else replace(label, negatives=more)
+
+
+def _names_of(label: Label) -> frozenset[str]:
+    """Return all that `never` and `only` may call a label, folded."""
+    return frozenset(map(folded, (label.thing, label.tag, label.group, *label.aliases)))
+
+
+def _idle(made: Mapping[str, Label], told: _Told) -> Iterator[str]:
+    known = frozenset(name for label in made.values() for name in _names_of(label))
+    for section, names in (("never", told.never), ("only", told.only)):
+        for each in names:
+            if folded(each.value) not in known:
+                where = f"{each.place.path}:{each.place.line}"
+                near = _near(folded(each.value), known)
+                yield f"{where}: {section} names {each.value!r}, which no label is called; {near}"
