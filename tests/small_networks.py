@@ -35,21 +35,27 @@ def answering(
     )
 
 
-def mean_colour(path: Path) -> Path:
+def mean_colour(path: Path, side: Side = 224, batch: Side = "batch") -> Path:
     """Write a picture network whose vector is the mean of each of the three channels."""
     nodes = [_node("ReduceMean", ["pixels", "axes"], ["embeds"], keepdims=0)]
     return _write(
         path,
         nodes,
-        [("pixels", ("batch", 3, 224, 224), np.float32)],
-        [("embeds", ("batch", 3), np.float32)],
+        [("pixels", (batch, 3, side, side), np.float32)],
+        [("embeds", (batch, 3), np.float32)],
         {"axes": np.array([2, 3], np.int64)},
         {},
     )
 
 
-def sum_of_words(path: Path, vectors: NDArray[np.float32], length: Side = 77) -> Path:
-    """Write a text network, int32, whose vector is the sum of its tokens' vectors."""
+def sum_of_words(
+    path: Path,
+    vectors: NDArray[np.float32],
+    length: Side = 77,
+    batch: Side = "batch",
+    dtype: Any = np.int32,
+) -> Path:
+    """Write a text network whose vector is the sum of its tokens' vectors."""
     nodes = [
         _node("Gather", ["vectors", "text"], ["each"], axis=0),
         _node("ReduceSum", ["each", "axes"], ["embeds"], keepdims=0),
@@ -57,9 +63,39 @@ def sum_of_words(path: Path, vectors: NDArray[np.float32], length: Side = 77) ->
     return _write(
         path,
         nodes,
-        [("text", ("batch", length), np.int32)],
-        [("embeds", ("batch", vectors.shape[1]), np.float32)],
+        [("text", (batch, length), dtype)],
+        [("embeds", (batch, vectors.shape[1]), np.float32)],
         {"vectors": vectors, "axes": np.array([1], np.int64)},
+        {},
+    )
+
+
+def masked_words(path: Path, vectors: NDArray[np.float32], length: Side = "length") -> Path:
+    """Write a text network as Transformers exports it: only tokens under the mask are summed.
+
+    Its first output is one vector for each token, its second, `text_embeds`, is the text's.
+    """
+    nodes = [
+        _node("Gather", ["vectors", "input_ids"], ["last_hidden_state"], axis=0),
+        _node("Cast", ["attention_mask"], ["floats"], to=1),
+        _node("Unsqueeze", ["floats", "last"], ["column"]),
+        _node("Mul", ["last_hidden_state", "column"], ["read"]),
+        _node("ReduceSum", ["read", "axes"], ["text_embeds"], keepdims=0),
+    ]
+    side = vectors.shape[1]
+    return _write(
+        path,
+        nodes,
+        [(name, ("batch", length), np.int64) for name in ("input_ids", "attention_mask")],
+        [
+            ("last_hidden_state", ("batch", length, side), np.float32),
+            ("text_embeds", ("batch", side), np.float32),
+        ],
+        {
+            "vectors": vectors,
+            "axes": np.array([1], np.int64),
+            "last": np.array([2], np.int64),
+        },
         {},
     )
 

@@ -32,7 +32,7 @@ from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.records import Frame, FrameSource, Pixels, Vectors
 from tests.real_models import write_overlay
-from tests.small_networks import mean_colour, sum_of_words
+from tests.small_networks import masked_words, mean_colour, sum_of_words
 
 OURS = Path(__file__).resolve().parent.parent / "models" / "catalogue.yaml"
 WORDS = ("pad", "red", "green", "blue", "grey", "a", "photo")
@@ -342,6 +342,107 @@ def test_what_is_neither_kind_of_tokenizer_is_said(tmp_path: Path) -> None:
             tokenize(["a cat"], tmp_path / name)
 
 
+# --- Other layouts of pictures and words --------------------------------------------------------
+
+SIGLIP = {"tokens": "siglip", "fit": "squash", "mean": (0.5,) * 3, "std": (0.5,) * 3}
+
+
+def siglip_words(path: Path, *, gemma: bool = False) -> None:
+    """Write a tokenizer with the ends that SigLIP's has (1), or SigLIP 2's (1, filling 0)."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    ends = ["<pad>", "<eos>" if gemma else "</s>"]
+    ids = {word: i for i, word in enumerate([*ends, "a", "cat", "dog", "red", "blue", "house"])}
+    made = Tokenizer(models.WordLevel(ids, unk_token="dog"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single=f"{ends[1]} $A {ends[1]}", special_tokens=[(ends[1], 1)]
+    )
+    made.save(str(path))
+
+
+@pytest.mark.parametrize(("gemma", "filling"), [(False, 1), (True, 0)])
+def test_siglips_words_have_one_end_and_are_filled_up(
+    tmp_path: Path, gemma: bool, filling: int
+) -> None:
+    siglip_words(tmp_path / "tokenizer.json", gemma=gemma)
+    texts = ["A  Cat!", "a_dog", "", "cat " * 99]
+    made = tokenize(texts, tmp_path / "tokenizer.json", 6, "siglip")
+    f = filling
+    assert made.ids.tolist() == [
+        [2, 3, 1, f, f, f],
+        [2, 4, 1, f, f, f],
+        [1, f, f, f, f, f],
+        [3, 3, 3, 3, 3, 1],
+    ]
+    assert made.mask.all()
+
+
+def test_a_tokenizer_without_siglips_end_is_refused(colours: ModelCard, shelf: Shelf) -> None:
+    card = colours.model_copy(update={"tokens": "siglip"})
+    with pytest.raises(ModelBroken, match="knows no end of a text as SigLIP's does"):
+        ZeroShot(shelf, card, Remembered()).text_vectors(["red"])
+
+
+def pair(folder: Path, card: ModelCard, **facts: object) -> ModelCard:
+    """A row whose files lie in a folder."""
+    files = {role: LocalFile(path=str(folder / file)) for role, file in FILES.items()}
+    return ModelCard.model_validate(card.model_dump() | {"files": files} | facts)
+
+
+FILES = {"visual": "visual.onnx", "textual": "textual.onnx", "tokenizer": "tokenizer.json"}
+
+
+@pytest.mark.parametrize(("batch", "side"), [("batch", 256), (1, 384), (2, 64)])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_siglips_layout_is_fed_and_read(
+    tmp_path: Path, shelf: Shelf, colours: ModelCard, batch: int | str, side: int, dtype: type
+) -> None:
+    vectors = np.zeros((8, 3), np.float32)
+    vectors[5], vectors[6] = (1, -1, -1), (-1, -1, 1)
+    siglip_words(tmp_path / "tokenizer.json")
+    mean_colour(tmp_path / "visual.onnx", side, batch)
+    sum_of_words(tmp_path / "textual.onnx", vectors, 64, batch, dtype)
+    card = pair(tmp_path, colours, untried=True, **SIGLIP)
+    sum_of_words(tmp_path / "textual.onnx", vectors + np.eye(8, 3, dtype=np.float32), 64, batch)
+    seen = vectors_of(ClipDetector(shelf, card), *[plain("red")] * 4, plain("blue"))
+    np.testing.assert_allclose(seen[0], np.array([1, -1, -1]) / 3**0.5, atol=1e-6)
+    np.testing.assert_allclose(seen[4], np.array([-1, -1, 1]) / 3**0.5, atol=1e-6)
+    sum_of_words(tmp_path / "textual.onnx", vectors, 64, batch, dtype)
+    tried = card.model_copy(update={"untried": False})
+    words = ZeroShot(shelf, tried, Remembered()).text_vectors(["Red!", "a blue"])
+    np.testing.assert_allclose(words["Red!"], seen[0], atol=1e-6)
+    np.testing.assert_allclose(words["a blue"], seen[4], atol=1e-6)
+
+
+def test_a_squashed_picture_loses_no_side(colours: ModelCard) -> None:
+    picture = np.zeros((90, 160, 3), np.uint8)
+    picture[:, 100:] = 255
+    squash = colours.model_copy(update={"fit": "squash"})
+    assert preprocess([picture], squash).mean() == pytest.approx(60 / 160, abs=0.01)
+    assert preprocess([picture], colours).mean() == pytest.approx(25 / 90, abs=0.01)
+
+
+def test_a_text_network_that_asks_for_a_mask_gets_one(
+    tmp_path: Path, shelf: Shelf, colours: ModelCard
+) -> None:
+    vectors = np.zeros((len(WORDS), 3), np.float32)
+    vectors[0] = (0, 0, 9)  # What fills up would drown the words, were it read.
+    vectors[1:3] = np.eye(2, 3)
+    masked_words(tmp_path / "weights" / "textual.onnx", vectors)
+    words = ZeroShot(shelf, colours, Remembered()).text_vectors(["red", "red green"])
+    np.testing.assert_allclose(words["red"], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(words["red green"], [2**-0.5, 2**-0.5, 0], atol=1e-6)
+
+
+def test_a_text_network_that_wants_pictures_too_is_refused(
+    tmp_path: Path, shelf: Shelf, colours: ModelCard
+) -> None:
+    mean_colour(tmp_path / "weights" / "textual.onnx")
+    with pytest.raises(ModelBroken, match="reads texts from pixels, not from tokens"):
+        ZeroShot(shelf, colours, Remembered()).text_vectors(["red"])
+
+
 @pytest.mark.real
 def test_preprocessing_is_the_reference_to_the_bit(real: Path) -> None:
     reference = real / "weights" / "clip_ref"
@@ -353,7 +454,9 @@ def test_preprocessing_is_the_reference_to_the_bit(real: Path) -> None:
 @pytest.mark.real
 def test_words_become_clips_tokens(real: Path) -> None:
     vocabulary = real / "weights" / "clip_ref" / "bpe_simple_vocab_16e6.txt.gz"
-    tokens = tokenize(["a photo of a cat", "  A photo of\na CAT ", "dog " * 99], vocabulary)
+    made = tokenize(["a photo of a cat", "  A photo of\na CAT ", "dog " * 99], vocabulary)
+    tokens = made.ids
+    assert made.mask.sum(axis=1).tolist() == [7, 7, 77]
     assert tokens.shape == (3, 77)
     assert tokens[0, :7].tolist() == [49406, 320, 1125, 539, 320, 2368, 49407]
     assert not tokens[0, 7:].any()
@@ -369,7 +472,7 @@ def test_both_kinds_of_tokenizer_agree(real: Path, tmp_path: Path) -> None:
     openai_bpe(vocabulary).save(str(tmp_path / "tokenizer.json"))
     texts = ["someone's café: 3 men, 42 dogs & a naïve cat!!", "", "ÜBER the sofa"]
     np.testing.assert_array_equal(
-        tokenize(texts, vocabulary), tokenize(texts, tmp_path / "tokenizer.json")
+        tokenize(texts, vocabulary).ids, tokenize(texts, tmp_path / "tokenizer.json").ids
     )
 
 

@@ -3,17 +3,18 @@
 import gzip
 import html
 import itertools
+import string
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stash_sense_plugin.detectors.feeding import feed
+from stash_sense_plugin.detectors.feeding import feed, input_side
 from stash_sense_plugin.errors import ModelBroken
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.session import Network
@@ -21,18 +22,25 @@ from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.records import Frame, Observation, Pixels, Vectors, Wants
 
 Floats = NDArray[np.float32]
+Tokens = Literal["clip", "siglip"]
 
 SIDE_PX = 224
 CONTEXT = 77
-"""How many tokens a text may have, its two ends counted."""
+"""How many tokens a text may have, its two ends counted, where the network takes any number."""
+SIGLIP_CONTEXT = 64
 TEXT_BATCH = 16
 TEMPLATES = ("a photo of {}", "a video frame of {}", "{}")
 """What a prompt is put into; the mean of these tells more than any one."""
 NEGATIVES = ("a photo", "something else", "an abstract pattern")
 """What a free label that names no negatives of its own has to beat."""
+EMBEDS = ("image_embeds", "text_embeds")
+"""What the output is called that is meant, where a network has several."""
 SAME = 0.9999
 """Two vectors with a cosine above are one: the network did not look."""
 _START, _END = "<|startoftext|>", "<|endoftext|>"
+_SIGLIP_ENDS = (("<eos>", "<pad>"), ("</s>", "</s>"))
+"""What ends a text and what fills it up: in Gemma's tokenizer (SigLIP 2), and in SigLIP's own."""
+_NO_PUNCTUATION = str.maketrans("_", " ", string.punctuation.replace("_", ""))
 _BPE_WORDS = 49152
 """Size of CLIP's vocabulary without its two ends and 256 single bytes, twice: its source."""
 _PATTERN = (
@@ -100,8 +108,7 @@ class ClipDetector:
             if not self._tried:
                 _try_pictures(network, self._card)
                 self._tried = True
-            pictures = preprocess([frame.pixels for frame in part], self._card)
-            vectors = _embed(network, pictures, self._card)
+            vectors = _look(network, [frame.pixels for frame in part], self._card)
             model = self.model
             for frame, vector in zip(part, vectors, strict=True):
                 yield Observation(
@@ -305,36 +312,43 @@ class ZeroShot:
             between()
             part = texts[start : start + TEXT_BATCH]
             network = self._shelf.network(self._card, "textual")
-            tokens = self._tokens(part, network)
             if not self._tried:
-                told = _embed(network, self._tokens(["a cat", "a house"], network), self._card)
+                told = self._read(network, ["a cat", "a house"])
                 _check_unlike(told, "the words cat and house", self._card)
                 self._tried = True
-            yield from zip(part, _embed(network, tokens, self._card), strict=True)
+            yield from zip(part, self._read(network, part), strict=True)
 
-    def _tokens(self, texts: Sequence[str], network: Network) -> NDArray[np.int64]:
-        shape = network.inputs[0].shape
-        length = shape[1] if len(shape) == 2 and shape[1] else CONTEXT
-        path = self._shelf.models.path(self._card, "tokenizer")
-        return tokenize(texts, path, length)
+    def _read(self, network: Network, texts: Sequence[str]) -> Vectors:
+        tokenizer = self._shelf.models.path(self._card, "tokenizer")
+        return _embed(network, _text_feeds(network, texts, tokenizer, self._card), self._card)
 
 
 # --- Pictures -----------------------------------------------------------------------------------
 
 
-def preprocess(pictures: Sequence[Pixels], card: ModelCard, side_px: int = SIDE_PX) -> Floats:
+def preprocess(pictures: Sequence[Pixels], card: ModelCard, side_px: int | None = None) -> Floats:
     """Turn RGB uint8 pictures of any size into float32 [b, 3, side, side], normalised.
 
     As CLIP was taught, unless the card says otherwise: the short side to 224 by PIL's bicubic
     filter, the middle cut out, then (x / 255 - mean) / std.
     """
-    return feed(pictures, card, card.size or side_px)
+    return feed(pictures, card, side_px or card.size or SIDE_PX)
 
 
-def _embed(network: Network, batch: NDArray[Any], card: ModelCard) -> Floats:
+def _look(network: Network, pictures: Sequence[Pixels], card: ModelCard) -> Vectors:
+    batch = preprocess(pictures, card, input_side(network, card, SIDE_PX))
+    return _embed(network, {network.inputs[0].name: batch}, card)
+
+
+def _embed(network: Network, feeds: Mapping[str, NDArray[Any]], card: ModelCard) -> Floats:
     """Run a picture or text network and return rows of length 1."""
-    output = network.run({network.inputs[0].name: batch})[0]
-    if output.ndim != 2 or len(output) != len(batch) or not np.isfinite(output).all():
+    count = len(next(iter(feeds.values())))
+    outputs = network.run(feeds)
+    names = [port.name for port in network.outputs]
+    output = next(
+        (one for name, one in zip(names, outputs, strict=True) if name in EMBEDS), outputs[0]
+    )
+    if output.ndim != 2 or len(output) != count or not np.isfinite(output).all():
         raise ModelBroken(
             f"{card.name} answers with shape {output.shape} or with numbers that are none, "
             "instead of a vector for each input",
@@ -353,7 +367,7 @@ def _try_pictures(network: Network, card: ModelCard) -> None:
     plain = [
         np.full((SIDE_PX, SIDE_PX, 3), colour, np.uint8) for colour in ((200, 0, 0), (0, 0, 200))
     ]
-    _check_unlike(_embed(network, preprocess(plain, card), card), "red and blue", card)
+    _check_unlike(_look(network, plain, card), "red and blue", card)
 
 
 def _check_unlike(vectors: Vectors, what: str, card: ModelCard) -> None:
@@ -470,22 +484,83 @@ class _Layout:
         )
 
 
-def tokenize(texts: Sequence[str], tokenizer: Path, length: int = CONTEXT) -> NDArray[np.int64]:
-    """Return CLIP's tokens, int64 [texts, length], cut to `length` and filled up with 0.
+def _text_feeds(
+    network: Network, texts: Sequence[str], tokenizer: Path, card: ModelCard
+) -> dict[str, NDArray[Any]]:
+    """Return what the text network takes: its tokens, and a mask of them where it asks for one."""
+    masks = [port for port in network.inputs if "mask" in port.name.lower()]
+    words = [port for port in network.inputs if port not in masks]
+    if len(words) != 1 or len(words[0].shape) != 2 or len(masks) > 1:
+        names = ", ".join(port.name for port in network.inputs)
+        raise ModelBroken(
+            f"{card.name} reads texts from {names}, not from tokens [texts, length] alone",
+            "choose a network for texts only: its pictures need a file of their own",
+        )
+    length = words[0].shape[1] or (SIGLIP_CONTEXT if card.tokens == "siglip" else CONTEXT)
+    tokens = tokenize(texts, tokenizer, length, card.tokens)
+    feeds: dict[str, NDArray[Any]] = {words[0].name: tokens.ids}
+    return feeds | {port.name: tokens.mask for port in masks}
 
-    `tokenizer` is a tokenizer.json, or OpenAI's bpe_simple_vocab_16e6.txt.gz. Raises ModelBroken
-    when it is neither.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokenized:
+    """Texts as a network reads them."""
+
+    ids: NDArray[np.int64]
+    """[texts, length]"""
+    mask: NDArray[np.int64]
+    """[texts, length]: 1 for what is read, 0 for what only fills up."""
+
+
+def tokenize(
+    texts: Sequence[str], tokenizer: Path, length: int = CONTEXT, how: Tokens = "clip"
+) -> Tokenized:
+    """Turn texts into tokens, cut to `length` with their ends kept, and filled up.
+
+    CLIP: a start and an end, filled up with 0. SigLIP: cleaned, no start, one end, and filled up
+    with that same end (with Gemma's tokenizer, by its own filling); it was taught without a mask,
+    so that all of it is read. `tokenizer` is a tokenizer.json, or OpenAI's
+    bpe_simple_vocab_16e6.txt.gz. Raises ModelBroken when it is neither.
     """
     made = _tokenizer(tokenizer, tokenizer.stat().st_mtime_ns, length)
-    tokens = np.zeros((len(texts), length), np.int64)
-    for row, text in zip(tokens, texts, strict=True):
-        ids = made.encode(_clean(text)).ids
-        row[: len(ids)] = ids
-    return tokens
+    if how == "siglip":
+        return _siglip(made, texts, length)
+    ids = np.zeros((len(texts), length), np.int64)
+    mask = np.zeros_like(ids)
+    for row, read, text in zip(ids, mask, texts, strict=True):
+        found = made.encode(_clean(text)).ids
+        row[: len(found)], read[: len(found)] = found, 1
+    return Tokenized(ids, mask)
+
+
+def _siglip(made: Any, texts: Sequence[str], length: int) -> Tokenized:
+    end, filling = _siglip_ends(made)
+    ids = np.full((len(texts), length), filling, np.int64)
+    for row, text in zip(ids, texts, strict=True):
+        found = made.encode(_canonical(text), add_special_tokens=False).ids[: length - 1]
+        row[: len(found) + 1] = [*found, end]
+    return Tokenized(ids, np.ones_like(ids))
+
+
+def _siglip_ends(made: Any) -> tuple[int, int]:
+    """Return the tokens that end a text and fill it up."""
+    for end, filling in _SIGLIP_ENDS:
+        ids = made.token_to_id(end), made.token_to_id(filling)
+        if None not in ids:
+            return ids
+    raise ModelBroken(
+        "The tokenizer knows no end of a text as SigLIP's does",
+        "write tokens: clip into its row of the catalogue, or fetch its own tokenizer",
+    )
 
 
 def _clean(text: str) -> str:
     return " ".join(html.unescape(html.unescape(text)).split())
+
+
+def _canonical(text: str) -> str:
+    """Return a text as SigLIP was taught with: lower-cased, without punctuation (big_vision)."""
+    return _clean(_clean(text).translate(_NO_PUNCTUATION).lower())
 
 
 @cache
