@@ -21,8 +21,9 @@ from benchmarks.machine import machine_line
 from stash_sense_plugin.errors import MediaError
 from stash_sense_plugin.records import Level, Reporter, Skipped
 from stash_sense_plugin.settings import RANGES, Settings
-from stash_sense_plugin.tasks.engine import SWITCHED_OFF, Engine
+from stash_sense_plugin.tasks.engine import Engine
 from stash_sense_plugin.tasks.looking import Looker, scene_of_file
+from stash_sense_plugin.tasks.sighting import SWITCHED_OFF
 
 PACKAGE = Path(__file__).resolve().parent.parent / "stash_sense_plugin"
 FLOORS = (50, 35, 20, 10, 5, 1)

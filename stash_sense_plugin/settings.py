@@ -7,7 +7,7 @@ that cannot be used is named once and replaced by the default.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -23,17 +23,38 @@ class Settings:
     markers: bool = False
     suggest_only: bool = False
     skip_labels: bool = False
+    skip_acts: bool = False
+    """No tagger, which names acts, positions and clothing."""
     skip_objects: bool = False
     skip_text: bool = False
     skip_facts: bool = False
+    skip_quality: bool = False
     skip_studio: bool = False
     apply_percent: int = 0
     """0 leaves each label's own threshold in force."""
     max_gap_s: int = 30
     frames: int = 60
     text_frames: int = 12
-    clip_model: str = "clip-vit-b32"
-    object_model: str = "yolox-s"
+    preset: str = "auto"
+    """Which networks run where none is named: one of CHOICES."""
+    device: str = "auto"
+    """Where they run: one of CHOICES."""
+    full_precision: bool = False
+    """No network runs with rounded weights (int8, fp16)."""
+    clip_model: str = ""
+    """A row of the catalogue, as the four that follow; empty: the preset's."""
+    object_model: str = ""
+    tagger_model: str = ""
+    """NO_MODEL for none."""
+    similarity_model: str = ""
+    """Empty: none, and the vectors of `clip_model` serve."""
+    text_language: str = ""
+    """Empty: what comes with rapidocr."""
+    text_engine: str = "rapidocr"
+    also_models: str = ""
+    """Rows that run besides, separated by commas."""
+    accept_licences: str = ""
+    """Licences that the user accepts, separated by commas."""
     never: str = ""
     idle_minutes: int = 10
     memory_budget_mb: int = 3000
@@ -45,9 +66,17 @@ class Settings:
     @property
     def never_names(self) -> frozenset[str]:
         """Labels and tags that are never suggested, casefolded."""
-        return frozenset(
-            name for part in re.split(r"[,\r\n]", self.never) if (name := part.strip().casefold())
-        )
+        return frozenset(name.casefold() for name in _listed(self.never))
+
+    @property
+    def also_names(self) -> tuple[str, ...]:
+        """The models that run besides, as they were written."""
+        return _listed(self.also_models)
+
+    @property
+    def accepted_licences(self) -> frozenset[str]:
+        """The licences that the user accepts, casefolded."""
+        return frozenset(name.casefold() for name in _listed(self.accept_licences))
 
     @property
     def apply(self) -> float | None:
@@ -59,6 +88,19 @@ class Settings:
         """The least score that is stored of what is seen, 0..1."""
         return self.floor_percent / 100
 
+
+NO_MODEL = "none"
+"""What `tagger_model` is where none shall run."""
+
+CHOICES = {
+    "preset": ("auto", "fast", "balanced", "accurate"),
+    "device": ("auto", "cpu", "cuda", "tensorrt", "openvino"),
+    "text_engine": ("rapidocr", "paddleocr"),
+}
+"""The words that a setting may have, which are compared without case."""
+
+LISTS = ("never", "also_models", "accept_licences")
+"""The settings that hold names separated by commas."""
 
 RANGES = {
     "apply_percent": (1, 100),
@@ -142,9 +184,25 @@ def check_setting(name: str, value: object, default: bool | int | str) -> bool |
     if not isinstance(value, str):
         raise ValueError(f"{shown(value)} is not text")
     # A list may have been pasted with its line ends.
-    text = " ".join(value.split()) if name == "never" else value.strip()
+    text = " ".join(value.split()) if name in LISTS else value.strip()
     _check_text(text, LONGEST_TAG if name in TAGS else LONGEST_TEXT)
+    if text and name in CHOICES:
+        return _check_choice(text, CHOICES[name])
+    if name == "tagger_model" and text.casefold() == NO_MODEL:
+        return NO_MODEL
     return value.strip() or default
+
+
+def _check_choice(text: str, words: Sequence[str]) -> str:
+    if text.casefold() in words:
+        return text.casefold()
+    *some, last = words
+    raise ValueError(f"{shown(text)} is none of {', '.join(some)} and {last}")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Return the names of a list, which may have been pasted with its line ends."""
+    return tuple(name for part in re.split(r"[,\r\n]", text) if (name := part.strip()))
 
 
 def _check_text(text: str, longest: int) -> None:

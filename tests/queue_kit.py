@@ -22,7 +22,7 @@ from stash_sense_plugin.stash.client import Limits
 from stash_sense_plugin.tasks import MODES, Call, Engine
 from tests.stand_in_client import Client
 from tests.stash_kit import empty
-from tests.sweep_kit import ROOT, Room, Told
+from tests.sweep_kit import ROOT, Room, Told, small
 
 PLUGIN_ID = "sense"
 PATIENCE_S = 60.0
@@ -216,7 +216,8 @@ def open_queue(stash: StandIn, clips: Path, media: Path, home: Path) -> Iterator
 
 def open_at(home: Path, clock: Callable[[], float]) -> Engine:
     """An engine with this clock that does not wait between attempts."""
-    return Engine(home, ROOT / "stash_sense_plugin", Limits(first_wait_s=0, attempts=3), clock)
+    limits = Limits(first_wait_s=0, attempts=3)
+    return Engine(home, ROOT / "stash_sense_plugin", limits, clock, small)
 
 
 def _answer(door: socket.socket, room: Queue) -> None:

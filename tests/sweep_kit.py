@@ -30,6 +30,7 @@ from stash_sense_plugin.media.fingerprint import oshash
 from stash_sense_plugin.records import Level
 from stash_sense_plugin.stash.client import Connection, Limits
 from stash_sense_plugin.tasks import MODES, Call, Engine
+from stash_sense_plugin.tasks.presets import Hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 FPS = 4
@@ -39,10 +40,17 @@ PLUGIN = "plugin"
 """The plugin's id where it runs from this repository."""
 FACTS_ONLY: Mapping[str, object] = {
     "skip_labels": True,
+    "skip_acts": True,
     "skip_objects": True,
+    "skip_quality": True,
     "skip_text": True,
 }
 """Settings with which a scene takes milliseconds."""
+
+
+def small() -> Hardware:
+    """A machine for which the preset `fast` is chosen, wherever the tests run."""
+    return Hardware(cpus=2, memory_bytes=8 << 30)
 
 
 # --- Clips --------------------------------------------------------------------------------------
@@ -213,7 +221,8 @@ class Room(Library):
 @contextmanager
 def open_engine(home: Path) -> Iterator[Engine]:
     """An engine that does not wait between attempts."""
-    engine = Engine(home, ROOT / "stash_sense_plugin", Limits(first_wait_s=0, attempts=3))
+    limits = Limits(first_wait_s=0, attempts=3)
+    engine = Engine(home, ROOT / "stash_sense_plugin", limits, hardware=small)
     try:
         yield engine
     finally:

@@ -22,7 +22,7 @@ from tests.hostile import TAGGED, Hostile, Workshop, build, encoded, free, pictu
 from tests.installed_kit import Installed, workers
 from tests.plugin_folder import wait_until
 from tests.stash_kit import empty
-from tests.sweep_kit import ROOT, Room, copy, write_clips
+from tests.sweep_kit import ROOT, Room, copy, small, write_clips
 from tests.test_hostile import Canary, linux
 from tools.build_zip import PLUGIN_ID
 from tools.build_zip import build as build_zip
@@ -222,7 +222,7 @@ def stash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 def room(stash: StandIn, clips: Path, tmp_path: Path) -> Iterator[Room]:
     empty(stash)
     limits = Limits(first_wait_s=0, attempts=2, file_s=0.1, file_bytes=20_000_000)
-    engine = Engine(tmp_path / "home", ROOT / "stash_sense_plugin", limits)
+    engine = Engine(tmp_path / "home", ROOT / "stash_sense_plugin", limits, hardware=small)
     prepared = Room(stash, clips, stash.settings.media[0], engine=engine)
     prepared.configure()
     yield prepared

@@ -8,7 +8,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stash_sense_plugin.settings import RANGES, TAGS, Settings, named_settings, read_settings
+from stash_sense_plugin.settings import (
+    CHOICES,
+    RANGES,
+    TAGS,
+    Settings,
+    named_settings,
+    read_settings,
+)
 from tests.conftest import ROOT
 from tools.settings_page import PAGE, page, table
 
@@ -32,6 +39,11 @@ ANYTHING = PLAIN | st.lists(PLAIN) | st.dictionaries(st.text(), PLAIN)
         pytest.param("frames", " 12 ", 12, id="number written as text"),
         pytest.param("Frames", 12, 12, id="other letters"),
         pytest.param("tagme_tag", "  Look  at me ", "Look  at me", id="blanks inside are kept"),
+        pytest.param("preset", " Balanced", "balanced", id="word in other letters"),
+        pytest.param("device", "", "auto", id="no word is auto"),
+        pytest.param("text_engine", "PaddleOCR", "paddleocr", id="program in other letters"),
+        pytest.param("tagger_model", "None", "none", id="no tagger"),
+        pytest.param("clip_model", " clip-vit-b32 ", "clip-vit-b32", id="a model"),
         pytest.param("tagme_tag", "n" * 255, "n" * 255, id="as long as a tag may be"),
         pytest.param("tagme_tag", "👩‍🎤 do", "👩‍🎤 do", id="emoji"),
     ],
@@ -52,6 +64,18 @@ def test_what_is_used(name: str, stored: object, used: object) -> None:
         pytest.param({"frames": "many"}, "'many' is not a whole number", id="word for number"),
         pytest.param({"markers": "yes"}, "'yes' is neither true nor false", id="word for switch"),
         pytest.param({"never": 5}, "5 is not text", id="number for text"),
+        pytest.param(
+            {"preset": "best"},
+            "preset: 'best' is none of auto, fast, balanced and accurate; 'auto' is used",
+            id="unknown word",
+        ),
+        pytest.param({"preset": "p" * 9999}, "is none of auto, fast", id="endless word"),
+        pytest.param({"device": "gpu\x00"}, "holds characters that", id="control in a word"),
+        pytest.param({"device": 5}, "5 is not text", id="number for a word"),
+        pytest.param({"text_engine": "tesseract"}, "none of rapidocr and", id="unknown program"),
+        pytest.param({"also_models": ["a"]}, "['a'] is not text", id="list for names"),
+        pytest.param({"full_precision": "no"}, "neither true nor false", id="word for a switch"),
+        pytest.param({"accept_licences": "a\x07"}, "holds characters", id="a bell"),
         pytest.param({"colour": "red"}, "'colour' is not one of ours", id="stale key"),
         pytest.param({"frames": "9" * 5000}, "is not a whole number", id="endless number"),
         pytest.param({"frames": True}, "True is not a whole number", id="switch for number"),
@@ -96,6 +120,7 @@ def test_whatever_is_stored_our_settings_are_usable(stored: dict[str, object]) -
     for name in KEYS:
         value = getattr(settings, name)
         assert type(value) is type(getattr(plain, name))
+        assert value in CHOICES.get(name, (value,))
         if name in RANGES and value != getattr(plain, name):
             assert RANGES[name][0] <= value <= RANGES[name][1]
     assert len({getattr(settings, name).casefold() for name in TAGS}) == len(TAGS)
@@ -107,6 +132,17 @@ def test_whatever_is_stored_our_settings_are_usable(stored: dict[str, object]) -
 def test_names_never_suggested_are_compared_without_case() -> None:
     settings, complaints = read_settings({"never": " Dog, ,CAR \r\nBlack and white"})
     assert settings.never_names == {"dog", "car", "black and white"}
+    assert not complaints
+
+
+def test_names_in_lists_come_apart_at_commas_and_lines() -> None:
+    stored = {
+        "also_models": "nsfwjs, yolov8n,\r\n ,mine",
+        "accept_licences": "CC-BY-NC-4.0\nGPL-3.0",
+    }
+    settings, complaints = read_settings(stored)
+    assert settings.also_names == ("nsfwjs", "yolov8n", "mine")
+    assert settings.accepted_licences == {"cc-by-nc-4.0", "gpl-3.0"}
     assert not complaints
 
 

@@ -12,9 +12,10 @@ import pytest
 from demo.stash import StandIn
 from stash_sense_plugin.errors import CatalogueError, SettingsError
 from stash_sense_plugin.settings import Settings
-from stash_sense_plugin.tasks.engine import ALWAYS_HERE, Call, Engine, open_engine, plugin_id
+from stash_sense_plugin.tasks.engine import Call, Engine, open_engine, plugin_id
+from stash_sense_plugin.tasks.presets import ALWAYS_HERE
 from tests.small_networks import sum_of_words
-from tests.sweep_kit import Told
+from tests.sweep_kit import Told, small
 from tests.sweep_kit import open_engine as open_kit_engine
 
 PACKAGE = Path(__file__).resolve().parent.parent / "stash_sense_plugin"
@@ -34,7 +35,7 @@ ROW = """\
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_engine(tmp_path / "home", PACKAGE)
+    opened = open_engine(tmp_path / "home", PACKAGE, small)
     yield opened
     opened.close()
 
@@ -284,7 +285,7 @@ def test_a_model_that_is_none_of_the_catalogues_gives_way_to_ours(tmp_path: Path
         told = Told()
         call = Call({}, {"Url": stash.url, "PluginDir": str(PACKAGE.parent)})
         with engine.stash(call, told):
-            assert engine.settings == Settings()
+            assert engine.settings == engine.defaults
         clip, objects = told.said("warning")
         assert "clip_model: The model yolox-s is for objects, not for clip" in clip
         assert "object_model: There is no model called 'yolox-z'" in objects

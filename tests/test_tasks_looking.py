@@ -22,6 +22,7 @@ from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
 from stash_sense_plugin.tasks.files import tag_file
 from stash_sense_plugin.tasks.looking import Looker, options, scene_of_file
 from tests.small_networks import mean_colour, sum_of_words
+from tests.sweep_kit import small
 
 PACKAGE = Path(__file__).resolve().parent.parent / "stash_sense_plugin"
 QUICK = Settings(frames=4, text_frames=2, object_model="nudenet-320n", skip_labels=True)
@@ -68,7 +69,7 @@ class Job:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_engine(tmp_path / "home", PACKAGE)
+    opened = open_engine(tmp_path / "home", PACKAGE, small)
     opened.settings = QUICK
     yield opened
     opened.close()
@@ -123,7 +124,7 @@ def test_a_second_look_needs_neither_weights_nor_video(tmp_path: Path, clip: Pat
     weights = write_weights(home)
     settings = replace(QUICK, skip_labels=False, clip_model="colours", object_model="own-bodies")
 
-    engine = open_engine(home, PACKAGE)
+    engine = open_engine(home, PACKAGE, small)
     engine.settings = settings
     first = Looker(engine, Job(), studios=STUDIO).look(scene)
     engine.close()
@@ -133,7 +134,7 @@ def test_a_second_look_needs_neither_weights_nor_video(tmp_path: Path, clip: Pat
 
     clip.unlink()
     shutil.rmtree(weights)
-    engine = open_engine(home, PACKAGE)
+    engine = open_engine(home, PACKAGE, small)
     engine.settings = settings
     second = Looker(engine, Job(), studios=STUDIO).look(scene)
     assert second.suggestions == first.suggestions
@@ -224,7 +225,7 @@ def test_tagging_a_file_tells_its_result(engine: Engine, clip: Path) -> None:
 
 
 def test_a_file_without_a_stash_is_looked_at_by_the_defaults(engine: Engine, clip: Path) -> None:
-    assert engine.defaults == Settings()
+    assert engine.defaults.skip_facts is False
     engine.defaults = FACTS
     # What the Stash that called last has said.
     engine.settings = replace(FACTS, skip_facts=True, never="Black and White", idle_minutes=3)

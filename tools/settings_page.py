@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from stash_sense_plugin.settings import LONGEST_TAG, RANGES, TAGS, Settings
+from stash_sense_plugin.settings import CHOICES, LONGEST_TAG, RANGES, TAGS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs") / "settings.md"
@@ -37,6 +37,8 @@ def _range(key: str) -> str:
         return f"{least} to {most}"
     if isinstance(getattr(Settings(), key), bool):
         return "off or on"
+    if key in CHOICES:
+        return ", ".join(CHOICES[key])
     if key in TAGS:
         return f"a tag's name, up to {LONGEST_TAG} characters"
     return "text"

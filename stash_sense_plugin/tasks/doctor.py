@@ -36,7 +36,8 @@ from stash_sense_plugin.stash.operations import (
     system,
 )
 from stash_sense_plugin.tasks.asked import switched_on
-from stash_sense_plugin.tasks.engine import MEGABYTE, SWITCHED_OFF, Call, Engine, Sight
+from stash_sense_plugin.tasks.engine import MEGABYTE, Call, Engine
+from stash_sense_plugin.tasks.sighting import SWITCHED_OFF, Sight
 from stash_sense_plugin.tasks.writing import open_writing
 
 PATIENCE = Limits(read_s=15.0, attempts=2)

@@ -5,38 +5,28 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot
-from stash_sense_plugin.detectors.objects import ObjectDetector
-from stash_sense_plugin.detectors.picture import PictureDetector
-from stash_sense_plugin.detectors.text import TextDetector
-from stash_sense_plugin.errors import CatalogueError, ModelMissing, SettingsError
-from stash_sense_plugin.inference.catalogue import Catalogue, ModelCard, load_catalogue
+from stash_sense_plugin.errors import CatalogueError, SettingsError
+from stash_sense_plugin.inference.catalogue import Catalogue, load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Held, Shelf
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.store import Store, StorePrompts
 from stash_sense_plugin.library.verdicts import Verdicts
-from stash_sense_plugin.records import Detector, Reporter, Skipped
+from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.settings import Settings, named_settings, read_settings
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import plugin_called, plugin_settings, signed_in
+from stash_sense_plugin.tasks.hardware import Here
+from stash_sense_plugin.tasks.presets import Chosen, Hardware, choose, resolved, usable, waiting
+from stash_sense_plugin.tasks.sighting import Sight, Sighting
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
 LET_GO_S = 5.0
 """How long the store may take when the worker ends itself under a batch that hangs."""
-ALWAYS_HERE = "nudenet-320n"
-"""The object detector that comes inside a package."""
-
-MODEL_SETTINGS = {"clip_model": "clip", "object_model": "objects"}
-"""The settings that name a model, and what it must be for."""
-
-SWITCHED_OFF = "switched off"
-"""Why a detector is skipped that the user does not want."""
-
 MEGABYTE = 1_000_000
 
 PLUGIN_NAME = "Stash Sense"
@@ -50,17 +40,6 @@ class Call:
     args: Mapping[str, object]
     server: Mapping[str, object] | None = None
     """Stash's `server_connection`; None from the command line without Stash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """The detectors that the settings ask for, and which of them have no network here."""
-
-    detectors: tuple[Detector, ...]
-    missing: Mapping[str, ModelMissing]
-    """By the detector's model."""
-    skipped: tuple[Skipped, ...]
-    zero_shot: ZeroShot | None
 
 
 class _Complaints:
@@ -88,15 +67,16 @@ class Engine:
         package: Path,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        hardware: Callable[[], Hardware] | None = None,
     ) -> None:
         self.home = home
         self.clock = clock
         """Seconds that pass: by them a sweep writes now and then, and its turn in Stash ends."""
         self.root = package.parent
-        self.defaults = Settings()
-        """What holds where no Stash is asked."""
-        self.settings = self.defaults
-        """What the user of the Stash that called last has chosen."""
+        self._hardware = hardware or Here(home, package)
+        self._defaults = Settings()
+        self._settings: Settings | None = None
+        self._chosen: Chosen | None = None
         self.named: frozenset[str] = frozenset()
         """The settings in which that user wrote something."""
         self.complaints: tuple[str, ...] = ()
@@ -154,6 +134,50 @@ class Engine:
         """Return the networks that jobs have open now."""
         return () if self._shelf is None else self._shelf.held()
 
+    # --- What the user chose
+
+    @property
+    def settings(self) -> Settings:
+        """What the user of the Stash that called last has chosen.
+
+        Where no network is named there, it is the preset's, as far as the catalogue can be read.
+        """
+        if self._settings is None:
+            self.settings = self._defaults
+        assert self._settings is not None
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        try:
+            self._chosen = self.choose(settings)
+        except CatalogueError:
+            # A broken file is named where a model is needed.
+            self._chosen, self._settings = None, settings
+        else:
+            self._settings = resolved(settings, self._chosen)
+
+    @property
+    def chosen(self) -> Chosen:
+        """What became of the preset, and why; raises CatalogueError."""
+        return self._chosen or self.choose(self.settings)
+
+    @property
+    def defaults(self) -> Settings:
+        """What holds where no Stash is asked; raises CatalogueError."""
+        return resolved(self._defaults, self.choose(self._defaults))
+
+    @defaults.setter
+    def defaults(self, settings: Settings) -> None:
+        self._defaults = settings
+
+    def choose(self, settings: Settings) -> Chosen:
+        """Choose networks where settings name none; raises CatalogueError."""
+        catalogue = self.catalogue()
+        models = Models(self.home / "models", catalogue)
+        here = {card.name for card in waiting(catalogue) if models.has(card)}
+        return choose(settings, self._hardware(), catalogue, here)
+
     # --- Models and words
 
     @property
@@ -175,7 +199,10 @@ class Engine:
         return load_vocabulary(self.root / "models" / "vocabulary.yaml", self.own_vocabulary)
 
     def shelf(self) -> Shelf:
-        """Return the open networks; another catalogue or budget begins a new shelf."""
+        """Return the open networks.
+
+        Another catalogue, budget, device or precision begins a new shelf.
+        """
         own = self.own_catalogue
         with self._shelving:
             written = (
@@ -195,7 +222,9 @@ class Engine:
 
         No network is opened yet.
         """
-        return _Sighting(self.shelf(), settings or self.settings, self.prompts).sight()
+        shelf, wished = self.shelf(), settings or self.settings
+        filled = resolved(wished, self.choose(wished))
+        return Sighting(shelf, filled, self.prompts).sight()
 
     # --- Stash
 
@@ -214,34 +243,21 @@ class Engine:
             yield client
 
     def _take_settings(self, stored: Mapping[str, object]) -> None:
-        chosen, complaints = read_settings(stored)
-        self.settings, unknown = self._with_known_models(chosen)
-        self.named = named_settings(stored)
-        self.complaints = (*complaints, *unknown)
-
-    def _with_known_models(self, settings: Settings) -> tuple[Settings, list[str]]:
-        """Put our own model where the named one is not in the catalogue, or for something else."""
-        named = {name: getattr(settings, name) for name in MODEL_SETTINGS}
-        if all(model == getattr(self.defaults, name) for name, model in named.items()):
-            return settings, []
+        wished, complaints = read_settings(stored)
         try:
-            catalogue = self.catalogue()
+            wished, unusable = usable(wished, self.catalogue())
         except CatalogueError:
-            return settings, []  # a broken file is named where a model is needed
-        complaints = []
-        for name, model in named.items():
-            try:
-                card_for(catalogue, MODEL_SETTINGS[name], model)
-            except SettingsError as error:
-                default = getattr(self.defaults, name)
-                complaints.append(f"Setting {name}: {error}; {default!r} is used.")
-                settings = replace(settings, **{name: default})
-        return settings, complaints
+            unusable = []  # a broken file is named where a model is needed
+        self.settings = wished
+        self.named = named_settings(stored)
+        self.complaints = (*complaints, *(each.said(self.settings) for each in unusable))
 
 
-def open_engine(home: Path, package: Path) -> Engine:
+def open_engine(
+    home: Path, package: Path, hardware: Callable[[], Hardware] | None = None
+) -> Engine:
     """Open what a worker keeps; raises StoreError when the store cannot be used."""
-    engine = Engine(home, package)
+    engine = Engine(home, package, hardware=hardware)
     engine.store.interrupt_open_runs(engine.store.note_death())
     return engine
 
@@ -274,84 +290,3 @@ def _connection(server: Mapping[str, object]) -> Connection:
     if isinstance(url, str):
         return Connection.from_url(url, str(server.get("ApiKey") or ""))
     return Connection.from_plugin(server)
-
-
-def card_for(catalogue: Catalogue, task: str, name: str) -> ModelCard:
-    """Return the row called `name`; raises SettingsError where it is not one for this task."""
-    card = catalogue.card(name)
-    if card.task != task:
-        raise SettingsError(
-            f"The model {name} is for {card.task}, not for {task}", "name another in the settings"
-        )
-    return card
-
-
-class _Sighting:
-    """Builds detectors from the settings."""
-
-    def __init__(self, shelf: Shelf, settings: Settings, prompts: StorePrompts) -> None:
-        self._shelf = shelf
-        self._models = shelf.models
-        self._settings = settings
-        self._prompts = prompts
-        self._detectors: list[Detector] = []
-        self._missing: dict[str, ModelMissing] = {}
-        self._skipped: list[Skipped] = []
-        self._zero_shot: ZeroShot | None = None
-
-    def sight(self) -> Sight:
-        settings = self._settings
-        if settings.skip_labels:
-            self._off("clip", "skip_labels")
-        else:
-            self._add_labels()
-        if settings.skip_facts:
-            self._off("picture", "skip_facts")
-        else:
-            self._detectors.append(PictureDetector())
-        if settings.skip_objects:
-            self._off("objects", "skip_objects")
-        else:
-            self._add_objects()
-        if settings.skip_text:
-            self._off("text", "skip_text")
-        else:
-            self._detectors.append(TextDetector())
-        return Sight(tuple(self._detectors), self._missing, tuple(self._skipped), self._zero_shot)
-
-    def _off(self, detector: str, setting: str) -> None:
-        self._skipped.append(Skipped(detector, SWITCHED_OFF, f"change the setting {setting}"))
-
-    def _add_labels(self) -> None:
-        card = self._card("clip", self._settings.clip_model)
-        if card is not None:
-            self._add(card, ClipDetector(self._shelf, card))
-            self._zero_shot = ZeroShot(self._shelf, card, self._prompts)
-
-    def _add_objects(self) -> None:
-        for name in dict.fromkeys((self._settings.object_model, ALWAYS_HERE)):
-            card = self._card("objects", name)
-            if card is not None:
-                self._add(card, ObjectDetector(self._shelf, card, self._settings.floor))
-
-    def _card(self, task: str, name: str) -> ModelCard | None:
-        """Find the row that a setting names; a row of the user's own whose file is gone has none.
-
-        Raises CatalogueError where there is no such row.
-        """
-        card = card_for(self._models.catalogue, task, name)
-        try:
-            self._models.version(card)
-        except ModelMissing as error:
-            self._skipped.append(Skipped(f"{task} ({name})", error.message, error.remedy))
-            return None
-        return card
-
-    def _add(self, card: ModelCard, detector: Detector) -> None:
-        self._detectors.append(detector)
-        if not self._models.has(card):
-            self._missing[detector.model] = ModelMissing(
-                f"The files of {card.name} are not here",
-                "run the task Download models, or"
-                f" `python -m stash_sense_plugin models pull {card.name}`",
-            )

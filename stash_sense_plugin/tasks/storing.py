@@ -21,7 +21,8 @@ from stash_sense_plugin.library.space import Space, Unused
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.start.version import VERSION
 from stash_sense_plugin.tasks.asked import shown, switched_on, whole_path
-from stash_sense_plugin.tasks.engine import MEGABYTE, SWITCHED_OFF, Call, Engine
+from stash_sense_plugin.tasks.engine import MEGABYTE, Call, Engine
+from stash_sense_plugin.tasks.sighting import SWITCHED_OFF
 
 EXPORT_NOTE = "export.part"
 """Where an export notes what it writes to until it is whole."""

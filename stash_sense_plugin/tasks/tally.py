@@ -6,7 +6,7 @@ from typing import Any
 
 from stash_sense_plugin.errors import WorkerDied
 from stash_sense_plugin.records import Decision, Failure, Scene, SceneResult
-from stash_sense_plugin.tasks.engine import SWITCHED_OFF
+from stash_sense_plugin.tasks.sighting import SWITCHED_OFF
 from stash_sense_plugin.tasks.writing import Counts
 
 ERRORS_SHOWN = 10

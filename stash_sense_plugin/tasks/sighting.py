@@ -1,0 +1,149 @@
+"""Which detectors look: built from the user's settings, with what is missing said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot
+from stash_sense_plugin.detectors.objects import ObjectDetector
+from stash_sense_plugin.detectors.picture import PictureDetector
+from stash_sense_plugin.detectors.similarity import SimilarityDetector
+from stash_sense_plugin.detectors.taggers import TaggerDetector
+from stash_sense_plugin.detectors.text import TextDetector
+from stash_sense_plugin.errors import ModelMissing
+from stash_sense_plugin.inference.catalogue import ModelCard, Task
+from stash_sense_plugin.inference.shelf import Shelf
+from stash_sense_plugin.library.store import StorePrompts
+from stash_sense_plugin.records import Detector, Skipped
+from stash_sense_plugin.settings import NO_MODEL, Settings
+from stash_sense_plugin.tasks.presets import ALSO_TASKS, ALWAYS_HERE, MODEL_SETTINGS, named_row
+
+SWITCHED_OFF = "switched off"
+"""Why a detector is skipped that the user does not want."""
+
+DETECTOR_OF: Mapping[Task, str] = {"classifier": "tagger"}
+"""What runs the networks of a task, where it is not called as the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The detectors that the settings ask for, and which of them have no network here."""
+
+    detectors: tuple[Detector, ...]
+    missing: Mapping[str, ModelMissing]
+    """By the detector's model."""
+    skipped: tuple[Skipped, ...]
+    zero_shot: ZeroShot | None
+
+
+class Sighting:
+    """Builds detectors from settings in which every network is named."""
+
+    def __init__(self, shelf: Shelf, settings: Settings, prompts: StorePrompts) -> None:
+        self._shelf = shelf
+        self._models = shelf.models
+        self._settings = settings
+        self._prompts = prompts
+        self._detectors: list[Detector] = []
+        self._missing: dict[str, ModelMissing] = {}
+        self._skipped: list[Skipped] = []
+        self._zero_shot: ZeroShot | None = None
+        self._cards: set[str] = set()
+
+    def sight(self) -> Sight:
+        """Build them; raises CatalogueError or SettingsError for a model that cannot be meant."""
+        settings = self._settings
+        for detector, is_off, switch, add in (
+            ("clip", settings.skip_labels, "skip_labels", self._add_labels),
+            ("picture", settings.skip_facts, "skip_facts", self._add_facts),
+            ("objects", settings.skip_objects, "skip_objects", self._add_objects),
+            ("tagger", settings.skip_acts, "skip_acts", self._add_taggers),
+            ("text", settings.skip_text, "skip_text", self._add_text),
+        ):
+            if is_off:
+                self._off(detector, switch)
+            else:
+                add()
+        if settings.similarity_model:
+            self._add_similarity()
+        return Sight(tuple(self._detectors), self._missing, tuple(self._skipped), self._zero_shot)
+
+    def _off(self, detector: str, setting: str) -> None:
+        self._skipped.append(Skipped(detector, SWITCHED_OFF, f"change the setting {setting}"))
+
+    def _add_labels(self) -> None:
+        card = self._named("clip_model")
+        if card is not None:
+            self._add(card, ClipDetector(self._shelf, card))
+            self._zero_shot = ZeroShot(self._shelf, card, self._prompts)
+
+    def _add_facts(self) -> None:
+        self._detectors.append(PictureDetector())
+
+    def _add_objects(self) -> None:
+        own = self._named("object_model")
+        always = self._card(ALWAYS_HERE, ("objects",))
+        for card in (own, always, *self._also("objects")):
+            if card is not None:
+                self._add(card, ObjectDetector(self._shelf, card, self._settings.floor))
+
+    def _add_taggers(self) -> None:
+        named = self._settings.tagger_model
+        own = None if named == NO_MODEL else self._named("tagger_model")
+        for card in (own, *self._also("tagger", "classifier")):
+            if card is not None:
+                self._add(card, TaggerDetector(self._shelf, card, self._settings.floor))
+
+    def _add_similarity(self) -> None:
+        card = self._named("similarity_model")
+        if card is not None:
+            self._add(card, SimilarityDetector(self._shelf, card))
+
+    def _add_text(self) -> None:
+        self._detectors.append(TextDetector())
+
+    # --- Rows
+
+    def _named(self, setting: str) -> ModelCard | None:
+        """Find the row that a setting names."""
+        name = getattr(self._settings, setting)
+        if name:
+            return self._card(name, MODEL_SETTINGS[setting])
+        detector = MODEL_SETTINGS[setting][0]
+        reason = "the list of models has none for it that can be used here"
+        self._skipped.append(Skipped(detector, reason, f"name one in the setting {setting}"))
+        return None
+
+    def _also(self, *tasks: Task) -> list[ModelCard]:
+        """Find the rows of `also_models` for these tasks."""
+        rows = [
+            named_row(self._models.catalogue, ALSO_TASKS, name)
+            for name in self._settings.also_names
+        ]
+        found = [self._card(row.name, tasks) for row in rows if row.task in tasks]
+        return [card for card in found if card is not None]
+
+    def _card(self, name: str, tasks: tuple[Task, ...]) -> ModelCard | None:
+        """Find a row; none where it runs already, or is the user's own and its file is gone.
+
+        Raises CatalogueError where there is no such row.
+        """
+        if name in self._cards:
+            return None
+        self._cards.add(name)
+        card = named_row(self._models.catalogue, tasks, name)
+        try:
+            self._models.version(card)
+        except ModelMissing as error:
+            detector = DETECTOR_OF.get(card.task, card.task)
+            self._skipped.append(Skipped(f"{detector} ({name})", error.message, error.remedy))
+            return None
+        return card
+
+    def _add(self, card: ModelCard, detector: Detector) -> None:
+        self._detectors.append(detector)
+        if not self._models.has(card):
+            self._missing[detector.model] = ModelMissing(
+                f"The files of {card.name} are not here",
+                "run the task Download models, or"
+                f" `python -m stash_sense_plugin models pull {card.name}`",
+            )
