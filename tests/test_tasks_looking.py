@@ -20,7 +20,7 @@ from stash_sense_plugin.records import Decision, FrameSource, Scene, SceneResult
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
 from stash_sense_plugin.tasks.files import tag_file
-from stash_sense_plugin.tasks.looking import Looker, options, scene_of_file
+from stash_sense_plugin.tasks.looking import Looker, scene_of_file
 from tests.small_networks import mean_colour, sum_of_words
 from tests.sweep_kit import small
 
@@ -191,9 +191,10 @@ def test_the_settings_bound_what_is_decided(
     assert tags(Looker(engine, Job()).look(scene_of(clip)))["Black and White"] is decision
 
 
-def test_what_was_refused_for_a_scene_is_hidden() -> None:
+def test_what_was_refused_for_a_scene_is_hidden(engine: Engine) -> None:
     refused = frozenset({("tag", "12")})
-    told = options(replace(Settings(), max_gap_s=7), refused)
+    engine.settings = replace(FACTS, max_gap_s=7)
+    told = Looker(engine, Job()).options(refused)
     assert (told.refused, told.max_gap_s, told.apply) == (refused, 7, None)
 
 

@@ -7,6 +7,7 @@ import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from stash_sense_plugin.inference.catalogue import Catalogue
 from stash_sense_plugin.pipeline.parts import Gate, Look, network_of, source_of
 from stash_sense_plugin.records import Observation, Skipped
 
@@ -15,6 +16,15 @@ Gates = Mapping[str, Gate]
 
 WordsOf = Mapping[str, str]
 """The word list of each network that has one, by its name."""
+
+
+def gates_of(catalogue: Catalogue) -> dict[str, Gate]:
+    """Return the gates of the networks that have one, by their names."""
+    return {
+        card.name: Gate(card.gate.words, card.gate.at_least)
+        for card in catalogue
+        if card.gate is not None
+    }
 
 
 def through_gates(

@@ -7,6 +7,7 @@ from stash_sense_plugin.calibration import Curve
 from stash_sense_plugin.detectors.clip import ZeroShot
 from stash_sense_plugin.errors import ModelMissing, StashSenseError
 from stash_sense_plugin.identity import studio
+from stash_sense_plugin.inference.catalogue import Catalogue
 from stash_sense_plugin.library.analyses import Embedded, StoredAnalysis
 from stash_sense_plugin.library.scenes import Decidable
 from stash_sense_plugin.library.store import Store
@@ -97,6 +98,11 @@ class DecideScene:
     accepted: frozenset[tuple[str, str]] = frozenset()
     """As in DecideOptions: what the user said of this scene goes with it, not with the options."""
     refused: frozenset[tuple[str, str]] = frozenset()
+
+
+def word_lists(catalogue: Catalogue) -> dict[str, str]:
+    """Return the word list of each network that has one, by its name."""
+    return {card.name: card.words for card in catalogue if card.words}
 
 
 def network_of(ran: Ran) -> str:

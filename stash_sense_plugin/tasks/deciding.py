@@ -14,9 +14,9 @@ from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids, scenes_with_copies, studios
 from stash_sense_plugin.suggestions import restrain
 from stash_sense_plugin.tasks.asked import switched_on
-from stash_sense_plugin.tasks.differing import Covered, Words, decided_by
+from stash_sense_plugin.tasks.differing import NOBODY, Covered, Words, decided_by
 from stash_sense_plugin.tasks.engine import Call, Engine
-from stash_sense_plugin.tasks.looking import Looker, options, studio_names
+from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.merging import follow_all
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.tally import counted, listed
@@ -32,7 +32,6 @@ LINES_SHOWN: Final = 20
 """Tags that the log names; the reply has all."""
 
 Ended = Literal["done", "failed", "cancelled"]
-NOBODY: Final[Words] = frozenset()
 
 
 def decide(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
@@ -203,7 +202,7 @@ class Deciding:
         covering = self._looker.covering
         if not covering.is_whole(result):
             before = self._store.last_said(known.scene_id, known.fingerprint)
-            said = options(self._settings, scene.refused, scene.accepted)
+            said = self._looker.options(scene.refused, scene.accepted)
             result = covering.kept_from(result, before or {}, said)
         decided = decided_by(result, self._settings)
         if decided != known.decided:
@@ -284,7 +283,7 @@ class Deciding:
         accepted, refused = said or (NOBODY, NOBODY)
         if (accepted, refused) == (each.accepted, each.refused):
             return each
-        bounds = options(self._settings, refused, accepted)
+        bounds = self._looker.options(refused, accepted)
         result = replace(each.result, suggestions=restrain(each.result.suggestions, bounds))
         decided = decided_by(result, self._settings)
         return _Changed(each.known, result, decided, accepted, refused)

@@ -4,16 +4,20 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
+from stash_sense_plugin.errors import ModelError
 from stash_sense_plugin.inference.catalogue import Catalogue
 from stash_sense_plugin.pipeline.deciding import digest
+from stash_sense_plugin.pipeline.parts import source_of, word_lists
 from stash_sense_plugin.records import (
     Action,
     Box,
     Decision,
+    Detector,
     Evidence,
     LedgerEntry,
+    Ran,
     SceneResult,
     Suggestion,
     TimeRange,
@@ -27,8 +31,8 @@ from stash_sense_plugin.vocabulary import Label, Vocabulary
 Words = frozenset[tuple[str, str]]
 """Things as (kind, id or casefolded name)."""
 
-Scale = tuple[str, str]
-"""A detector, and of object detectors whose words they say."""
+NOBODY: Final[Words] = frozenset()
+"""What was said of a scene of which nobody said anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +52,30 @@ class Wanted:
 class Covered:
     """Of one scene, what is surely not there where nobody saw it."""
 
-    looked: frozenset[Scale]
+    looked: frozenset[str]
+    """Sources (see `Label.source`): those of the scene's looks, and those that are switched off."""
     labels: Mapping[str, Sequence[Label]]
     """By the casefolded name of their tag."""
     never: frozenset[str] = frozenset()
     accepted: Words = frozenset()
     refused: Words = frozenset()
+    running: frozenset[str] = frozenset()
+    """The sources that the user's settings let look."""
+    studios_off: bool = False
 
     def tag(self, tag_id: str, name: str) -> bool:
         """Whether the tag is to go where it is not decided."""
         key = name.casefold()
         if (said := self._said("tag", tag_id, key)) is not None:
             return said
-        if key in self.never:
-            return True
-        return all(self._is_looked_for(label) for label in self.labels.get(key, ()))
+        return key in self.never or self.is_looked_for(key)
 
     def studio(self, studio_id: str, name: str) -> bool:
         """Whether the studio is to go where it is not decided."""
         key = name.casefold()
         if (said := self._said("studio", studio_id, key)) is not None:
             return said
-        return key in self.never or ("text", "") in self.looked
+        return key in self.never or self.are_studios_looked_for
 
     def _said(self, kind: str, target_id: str, key: str) -> bool | None:
         words = {(kind, target_id), (kind, key)}
@@ -77,17 +83,27 @@ class Covered:
             return True
         return False if words & self.accepted and key not in self.never else None
 
-    def _is_looked_for(self, label: Label) -> bool:
-        return label.name.casefold() in self.never or scales(label) <= self.looked
+    @property
+    def are_studios_looked_for(self) -> bool:
+        """Whether a studio would have been recognised."""
+        return self.studios_off or "text" in self.looked
+
+    def is_looked_for(self, tag: str) -> bool:
+        """Whether a tag (casefolded) that is not decided is surely not there.
+
+        It is where somebody looked for it, and all who can: another that the settings let run and
+        that has not looked yet may see it. Whose network the user does not run is not waited for,
+        but where it alone knows the tag, what it said before stays.
+        """
+        labels = self.labels.get(tag, ())
+        sources = {each.source for each in labels if each.thing.casefold() not in self.never}
+        if not sources:
+            return True
+        return bool(sources & self.looked) and sources & self.running <= self.looked
 
 
-def scales(label: Label) -> frozenset[Scale]:
-    """Return who can see a label."""
-    if label.prompts:
-        return frozenset({("clip", "")})
-    if label.classes:
-        return frozenset(("objects", word.partition("/")[0]) for word in label.classes)
-    return frozenset((word.partition("/")[0], "") for word in label.facts)
+Detectors = Mapping[str, frozenset[str]]
+"""By word list, the detectors whose networks speak it: `objects`, `tagger`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,50 +112,72 @@ class Covering:
 
     vocabulary: Vocabulary
     words_of: Mapping[str, str]
-    """The word list of each object network, by the model's name."""
+    """The word list of each network that has one, by its name."""
     never: frozenset[str] = frozenset()
     off: frozenset[str] = frozenset()
     """Detectors that the user switched off: what they saw is not wanted."""
+    detectors_of: Detectors = field(default_factory=dict)
+    running: frozenset[str] = frozenset()
+    """The sources that the user's settings let look."""
     _by_tag: dict[str, list[Label]] = field(default_factory=lambda: defaultdict(list))
+    _off_sources: set[str] = field(default_factory=set)
+    _whole: dict[frozenset[str], bool] = field(default_factory=dict)
+    """Whether some sources together look for all tags: many scenes were looked at alike."""
 
     def __post_init__(self) -> None:
         for label in self.vocabulary.labels.values():
             self._by_tag[label.tag.casefold()].append(label)
+            if self._detectors_of(label) <= self.off:
+                self._off_sources.add(label.source)
+
+    def _detectors_of(self, label: Label) -> frozenset[str]:
+        if not label.classes:
+            return frozenset({label.source})
+        # Words that no network of the catalogue speaks are of one that was.
+        return self.detectors_of.get(label.source, frozenset({"objects"}))
 
     @classmethod
-    def of(cls, settings: Settings, vocabulary: Vocabulary, catalogue: Catalogue) -> "Covering":
-        """Build it from what the user chose."""
+    def of(
+        cls,
+        settings: Settings,
+        vocabulary: Vocabulary,
+        catalogue: Catalogue,
+        detectors: Iterable[Detector],
+    ) -> "Covering":
+        """Build it from what the user chose: `detectors` are those that the settings let look."""
         switches = {
             "clip": settings.skip_labels,
             "objects": settings.skip_objects,
+            "tagger": settings.skip_acts,
             "picture": settings.skip_facts,
+            "quality": settings.skip_quality,
             "text": settings.skip_text,
             "studio": settings.skip_studio,
         }
+        words_of = word_lists(catalogue)
         return cls(
             vocabulary,
-            {card.name: card.words for card in catalogue if card.words},
-            settings.never_names,
+            words_of,
+            vocabulary.never(settings.never_names),
             frozenset(name for name, is_off in switches.items() if is_off),
+            _speakers(catalogue),
+            frozenset(_source(each, words_of) for each in detectors),
         )
 
     def covered(
         self, result: SceneResult, accepted: Words = frozenset(), refused: Words = frozenset()
     ) -> Covered:
         """Say of one scene what was looked for."""
-        looked = {self._scale(ran.detector, ran.model) for ran in result.ran if _saw(ran, result)}
-        looked |= {(detector, "") for detector in self.off - {"studio"}}
-        if "objects" in self.off:
-            labels = self.vocabulary.labels.values()
-            looked |= {each for label in labels for each in scales(label) if each[0] == "objects"}
-        if "studio" in self.off:
-            looked.add(("text", ""))
-        return Covered(frozenset(looked), self._by_tag, self.never, accepted, refused)
-
-    def _scale(self, detector: str, model: str) -> Scale:
-        if detector != "objects":
-            return detector, ""
-        return detector, self.words_of.get(model.partition("@")[0], "")
+        looked = {source_of(ran, self.words_of) for ran in result.ran if _saw(ran, result)}
+        return Covered(
+            frozenset(looked | self._off_sources),
+            self._by_tag,
+            self.never,
+            accepted,
+            refused,
+            self.running,
+            "studio" in self.off,
+        )
 
     def kept_from(
         self, result: SceneResult, before: Mapping[str, Any], options: DecideOptions
@@ -152,27 +190,45 @@ class Covering:
             for each in map(_suggestion, before.get("suggestions", ()))
             if (each.kind, each.name.casefold()) not in there
             and each.decision is not Decision.HIDE
-            and not self._goes(each, covered)
+            and not _goes(each, covered)
         ]
         if not kept:
             return result
         return replace(result, suggestions=restrain((*result.suggestions, *kept), options))
 
-    def _goes(self, each: Suggestion, covered: Covered) -> bool:
-        if each.kind == "studio":
-            return ("text", "") in covered.looked
-        labels = covered.labels.get(each.name.casefold(), ())
-        return each.kind != "tag" or all(scales(label) <= covered.looked for label in labels)
-
     def is_whole(self, result: SceneResult) -> bool:
         """Whether everything was looked for that the vocabulary speaks of."""
-        looked = self.covered(result).looked
-        return ("text", "") in looked and all(
-            scales(label) <= looked for label in self.vocabulary.labels.values()
-        )
+        covered = self.covered(result)
+        whole = self._whole.get(covered.looked)
+        if whole is None:
+            whole = covered.are_studios_looked_for and all(map(covered.is_looked_for, self._by_tag))
+            self._whole[covered.looked] = whole
+        return whole
 
 
-def _saw(ran: Any, result: SceneResult) -> bool:
+def _goes(each: Suggestion, covered: Covered) -> bool:
+    if each.kind == "studio":
+        return covered.are_studios_looked_for
+    return each.kind != "tag" or covered.is_looked_for(each.name.casefold())
+
+
+def _speakers(catalogue: Catalogue) -> Detectors:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for card in catalogue:
+        if card.words:
+            found[card.words].add("objects" if card.task == "objects" else "tagger")
+    return {words: frozenset(detectors) for words, detectors in found.items()}
+
+
+def _source(detector: Detector, words_of: Mapping[str, str]) -> str:
+    """Return whose words a detector will speak."""
+    try:
+        return words_of.get(detector.model.partition("@")[0], detector.name)
+    except ModelError:
+        return detector.name
+
+
+def _saw(ran: Ran, result: SceneResult) -> bool:
     """Whether what a detector saw was judged: its words may have no network to be read by."""
     return all(
         each.detector not in (ran.detector, f"{ran.detector} ({ran.model})")

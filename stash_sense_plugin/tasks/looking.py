@@ -23,13 +23,14 @@ from stash_sense_plugin.media.fingerprint import oshash
 from stash_sense_plugin.media.images import is_image
 from stash_sense_plugin.media.sampling import SceneMedia
 from stash_sense_plugin.media.video import probe_video
+from stash_sense_plugin.pipeline.gating import gates_of
 from stash_sense_plugin.pipeline.looking import look_at
 from stash_sense_plugin.pipeline.parts import Parts
 from stash_sense_plugin.records import Fingerprint, Reporter, Scene, SceneResult
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.operations import StashStudio
 from stash_sense_plugin.suggestions import DecideOptions
-from stash_sense_plugin.tasks.differing import Covered, Covering
+from stash_sense_plugin.tasks.differing import NOBODY, Covered, Covering, Words
 from stash_sense_plugin.tasks.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -68,8 +69,10 @@ class Looker:
         self._vocabulary = engine.vocabulary()
         learnt = Learnt(engine.store)
         self._fitted, self._thresholds = learnt.fits(), learnt.thresholds()
+        catalogue = engine.shelf().models.catalogue
+        self._gates = gates_of(catalogue)
         self.covering = Covering.of(
-            self._settings, self._vocabulary, engine.shelf().models.catalogue
+            self._settings, self._vocabulary, catalogue, self.sight.detectors
         )
 
     def look(self, scene: Scene) -> SceneResult:
@@ -95,7 +98,7 @@ class Looker:
         accepted, refused = self._engine.verdicts.said_of(scene)
         if scene.fingerprint is not None and not self.covering.is_whole(result):
             before = self._engine.store.last_said(scene.id, scene.fingerprint)
-            said = options(self._settings, refused, accepted)
+            said = self.options(refused, accepted)
             result = self.covering.kept_from(result, before or {}, said)
         return result, self.covering.covered(result, accepted, refused)
 
@@ -118,8 +121,20 @@ class Looker:
         accepted, refused = self._engine.verdicts.said_of(scene)
         return replace(
             self.parts(),
-            options=options(self._settings, refused, accepted),
+            options=self.options(refused, accepted),
             stage=partial(self._engine.store.note_stage, scene.id),
+        )
+
+    def options(self, refused: Words = NOBODY, accepted: Words = NOBODY) -> DecideOptions:
+        """Return the user's say in what becomes of suggestions, with what was said of one scene."""
+        settings = self._settings
+        return DecideOptions(
+            apply=settings.apply,
+            suggest_only=settings.suggest_only,
+            never=self.covering.never,
+            refused=refused,
+            accepted=accepted,
+            max_gap_s=settings.max_gap_s,
         )
 
     def parts(self) -> Parts:
@@ -132,9 +147,11 @@ class Looker:
             skipped=self.sight.skipped,
             zero_shot=self.sight.zero_shot,
             studios=self._studios,
-            options=options(self._settings, frozenset()),
+            options=self.options(),
             fitted=self._fitted,
             thresholds=self._thresholds,
+            words_of=self.covering.words_of,
+            gates=self._gates,
             floor=self._settings.floor,
         )
 
@@ -171,22 +188,6 @@ def _missing_sheets() -> Iterator[None]:
         yield
     except (StashRefused, StashUncertain, StashUnauthorised) as error:
         raise MediaMissing(error.message, "generate sprites in Stash anew") from error
-
-
-def options(
-    settings: Settings,
-    refused: frozenset[tuple[str, str]],
-    accepted: frozenset[tuple[str, str]] = frozenset(),
-) -> DecideOptions:
-    """Return the user's say in what becomes of suggestions."""
-    return DecideOptions(
-        apply=settings.apply,
-        suggest_only=settings.suggest_only,
-        never=settings.never_names,
-        refused=refused,
-        accepted=accepted,
-        max_gap_s=settings.max_gap_s,
-    )
 
 
 def _fingerprint(scene: Scene) -> Fingerprint:
