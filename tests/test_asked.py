@@ -88,10 +88,11 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
         "dry_run": ({}, SWITCH),
     },
     "tag_file": {"path": ({}, FILE)},
-    "pull_models": {"names": ({}, SWITCH)},
+    "pull_models": {"names": ({}, SWITCH), "accept": ({"names": ["no-such"]}, SWITCH)},
+    "remove_models": {"names": ({}, SWITCH)},
     "tag_scene": {"scene_id": ({}, SCENE)},
     "errors": {"limit": ({}, NUMBER), "after": ({}, NUMBER)},
-    "models": {},
+    "models": {"log": ({}, SWITCH)},
     "verify_models": {"names": ({}, frozenset({"an empty list"}))},
     "result": {"scene_id": ({}, SCENE)},
     "undo": {

@@ -222,6 +222,8 @@ def test_a_reader_that_has_enough_breaks_nothing(shell: Shell, media: Path) -> N
         pytest.param(["tag", "--fast", "x"], id="an unknown option"),
         pytest.param(["models", "pull"], id="no model"),
         pytest.param(["models", "list", "x"], id="a name too many"),
+        pytest.param(["models", "remove"], id="nothing to remove"),
+        pytest.param(["models", "--accept", "MIT"], id="a licence for nothing"),
         pytest.param(["tag-scenes"], id="no Stash"),
         pytest.param(["tag-scenes", "--all", "--ids", "1"], id="two choices"),
         pytest.param(["--stash", "http://h", "tag-scenes", "--ids", "abc"], id="no number"),
@@ -251,9 +253,22 @@ def test_models_are_listed(shell: Shell) -> None:
     rows = {row["name"]: row for row in report["models"]}
     assert rows["nudenet-320n"]["here"]
     assert not rows["clip-vit-b32"]["here"]
-    done = shell.run("models")
+    assert rows["nudenet-320n"]["chosen"] == "always"
+    assert rows["yolox-s"]["chosen"].startswith("the preset ")
+    assert report["preset"] in {"fast", "balanced", "accurate"}
+    done = shell.run("models", COLUMNS="100")
     assert done.returncode == 0
     assert all(name in done.stdout for name in rows)
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_what_is_not_ours_is_not_removed(shell: Shell) -> None:
+    done = shell.run("models", "remove", "nudenet-320n")
+    assert done.returncode == 1
+    assert "lies inside a Python package" in done.stderr
+    done = shell.run("models", "remove", "clip-vit-b32-laion")
+    assert done.returncode == 0
+    assert done.stdout == "clip-vit-b32-laion: nothing of it was here\n"
 
 
 def test_a_model_that_is_not_in_the_catalogue_is_an_error_that_names_near_ones(

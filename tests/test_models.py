@@ -1,14 +1,16 @@
-"""Set up and Download models: what is fetched, and what is said before and at the end."""
+"""What Models, Download models and Set up do: what is listed, fetched, checked and let go."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from demo.stash import StandIn
-from stash_sense_plugin.errors import Cancelled, ModelMissing
+from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing, SettingsError
 from stash_sense_plugin.tasks import MODES, Call
-from tests.file_site import CONTENT, SHA256, Site, open_site
+from tests.file_site import Site, open_site
+from tests.small_networks import doubling
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, Told, open_engine
 
@@ -32,7 +34,7 @@ WORDS = """\
       textual: {{url: "{url}/textual", sha256: {sha256}}}
       tokenizer: {{url: "{url}/tokenizer", sha256: {sha256}}}
 """
-SIZE = f", bytes: {len(CONTENT)}"
+WANTED = {"skip_labels": True, "skip_acts": True, "skip_text": True}
 OPEN = "give scenes the TagMe tag and run the task Tag scenes"
 
 
@@ -49,24 +51,38 @@ def room(stash: StandIn, tmp_path: Path) -> Iterator[Room]:
         yield Room(stash, tmp_path, tmp_path, engine=engine)
 
 
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A network of one megabyte."""
+    path = tmp_path_factory.mktemp("net") / "net.onnx"
+    return doubling(path, ["batch", 3], pad="x" * 1_000_000).read_bytes()
+
+
 @pytest.fixture
-def site() -> Iterator[Site]:
+def site(content: bytes) -> Iterator[Site]:
     with open_site() as running:
+        running.content = content
         yield running
 
 
 @pytest.fixture
-def offer(room: Room, site: Site) -> Callable[..., None]:
-    """Adds a row for each named network, which the site has; only objects are wanted."""
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
-    def add(*names: str, licence: str = "MIT", free: bool = True, size: str = SIZE) -> None:
+
+@pytest.fixture
+def offer(room: Room, site: Site, sha256: str) -> Callable[..., None]:
+    """Adds a row for each named network, which the site has; only objects are wanted."""
+    size = f", bytes: {len(site.content)}"
+
+    def add(*names: str, licence: str = "MIT", free: bool = True) -> None:
         rows = "".join(
             ROW.format(name=name, licence=licence, free=str(free).lower(), url=site.url,
-                       sha256=SHA256, size=size)
+                       sha256=sha256, size=size)
             for name in names
         )  # fmt: skip
         room.engine.own_catalogue.write_text(f"models:\n{rows}", "utf-8")
-        room.stash.configure_plugin("plugin", skip_labels=True, object_model=names[0])
+        room.stash.configure_plugin("plugin", **WANTED, object_model=names[0])
 
     return add
 
@@ -76,10 +92,11 @@ def is_here(room: Room, name: str) -> bool:
     return models.has(models.catalogue.card(name))
 
 
-def also(room: Room, name: str, url: str) -> None:
+def also(room: Room, name: str, site: Site) -> None:
     """Add a row for a network that takes words."""
+    sha256 = hashlib.sha256(site.content).hexdigest()
     with room.engine.own_catalogue.open("a", encoding="utf-8") as file:
-        file.write(WORDS.format(name=name, url=url, sha256=SHA256))
+        file.write(WORDS.format(name=name, url=site.url, sha256=sha256))
 
 
 def last(room: Room) -> str:
@@ -95,10 +112,13 @@ def test_sizes_and_hosts_are_said_before_anything_is_fetched(
     offer("mine")
     assert room.run("download_models") == {"models": {"mine": None}}
     host = site.url.removeprefix("http://")
-    assert room.told.said("info") == [
-        f"mine: 1 MB from {host}; licence MIT",
+    first, room_needed, *rest = room.told.said("info")
+    assert first == f"mine: 1 MB from {host}; licence MIT"
+    assert room_needed.startswith("It takes 1 MB on the disk, which has ")
+    assert rest == [
         "mine: fetching mine.onnx (1 MB)",
         f"Connecting to {host}",
+        "mine runs on cpu in fp32",
         "Fetched mine (1 MB)",
     ]
     assert room.told.fractions == sorted(room.told.fractions)
@@ -117,9 +137,9 @@ def test_what_is_here_is_not_fetched_again(
 
 
 def test_nothing_is_fetched_for_what_is_switched_off(room: Room, site: Site) -> None:
-    room.configure()
+    room.configure(skip_acts=True)
     assert room.run("download_models") == {"models": {}}
-    assert last(room) == "Nothing to fetch: labels and objects are switched off"
+    assert last(room) == "Nothing to fetch: what needs a model is switched off"
 
 
 def test_a_stopped_download_goes_on_where_it_stopped(
@@ -147,7 +167,7 @@ def test_what_does_not_come_is_named_at_the_end_and_the_task_failed(
     site.statuses = [404]
     with pytest.raises(ModelMissing) as caught:
         room.run("download_models")
-    told = "mine could not be fetched: run Download models again: it goes on from there"
+    told = "mine could not be made ready: run Download models again: it goes on from there"
     assert str(caught.value) == told
     assert "HTTP 404" in room.told.said("warning")[0]
 
@@ -156,10 +176,10 @@ def test_a_network_that_does_not_come_keeps_no_other_away(
     room: Room, site: Site, offer: Callable[..., None]
 ) -> None:
     offer("mine")
-    also(room, "words", site.url)
+    also(room, "words", site)
     site.statuses = [404]
-    room.stash.configure_plugin("plugin", clip_model="words", object_model="mine")
-    with pytest.raises(ModelMissing, match=r"Fetched mine \(1 MB\); words could not be fetched"):
+    room.stash.configure_plugin("plugin", skip_acts=True, clip_model="words", object_model="mine")
+    with pytest.raises(ModelMissing, match=r"Fetched mine \(1 MB\); words could not be made ready"):
         room.run("download_models")
     assert is_here(room, "mine")
     assert "words: of unknown size from 127.0.0.1:" in room.told.said("info")[0]
@@ -168,17 +188,88 @@ def test_a_network_that_does_not_come_keeps_no_other_away(
 def test_a_licence_with_conditions_is_for_the_user_to_accept_by_name(
     room: Room, site: Site, offer: Callable[..., None]
 ) -> None:
-    offer("yolox-s", licence="CC-BY-NC-4.0", free=False)
-    room.stash.configure_plugin("plugin", skip_labels=True)
+    offer("mine", licence="CC-BY-NC-4.0", free=False)
     report = room.run("download_models")
-    assert "CC-BY-NC-4.0" in report["models"]["yolox-s"]
-    assert "name it in the settings" in room.told.said("warning")[0]
-    assert last(room) == "yolox-s left out for the licence"
+    assert "CC-BY-NC-4.0" in report["models"]["mine"]
+    (refusal,) = room.told.said("warning")
+    assert 'models pull mine --accept "CC-BY-NC-4.0"' in refusal
+    assert "setting 'Licences that you accept'" in refusal
+    assert last(room) == "mine left out for the licence"
+    with pytest.raises(SettingsError, match="mine is not fetched: its licence"):
+        room.run("pull_models", names=["mine"])
+    for wrong in ("MIT", "yes", "cc-by-nc-4.0"):
+        with pytest.raises(SettingsError, match=r"is 'CC-BY-NC-4\.0', not"):
+            room.run("pull_models", names=["mine"], accept=wrong)
     assert not site.asked
 
-    room.stash.configure_plugin("plugin", skip_labels=True, object_model="yolox-s")
-    assert room.run("download_models") == {"models": {"yolox-s": None}}
+    (row,) = room.run("pull_models", names=["mine"], accept="CC-BY-NC-4.0")["models"]
+    assert row["here"]
+    assert row["accepted"]
     assert "licence CC-BY-NC-4.0, which does not allow every use" in room.told.said("info")[0]
+    # It stays accepted.
+    room.run("remove_models", names=["mine"])
+    assert room.run("download_models") == {"models": {"mine": None}}
+
+
+def test_a_licence_accepted_in_the_settings_holds_while_it_stands_there(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("mine", licence="CC-BY-NC-4.0", free=False)
+    room.stash.configure_plugin(
+        "plugin", **WANTED, object_model="mine", accept_licences="X, cc-by-nc-4.0"
+    )
+    assert room.run("download_models") == {"models": {"mine": None}}
+    room.run("remove_models", names=["mine"])
+    room.stash.configure_plugin("plugin", **WANTED, object_model="mine")
+    assert "CC-BY-NC-4.0" in room.run("download_models")["models"]["mine"]
+
+
+def test_a_licence_is_not_accepted_where_none_must_be(
+    room: Room, offer: Callable[..., None]
+) -> None:
+    offer("mine")
+    with pytest.raises(SettingsError, match="None of these models has a licence"):
+        room.run("pull_models", names=["mine"], accept="MIT")
+
+
+def test_what_is_broken_is_fetched_again_once_and_never_loaded(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("mine")
+    room.run("download_models")
+    shelf = room.engine.shelf()
+    card = shelf.models.catalogue.card("mine")
+    path = shelf.models.path(card, "network")
+    shelf.close()
+    path.write_bytes(bytes(len(site.content)))
+    with pytest.raises(ModelBroken, match=r"mine\.onnx is not the file that mine names"):
+        shelf.network(card, "network")
+    site.asked.clear()
+    assert room.run("download_models") == {"models": {"mine": None}}
+    assert "it is fetched again" in room.told.said("warning")[0]
+    assert len(site.asked) == 1
+    assert path.read_bytes() == site.content
+
+    path.write_bytes(bytes(len(site.content)))
+    site.contents = [bytes(len(site.content))] * 2
+    with pytest.raises(ModelMissing, match="mine could not be made ready"):
+        room.run("download_models")
+    assert "sent something else twice: sha256 " in room.told.said("warning")[-1]
+    assert not is_here(room, "mine")
+
+
+def test_a_file_that_is_no_network_is_said_at_once(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    other = b"no network" * 1000
+    offer("mine")
+    site.content = other
+    text = room.engine.own_catalogue.read_text("utf-8")
+    start = text.index("sha256: ") + len("sha256: ")
+    text = text[:start] + hashlib.sha256(other).hexdigest() + "}}\n"
+    room.engine.own_catalogue.write_text(text, "utf-8")
+    with pytest.raises(ModelBroken, match="does not load"):
+        room.run("pull_models", names=["mine"])
 
 
 def test_without_a_stash_the_defaults_are_fetched(
@@ -186,11 +277,12 @@ def test_without_a_stash_the_defaults_are_fetched(
 ) -> None:
     offer("yolox-s")
     room.engine.settings = room.engine.defaults
-    also(room, "clip-vit-b32", site.url)
+    also(room, "clip-vit-b32", site)
     told = Told()
     report = MODES["download_models"].run(room.engine, Call({}), told)
     assert report == {"models": {"clip-vit-b32": None, "yolox-s": None}}
     assert told.lines[-1][1] == "Fetched clip-vit-b32 and yolox-s (1 MB)"
+    assert "clip-vit-b32 runs on cpu in fp32" in told.said("info")
     assert told.fractions == sorted(told.fractions)
     assert told.fractions[-1] == 1.0
 
@@ -202,6 +294,104 @@ def test_a_model_by_name_says_its_licence_too(
     (row,) = room.run("pull_models", names=["mine"])["models"]
     assert row["here"]
     assert room.told.said("info")[0].endswith("; licence AGPL-3.0")
+
+
+# --- The list -----------------------------------------------------------------------------------
+
+
+def rows(room: Room) -> dict[str, dict[str, object]]:
+    return {row["name"]: row for row in room.run("models")["models"]}
+
+
+def test_each_row_says_whether_it_runs_and_why(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("mine")
+    row = rows(room)["mine"]
+    assert (row["here"], row["chosen"], row["own"]) == (False, "the setting object_model", True)
+    assert (row["megabytes"], row["disk_megabytes"], row["runs"]) == (1.0, 0.0, [])
+    assert rows(room)["yolox-s"]["chosen"] == ""
+    assert rows(room)["nudenet-320n"]["chosen"] == "always"
+    room.run("pull_models", names=["mine"])
+    row = rows(room)["mine"]
+    assert (row["here"], row["disk_megabytes"]) == (True, 1.0)
+    assert row["runs"] == [{"role": "network", "device": "cpu", "precision": "fp32"}]
+
+    room.stash.configure_plugin("plugin", preset="fast")
+    listed = room.run("models")
+    found = {row["name"]: row["chosen"] for row in listed["models"]}
+    assert listed["preset"] == "fast"
+    assert found["yolox-s"] == found["clip-vit-b32"] == "the preset fast"
+    assert found["mine"] == ""
+
+
+def test_the_task_models_logs_plain_lines(room: Room, offer: Callable[..., None]) -> None:
+    offer("mine", licence="CC-BY-NC-4.0", free=False)
+    room.run("models")
+    assert not room.told.lines
+    room.stash.run_task("plugin", "Models")  # it is there
+    room.run("models", log="true")
+    lines = room.told.said("info")
+    assert lines[0].startswith("Models: ")
+    assert "Things with their places in the picture (objects)" in lines
+    (mine,) = (line for line in lines if line.startswith("- mine: "))
+    assert mine == (
+        "- mine: 1 MB, not here; chosen: the setting object_model;"
+        " CC-BY-NC-4.0 (not for every use); your own row. A network"
+    )
+
+
+# --- Removing -----------------------------------------------------------------------------------
+
+
+def test_what_is_removed_is_let_go_first_and_said_where_it_is_chosen(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("mine", "other")
+    room.run("pull_models", names=["mine", "other"])
+    assert len(room.engine.open_networks()) == 2
+    mine, other = room.run("remove_models", names=["mine", "other"])["models"]
+    assert "mine" not in {held.label.partition("@")[0] for held in room.engine.open_networks()}
+    assert not is_here(room, "mine")
+    assert mine["chosen"] == "the setting object_model"
+    assert other["chosen"] == ""
+    assert mine["megabytes"] == other["megabytes"] == 1.0
+    (lack,) = room.told.said("warning")
+    assert lack == (
+        "Removed mine (1 MB); it is chosen (the setting object_model):"
+        " scenes tagged meanwhile lack it"
+    )
+    assert room.told.said("info") == ["Removed other (1 MB)"]
+    (again,) = room.run("remove_models", names=["mine"])["models"]
+    assert again["files"] == []
+
+
+def test_nothing_is_removed_where_one_of_them_cannot_be(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("mine")
+    room.run("pull_models", names=["mine"])
+    for wrong in ("nudenet-320n", "no-such"):
+        with pytest.raises(SettingsError):
+            room.run("remove_models", names=["mine", wrong])
+    with pytest.raises(SettingsError, match="No model is named"):
+        room.run("remove_models")
+    assert is_here(room, "mine")
+
+
+def test_verify_finds_a_byte_that_changed(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("mine")
+    room.run("pull_models", names=["mine"])
+    models = room.engine.shelf().models
+    path = models.path(models.catalogue.card("mine"), "network")
+    verified = {row["name"]: row["error"] for row in room.run("verify_models")["models"]}
+    assert verified == {"nudenet-320n": None, "mine": None}
+    with path.open("r+b") as file:
+        file.write(b"!")
+    (row,) = room.run("verify_models", names=["mine"])["models"]
+    assert "is not the file that mine names" in row["error"]["message"]
 
 
 # --- Set up -------------------------------------------------------------------------------------
@@ -221,9 +411,7 @@ def test_set_up_is_done_without_a_network_that_does_not_come(
 ) -> None:
     offer("mine")
     site.statuses = [404]
-    room.stash.configure_plugin(
-        "plugin", skip_labels=True, object_model="mine", tagme_tag="Look at me"
-    )
+    room.stash.configure_plugin("plugin", **WANTED, object_model="mine", tagme_tag="Look at me")
     assert "HTTP 404" in room.run("set_up")["models"]["mine"]
     assert last(room) == (
         "Ready, without mine; run Download models to fetch them. What is here works: "

@@ -127,6 +127,8 @@ def ask_for_everything(library: Private) -> set[str]:
     assert library.operate("result", scene_id=str(scenes[0]))["result"]
     library.operate("models")
     library.operate("verify_models", names=[])
+    gone = {"mode": "remove_models", "names": ["clip-vit-b32-laion"]}
+    library.stash.run_task(PLUGIN_ID, None, gone)
     library.stash.run_task(PLUGIN_ID, "Doctor")
     later = ask_what_follows(library, str(scenes[0]))
     # These two fetch, and have nothing to fetch where nothing wants a model.
@@ -135,7 +137,7 @@ def ask_for_everything(library: Private) -> set[str]:
         library.stash.run_task(PLUGIN_ID, task)
     return {
         *("tag_scenes", "tag_scene", "tag_file", "errors", "result", "models", "verify_models"),
-        *("doctor", "set_up", "download_models"),
+        *("remove_models", "doctor", "set_up", "download_models"),
         *later,
     }
 

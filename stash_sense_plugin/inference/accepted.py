@@ -52,9 +52,11 @@ class Accepted:
     def refusal(self, card: ModelCard, besides: frozenset[str] = frozenset()) -> str:
         """Say why a network may not be fetched before its licence is accepted; empty if it may.
 
-        `besides` are licences that the user accepts elsewhere.
+        `besides` are licences that the user accepts in the settings, casefolded.
         """
-        if card.commercial or card.licence in besides | self.licences():
+        if card.commercial or card.licence.casefold() in besides:
+            return ""
+        if card.licence in self.licences():
             return ""
         return (
             f"{card.name} is not fetched: its licence ({card.licence}) does not allow every use."

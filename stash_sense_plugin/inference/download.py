@@ -216,14 +216,8 @@ class Models:
         Raises SettingsError where the card has no other files, ModelMissing where the disk
         refuses it.
         """
-        if all(_is_elsewhere(file) for file in card.files.values()):
-            raise SettingsError(*_not_ours(card))
+        self.check_removable(card)
         root = self.folder / card.name
-        if root.is_symlink():
-            raise SettingsError(
-                f"{root} is a link, and what it leads to is not ours to delete",
-                "delete both yourself",
-            )
         kept, own = self._kept(card), self._own_files()
         gone = [path for path in kept if os.path.realpath(path) not in own]
         size = sum(map(_size, gone))
@@ -242,6 +236,17 @@ class Models:
             tuple(str(path.relative_to(self.folder)) for path in each) for each in (gone, left)
         )
         return Removed(next(names), size, next(names))
+
+    def check_removable(self, card: ModelCard) -> None:
+        """Raise SettingsError where nothing of the card is ours to delete."""
+        if all(_is_elsewhere(file) for file in card.files.values()):
+            raise SettingsError(*_not_ours(card))
+        root = self.folder / card.name
+        if root.is_symlink():
+            raise SettingsError(
+                f"{root} is a link, and what it leads to is not ours to delete",
+                "delete both yourself",
+            )
 
     @contextmanager
     def _alone(self, card: ModelCard, reporter: Reporter) -> Iterator[None]:

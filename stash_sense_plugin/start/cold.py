@@ -23,9 +23,11 @@ TASKS = (
     "set_up",
     "set_up_extras",
     "download_models",
+    "models",
     "doctor",
 )
-"""Modes of plugin.yml's tasks: these may set up, but for Doctor, which only looks."""
+"""Modes of plugin.yml's tasks: these may set up, but for those that only look."""
+LOOKING = ("models", "doctor")
 
 STARTED_AGAIN = 2
 """How often a task is done over: the third worker passes over a scene that ended two."""
@@ -74,7 +76,7 @@ class Visit:
         self.home = Home(wanted.home)
         self.requirements = environment.requirements_of(wanted.package)
         # A hook may carry a task's mode in its arguments; it never sets up.
-        may = wanted.mode in TASKS and wanted.mode != "doctor"
+        may = wanted.mode in TASKS and wanted.mode not in LOOKING
         self.task = may and "hookContext" not in wanted.args
 
     @property

@@ -10,13 +10,9 @@ from stash_sense_plugin.tasks.deciding import decide
 from stash_sense_plugin.tasks.doctor import doctor
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
 from stash_sense_plugin.tasks.evaluating import run_evaluate
+from stash_sense_plugin.tasks.fetching import download_models, pull_models
 from stash_sense_plugin.tasks.files import tag_file
-from stash_sense_plugin.tasks.models import (
-    download_models,
-    list_models,
-    pull_models,
-    verify_models,
-)
+from stash_sense_plugin.tasks.models import list_models, remove_models, verify_models
 from stash_sense_plugin.tasks.storing import (
     store_export,
     store_import,
@@ -52,6 +48,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "evaluate": Mode(run_evaluate, "task"),
         "tag_file": Mode(tag_file, "task"),
         "pull_models": Mode(pull_models, "task"),
+        "remove_models": Mode(remove_models, "task"),
         "tag_scene": Mode(tag_scene, "job"),
         "errors": Mode(list_errors, "operation"),
         "models": Mode(list_models, "operation"),

@@ -9,7 +9,7 @@ from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scene_states, system
 from stash_sense_plugin.tasks.asked import MOST_IN_A_PAGE, PAGE, row_after, scene_id, whole_number
 from stash_sense_plugin.tasks.engine import Call, Engine
-from stash_sense_plugin.tasks.models import Fetched, fetch_wanted
+from stash_sense_plugin.tasks.fetching import Fetched, fetch_wanted
 from stash_sense_plugin.tasks.writing import open_writing
 
 # --- Set up -----------------------------------------------------------------------------------
@@ -21,13 +21,13 @@ def set_up(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     A network that does not arrive is said and stops nothing.
     """
     tags: list[str] = []
-    settings, named = engine.defaults, frozenset[str]()
+    settings = engine.defaults
     if call.server is not None:
         with engine.stash(call, reporter) as client:
-            settings, named = engine.settings, engine.named
+            settings = engine.settings
             tags = create_workflow_tags(engine, client)
             reporter.log("info", f"Workflow tags: {', '.join(tags)}")
-    fetched = fetch_wanted(engine, settings, named, reporter)
+    fetched = fetch_wanted(engine, settings, reporter)
     reporter.log("info", _set_up_says(fetched, settings.tagme_tag))
     return {"workflow_tags": tags, "models": fetched.by_name()}
 

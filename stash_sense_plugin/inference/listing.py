@@ -1,0 +1,74 @@
+"""The list of networks in plain words, from the rows that the mode `models` answers with."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+
+FOR_WHAT: Mapping[str, str] = {
+    "clip": "Scenes as a whole, by words",
+    "tagger": "Acts, clothing and bodies: many words for each picture",
+    "objects": "Things with their places in the picture",
+    "classifier": "Kinds of picture: one word for each",
+    "similarity": "How alike pictures are",
+    "text": "Text in other languages",
+}
+"""What the rows of a task are for, in the order of the list."""
+
+
+def lines(report: Row) -> Iterator[str]:
+    """Say the list in lines that a log can show."""
+    yield f"Models: {report['why']}"
+    for task, what in FOR_WHAT.items():
+        rows = [row for row in report["models"] if row["task"] == task]
+        if rows:
+            yield f"{what} ({task})"
+        for row in rows:
+            yield f"- {row['name']}: {'; '.join(told(row))}. {row['about']}"
+
+
+def told(row: Row) -> Iterator[str]:
+    """Say of one row where it is, whether it runs and why, and what it asks for."""
+    yield f"{size_of(row)}, {'here' if row['here'] else 'not here'}"
+    if row["chosen"]:
+        yield f"chosen: {row['chosen']}"
+    if runs := runs_on(row):
+        yield f"runs on {runs}"
+    yield licence_of(row)
+    yield from notes(row)
+
+
+def size_of(row: Row) -> str:
+    """Return how large it is, and what it takes on this disk where that is another size."""
+    size, disk = row["megabytes"], row["disk_megabytes"]
+    if size is None and not disk:
+        return "size unknown"
+    if size is None or (row["here"] and abs(disk - size) >= 1):
+        return f"{disk:.0f} MB on the disk"
+    return f"{size:.0f} MB"
+
+
+def licence_of(row: Row) -> str:
+    """Return its licence, and whether it asks for the user's yes."""
+    if row["commercial"]:
+        return f"{row['licence']} (free for any use)"
+    return f"{row['licence']} (not for every use{', accepted' if row['accepted'] else ''})"
+
+
+def runs_on(row: Row) -> str:
+    """Return where it runs now and in which numbers; empty where it is not open."""
+    return ", ".join(dict.fromkeys(f"{each['device']} {each['precision']}" for each in row["runs"]))
+
+
+def notes(row: Row) -> Iterator[str]:
+    """Say what else is to be known before it is chosen."""
+    if row["suits"] == "gpu":
+        yield "wants a GPU"
+    if row["made"] and not row["here"]:
+        yield "made here, with Set up extras"
+    if row["untried"]:
+        yield "untried: checks itself at first use"
+    if row["language"]:
+        yield f"reads {row['language']}"
+    if row["own"]:
+        yield "your own row"
