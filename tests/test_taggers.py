@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from stash_sense_plugin.detectors.taggers import TaggerDetector
 from stash_sense_plugin.detectors.words import MOST_LETTERS, named
 from stash_sense_plugin.errors import ModelBroken, ModelMissing
-from stash_sense_plugin.inference.catalogue import Catalogue, LocalFile, ModelCard
+from stash_sense_plugin.inference.catalogue import Catalogue, LocalFile, ModelCard, load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.records import Frame, FrameSource, Observation, Pixels, Wants
@@ -268,3 +269,117 @@ def test_a_layout_is_fed_and_read_as_computed_by_hand(
     assert len(told) == 50
     for one in told:
         assert one.score == pytest.approx(expected[int(one.label.rpartition("_")[2])], abs=1e-4)
+
+
+# --- Real networks, as rows of a user's own ------------------------------------------------------
+
+OURS = Path(__file__).resolve().parent.parent / "models" / "catalogue.yaml"
+OWN = """\
+models:
+  nsfwjs:
+    task: classifier
+    about: Drawn or photographed, and how bare
+    licence: MIT
+    commercial: true
+    untried: true
+    words: nsfwjs
+    classes: [Drawing, Hentai, Neutral, Porn, Sexy]
+    order: nhwc
+    fit: squash
+    filter: bilinear
+    mean: [0, 0, 0]
+    std: [1, 1, 1]
+    files:
+      network: {{path: {weights}/nsfwjs_mobilenet_v2.onnx}}
+  places:
+    task: classifier
+    about: Which of 365 places a picture shows
+    licence: none stated
+    commercial: false
+    untried: true
+    words: places
+    colour: {colour}
+    scale: 1
+    mean: [104.05, 112.51, 116.68]
+    std: [255, 255, 255]
+    files:
+      network: {{path: {weights}/squeezenet_places365.onnx}}
+      labels: {{path: places.txt}}
+"""
+ROOMS = {
+    "bathroom": {"bathroom", "shower", "jacuzzi/indoor"},
+    "bedroom": {"bedroom", "bedchamber", "hotel_room", "youth_hostel", "dorm_room", "childs_room"},
+    "kitchen": {"kitchen", "galley", "pantry", "wet_bar", "restaurant_kitchen"},
+    "frontal": {"house", "mansion", "residential_neighborhood", "driveway", "yard", "lawn",
+                "manufactured_home", "beach_house", "cottage", "chalet", "porch", "patio",
+                "building_facade", "garage/outdoor", "apartment_building/outdoor"},
+}  # fmt: skip
+"""What of the 365 places stands for each folder of rooms."""
+
+
+def own(tmp_path: Path, real: Path, name: str, colour: str = "bgr") -> TaggerDetector:
+    weights = (real / "weights").resolve()
+    lines = (weights / "categories_places365.txt").read_text().splitlines()
+    words = [line.split()[0].split("/", 2)[2] for line in lines]
+    (tmp_path / "places.txt").write_text("\n".join(words))
+    overlay = tmp_path / "catalogue.yaml"
+    overlay.write_text(OWN.format(weights=weights, colour=colour))
+    catalogue = load_catalogue(OURS, overlay)
+    models = Models(tmp_path / "models", catalogue)
+    return TaggerDetector(Shelf(models, 1 << 30), catalogue.card(name), floor=0.0)
+
+
+def scores_of(detector: TaggerDetector, files: Sequence[Path]) -> list[dict[str, float]]:
+    told: list[dict[str, float]] = [{} for _ in files]
+    pictures = [np.asarray(Image.open(file).convert("RGB")) for file in files]
+    for one in seen(detector, *pictures):
+        told[one.frame_index][one.label.partition("/")[2]] = one.score
+    return told
+
+
+def rooms_of(real: Path, count: int) -> list[Path]:
+    folders = [real / "images" / "scenes" / room for room in ROOMS]
+    return [file for folder in folders for file in sorted(folder.iterdir())[:count]]
+
+
+@pytest.mark.real
+def test_nothing_bare_is_seen_in_portraits_and_rooms(real: Path, tmp_path: Path) -> None:
+    files = [*sorted((real / "images" / "people").glob("*/*")), *rooms_of(real, 10)]
+    told = scores_of(own(tmp_path, real, "nsfwjs"), files)
+    assert len(told) == 64
+    for one in told:
+        assert sum(one.values()) == pytest.approx(1.0, abs=0.01)
+        assert one["Neutral"] + one["Drawing"] > 0.5
+    assert np.mean([one["Porn"] for one in told]) < 0.05
+    assert np.mean([one["Neutral"] for one in told]) > 0.9
+
+
+@pytest.mark.real
+def test_rooms_are_known_among_365_places(real: Path, tmp_path: Path) -> None:
+    files = rooms_of(real, 20)
+
+    def right(colour: str) -> float:
+        told = scores_of(own(tmp_path, real, "places", colour), files)
+        sums = [[sum(one[word] for word in ROOMS[room]) for room in ROOMS] for one in told]
+        best = np.array(sums).argmax(axis=1)
+        rooms = list(ROOMS)
+        return float(
+            np.mean([rooms[i] == file.parent.name for i, file in zip(best, files, strict=True)])
+        )
+
+    blue_first = right("bgr")
+    assert blue_first >= 0.85
+    # Fed in another order than it was taught, it sees less.
+    assert blue_first > right("rgb")
+
+
+# --- Our own rows --------------------------------------------------------------------------------
+
+
+def test_no_word_of_a_persons_age_is_ever_told() -> None:
+    catalogue = load_catalogue(OURS)
+    for name in ("joytag", "wd-vit-v3", "wd-vit-large-v3"):
+        out = set(catalogue.card(name).leave_out)
+        assert out >= {"child", "baby", "toddler", "loli", "shota", "oppai_loli", "aged_down",
+                       "female_child", "male_child", "minigirl", "younger", "age_difference",
+                       "kindergarten_uniform", "randoseru", "petite", "old_man"}  # fmt: skip
