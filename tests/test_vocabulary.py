@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stash_sense_plugin.calibration import SHIPPED
+from stash_sense_plugin.calibration import SHIPPED, probability
 from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot, ZeroShotLabel
 from stash_sense_plugin.errors import VocabularyError
 from stash_sense_plugin.inference.catalogue import load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.media.images import read_image
-from stash_sense_plugin.records import Frame, FrameSource, Vectors
-from stash_sense_plugin.vocabulary import Label, Vocabulary, load_vocabulary
+from stash_sense_plugin.records import Frame, FrameSource, Vectors, folded
+from stash_sense_plugin.vocabulary import OWN, Label, Vocabulary, load_vocabulary
 from tests.real_models import write_overlay
 
 OURS = Path(__file__).resolve().parent.parent / "models" / "vocabulary.yaml"
@@ -54,11 +54,13 @@ def overlaid(ours: Path, text: str) -> Vocabulary:
 
 def test_ours_loads_and_has_the_places_and_scales() -> None:
     vocabulary = load_vocabulary(OURS)
-    assert len(vocabulary.labels) >= 80
+    assert len({label.thing for label in vocabulary.labels.values()}) >= 250
     assert {"kitchen", "bedroom", "bathroom", "house front", "street"} <= set(vocabulary.labels)
-    assert {label.scale for label in vocabulary.labels.values()} <= set(SHIPPED)
+    fitted_by_nobody = {"joytag", "quality"}
+    assert {label.scale for label in vocabulary.labels.values()} <= {*SHIPPED, *fitted_by_nobody}
     assert {group.name for group in vocabulary.groups.values()} == {
-        label.group for label in vocabulary.labels.values()
+        *(label.group for label in vocabulary.labels.values()),
+        OWN,
     }
 
 
@@ -74,15 +76,31 @@ def test_faces_tell_no_gender() -> None:
         assert faces in (set(), {"nudenet/FACE_FEMALE", "nudenet/FACE_MALE"})
 
 
-def test_intimate_labels_are_never_written_unasked() -> None:
-    intimate = re.compile(r"nudenet/.*(BREAST|BUTTOCKS|GENITALIA|ANUS)")
-    found = [
-        label
-        for label in load_vocabulary(OURS).labels.values()
-        if any(intimate.match(word) for word in label.classes)
-    ]
-    assert len(found) >= 4
-    assert {label.apply for label in found} == {None}
+ASKED = ("camera", "acts", "positions", "clothing", "bodies", "weather", "production", "text")
+
+
+@pytest.mark.parametrize("group", ASKED)
+def test_what_nobody_measured_is_asked_about(group: str) -> None:
+    """Even the surest score stays below `apply` with what ships, and above `ask`."""
+    labels = [label for label in load_vocabulary(OURS).labels.values() if label.group == group]
+    for label in labels:
+        surest = probability(label.scale, label.thing, 1.0)
+        assert label.apply is not None
+        if label.thing != "face close-up":
+            assert label.ask < surest < label.apply, label.name
+
+
+def test_the_words_of_age_are_not_among_ours() -> None:
+    words = re.compile(r"loli|shota|child|teen|young|school|kid\b|minor|baby\b|underage", re.I)
+    for label in load_vocabulary(OURS).labels.values():
+        said = (label.name, label.tag, *label.aliases, *label.words, *label.prompts)
+        assert not [each for each in said if words.search(each)]
+
+
+def test_a_tags_other_names_are_nobody_elses() -> None:
+    things = [label for label in load_vocabulary(OURS).labels.values() if not label.of]
+    names = [folded(name) for label in things for name in (label.tag, *label.aliases)]
+    assert len(names) == len(set(names))
 
 
 def test_a_tag_is_not_two_spellings() -> None:
