@@ -1,26 +1,30 @@
 """A network that runs: the only door to onnxruntime."""
 
+import io
 import logging
 import math
-import mmap
+import re
+import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from stash_sense_plugin.errors import MemoryShort, ModelBroken
-from stash_sense_plugin.start import machine, private
+from stash_sense_plugin.inference import onnx_file, providers
+from stash_sense_plugin.inference.providers import NAMES, PROVIDERS, Device, Place, Resolved
+from stash_sense_plugin.start import gpu, machine, private
 
 log = logging.getLogger(__name__)
 
 Array = NDArray[Any]
-Device = Literal["auto", "cpu", "cuda"]
 
 _DTYPES: Mapping[str, DTypeLike] = {
     "tensor(float)": np.float32,
@@ -30,9 +34,11 @@ _DTYPES: Mapping[str, DTypeLike] = {
     "tensor(int64)": np.int64,
     "tensor(uint8)": np.uint8,
 }
-_INT8_OPERATORS = (b"QLinearConv", b"QLinearMatMul", b"MatMulInteger", b"ConvInteger")
-_FATAL = 4
-"""onnxruntime's severity that says nothing: its errors reach us as exceptions."""
+_WARNING, _FATAL = 2, 4
+"""onnxruntime's severities; the last says nothing: its errors reach us as exceptions."""
+NO_REASON = "onnxruntime left it out and gave no reason"
+LARGEST_INPUT = 1 << 28
+"""How many numbers a graph may ask for at once: a batch of 16 of 2048 x 2048 pixels has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Port:
 class Network:
     """An open network: feed it arrays, get arrays. Safe to call from several threads."""
 
-    def __init__(self, session: Any, path: Path) -> None:
+    def __init__(self, session: Any, path: Path, device: Place, precision: str) -> None:
         self._session = session
         self._lock = threading.Lock()
         self._running = 0
@@ -55,8 +61,9 @@ class Network:
         self.inputs: tuple[Port, ...] = tuple(_port(node, path) for node in session.get_inputs())
         self.outputs: tuple[Port, ...] = tuple(_port(node, path) for node in session.get_outputs())
         self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
-        self.device = "cuda" if "CUDA" in session.get_providers()[0] else "cpu"
-        self.precision = _precision(self.inputs, path)
+        self.device: Place = device
+        half = any(port.dtype is np.float16 for port in self.inputs)
+        self.precision = "fp16" if half else precision
 
     @property
     def busy(self) -> bool:
@@ -93,7 +100,7 @@ class Network:
         try:
             return list(self._session.run(None, dict(feeds)))
         except Exception as error:
-            MemoryShort.check(error, f"while {self.path.name} ran")
+            _check_memory(error, self.path, f"while {self.path.name} ran")
             shapes = ", ".join(f"{name} {feed.shape}" for name, feed in feeds.items())
             raise ModelBroken(
                 f"{self.path.name} failed on {shapes}: {_first_line(error)}",
@@ -112,35 +119,191 @@ class Network:
                 self._running -= 1
 
 
-def open_network(path: Path, threads: int | None = None, device: Device = "auto") -> Network:
+def open_network(
+    path: Path,
+    threads: int | None = None,
+    device: Device = "auto",
+    cache: Path | None = None,
+    *,
+    full_precision: bool = False,
+) -> Network:
     """Open an ONNX file; raises ModelBroken when it does not load.
 
     `threads` is how many threads one operator may use; None: the processors that we may use.
     On `auto` a GPU is used where onnxruntime can, and the CPU otherwise; what it became is in
-    `Network.device`.
+    `Network.device`. TensorRT keeps its engines in `cache`, and `full_precision` keeps it from
+    half precision.
     """
-    runtime = _runtime()
-    providers = _providers(runtime, device)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cpus()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL
+    return _door().open(path, threads, device, cache, full_precision=full_precision)
+
+
+def resolve(device: Device) -> Resolved:
+    """Say where networks run that are opened on `device`; tried once in a process."""
+    return _door().resolve(device)
+
+
+def version() -> str:
+    """Return onnxruntime's version."""
+    return _door().version
+
+
+def offered() -> tuple[str, ...]:
+    """Return what onnxruntime was built for, the best first: `CUDA`, `CPU`."""
+    return tuple(name.removesuffix("ExecutionProvider") for name in _door().offered)
+
+
+def quantizer() -> Any:
+    """Return onnxruntime's module that rounds weights; it needs the package onnx."""
+    private.keep()
+    from onnxruntime import quantization
+
+    return quantization
+
+
+class Door:
+    """The way to onnxruntime, and what was learnt of it; safe to call from several threads.
+
+    `why` is asked why a place is not had, where onnxruntime leaves it out and says nothing.
+    """
+
+    def __init__(self, library: Any, why: Callable[[Place], str] = providers.reason) -> None:
+        self._library = library
+        self._why = why
+        self._resolved: dict[Device, Resolved] = {}
+        self._resolving = threading.RLock()
+        self._told: set[str] = set()
+
+    @property
+    def version(self) -> str:
+        """The version of onnxruntime."""
+        return str(self._library.__version__)
+
+    @property
+    def offered(self) -> Sequence[str]:
+        """The providers that onnxruntime was built with; that they work is another matter."""
+        return list(self._library.get_available_providers())
+
+    def resolve(self, device: Device) -> Resolved:
+        """Find out, once, where networks run that are opened on `device`, and say what failed."""
+        with self._resolving:
+            if device not in self._resolved:
+                found = self._resolved[device] = self._find(device)
+                if found.told:
+                    remedy = providers.REMEDIES.get(found.asked, "")
+                    self._tell_once(f"Networks: {found.told}. To change that: {remedy}")
+            return self._resolved[device]
+
+    def open(
+        self,
+        path: Path,
+        threads: int | None = None,
+        device: Device = "auto",
+        cache: Path | None = None,
+        *,
+        full_precision: bool = False,
+    ) -> Network:
+        """Open an ONNX file where it runs; raises ModelBroken or MemoryShort."""
+        facts = onnx_file.read(path)
+        wanted = self.resolve(device).place
+        failed = ""
+        for place in providers.places(wanted):
+            told = providers.chain(
+                place,
+                path,
+                threads=threads or usable_cpus(),
+                cache=cache,
+                full_precision=full_precision,
+            )
+            try:
+                session = self._session(str(path), told, threads)
+            except Exception as error:
+                if place == "cpu":
+                    raise _does_not_load(path, error) from error
+                failed = failed or _first_line(error)
+                continue
+            came = _place(session)
+            if came != wanted:
+                self._tell_once(
+                    f"{path}: asked for {NAMES[wanted]}, running on {NAMES[came]} because "
+                    f"{failed or self._why(wanted) or NO_REASON}"
+                )
+            half = came == "tensorrt" and not full_precision
+            return Network(session, path, came, "fp16" if half else facts.precision)
+        raise AssertionError("the CPU is the last of every place's successors")
+
+    def _session(
+        self, network: str | bytes, told: list[tuple[str, dict[str, str]]], threads: int | None
+    ) -> Any:
+        """Open a session; it says nothing aloud, and does not choose other providers by itself."""
+        options = self._library.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cpus()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _FATAL
+        self._preload(told[0][0])
+        return self._library.InferenceSession(
+            network, sess_options=options, providers=told, enable_fallback=0
+        )
+
+    def _preload(self, provider: str) -> None:
+        """Load libraries from Python packages, where the loader does not look by itself."""
+        if provider == PROVIDERS["tensorrt"]:
+            providers.tensorrt_version()
+        if provider in {PROVIDERS["cuda"], PROVIDERS["tensorrt"]}:
+            _preload_cuda(self._library)
+
+    def _find(self, device: Device) -> Resolved:
+        asked = providers.asked_of(device, self.offered)
+        whys: list[str] = []
+        for place in providers.places(asked):
+            if place == "cpu" or not (why := self._fault(place)):
+                return Resolved(place, asked, "; ".join(whys))
+            whys.append(why if place == asked else f"{NAMES[place]}: {why}")
+        raise AssertionError("the CPU is the last of every place's successors")
+
+    def _fault(self, place: Place) -> str:
+        """Run a small convolution there; return what keeps it from running, empty where it runs.
+
+        That a provider is offered, or even taken, proves nothing: cuDNN is first met by a run.
+        """
+        if why := providers.absent(place, self.offered, self.version):
+            return why
+        try:
+            session = self._session(b64decode(gpu.NETWORK), providers.chain(place), 1)
+            if _place(session) != place:
+                return self._why(place) or NO_REASON
+            [answer] = session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})
+        except Exception as error:
+            return self._why(place) or _first_line(error)
+        right = bool((np.asarray(answer) == 4).all())
+        return "" if right else f"it gives {np.ravel(answer).tolist()} where four fours are right"
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s", sentence)
+
+
+def try_aloud(place: Place) -> None:
+    """Open a network on a place and let onnxruntime say to standard error what fails."""
+    library = _library()
+    library.set_default_logger_severity(_WARNING)
+    door = Door(library, why=lambda _place: "")
+    door._preload(PROVIDERS[place])
     try:
-        session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
+        library.InferenceSession(
+            b64decode(gpu.NETWORK), providers=providers.chain(place), enable_fallback=0
+        )
     except Exception as error:
-        MemoryShort.check(error, f"while {path.name} was opened")
-        raise ModelBroken(
-            f"{path} does not load: {_first_line(error)}",
-            "check its files with `python -m stash_sense_plugin models verify`;"
-            " a file of your own must be ONNX",
-        ) from error
-    network = Network(session, path)
-    _tell_fallback(network, providers, device)
-    return network
+        sys.stderr.write(f"{error}\n")
 
 
 @cache
-def _runtime() -> Any:
+def _door() -> Door:
+    return Door(_library())
+
+
+@cache
+def _library() -> Any:
     """Import onnxruntime once, silent and without telemetry."""
     private.keep()
     import onnxruntime
@@ -150,36 +313,43 @@ def _runtime() -> Any:
     return onnxruntime
 
 
-def _providers(runtime: Any, device: Device) -> list[str]:
-    there = runtime.get_available_providers()
-    if device == "cpu" or "CUDAExecutionProvider" not in there:
-        return ["CPUExecutionProvider"]
-    _preload_cuda()
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+_PRELOADED: set[int] = set()
 
 
-@cache
-def _preload_cuda() -> None:
-    """Load CUDA's libraries from Python packages, where the loader does not look by itself."""
-    runtime = _runtime()
-    if hasattr(runtime, "preload_dlls"):
-        # It prints what it does not find; the worker's own streams lead nowhere.
-        runtime.preload_dlls()
+def _preload_cuda(library: Any) -> None:
+    """Load CUDA's libraries from Python packages, once."""
+    if id(library) not in _PRELOADED and hasattr(library, "preload_dlls"):
+        _PRELOADED.add(id(library))
+        # It prints what it does not find, and standard output is the reply's.
+        with redirect_stdout(io.StringIO()):
+            library.preload_dlls()
 
 
-def _tell_fallback(network: Network, providers: Sequence[str], device: Device) -> None:
-    wanted = device == "cuda" or providers[0].startswith("CUDA")
-    if wanted and network.device == "cpu":
-        _say_that_the_cpu_works()
+def _place(session: Any) -> Place:
+    """Return where a session came to run: what it was opened with is no proof."""
+    first = session.get_providers()[0]
+    return next((place for place, name in PROVIDERS.items() if name == first), "cpu")
 
 
-@cache
-def _say_that_the_cpu_works() -> None:
-    """Say it once, not for every network: all of them have the same GPU or none."""
-    log.warning(
-        "Networks run on the CPU, not on the GPU: onnxruntime found no CUDA that it can use. "
-        "Press Set up again once the driver is mended; Doctor says what is there."
+def _does_not_load(path: Path, error: Exception) -> ModelBroken:
+    _check_memory(error, path, f"while {path.name} was opened")
+    return ModelBroken(
+        f"{path} does not load: {_first_line(error)}",
+        "check its files with `python -m stash_sense_plugin models verify`;"
+        " a file of your own must be ONNX",
     )
+
+
+def _check_memory(error: Exception, path: Path, when: str) -> None:
+    """Raise MemoryShort where memory is short, ModelBroken where no machine has so much."""
+    wanted = re.search(r"requested buffer of size (\d+)", str(error))
+    size = int(wanted.group(1)) if wanted else 0
+    if 0 < machine.memory_bytes() < size:
+        raise ModelBroken(
+            f"{path} wants {size / 1e9:.0f} GB at once {when}, more than this machine has",
+            "fetch the model again, or choose another",
+        ) from error
+    MemoryShort.check(error, when)
 
 
 def usable_cpus() -> int:
@@ -192,15 +362,10 @@ def _port(node: Any, path: Path) -> Port:
     if node.type not in _DTYPES:
         raise ModelBroken(f"{path.name}: {node.name} is a {node.type}, which is not supported")
     shape = tuple(side if isinstance(side, int) and side > 0 else None for side in node.shape)
+    if math.prod(side or 1 for side in shape) > LARGEST_INPUT:
+        sides = " x ".join(str(side or "any") for side in shape)
+        raise ModelBroken(f"{path}: {node.name} takes {sides} numbers, more than any picture has")
     return Port(node.name, shape, _DTYPES[node.type])
-
-
-def _precision(inputs: Sequence[Port], path: Path) -> str:
-    if any(port.dtype is np.float16 for port in inputs):
-        return "fp16"
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        whole = any(content.find(operator) >= 0 for operator in _INT8_OPERATORS)
-    return "int8" if whole else "fp32"
 
 
 def _filled(part: Array, fixed: int | None) -> Array:

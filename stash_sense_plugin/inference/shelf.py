@@ -5,12 +5,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from stash_sense_plugin.inference import lighter, onnx_file
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.download import Models
-from stash_sense_plugin.inference.session import Device, Network, open_network
+from stash_sense_plugin.inference.providers import CARDS, Device
+from stash_sense_plugin.inference.resident import resident_bytes, return_memory
+from stash_sense_plugin.inference.session import Network, open_network, resolve
+
+ENGINES = ".engines"
+"""Where TensorRT's engines lie, below the folder of the networks; no network's name begins so."""
 
 
 @dataclass(slots=True)
@@ -40,12 +47,14 @@ class Shelf:
         budget_bytes: int,
         threads: int | None = None,
         device: Device = "auto",
+        full_precision: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.models = models
         self._budget_bytes = budget_bytes
         self._threads = threads
-        self._device = device
+        self._device: Device = device
+        self._full_precision = full_precision
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._opening = threading.Lock()
@@ -103,12 +112,17 @@ class Shelf:
             ]
             for key in idle:
                 del self._kept[key]
+        if idle:
+            return_memory()
         return len(idle)
 
     def close(self) -> None:
         """Let every network go."""
         with self._lock:
+            held = bool(self._kept)
             self._kept.clear()
+        if held:
+            return_memory()
 
     def _hit(self, key: tuple[str, str]) -> Network | None:
         with self._lock:
@@ -121,29 +135,53 @@ class Shelf:
 
     def _open(self, key: tuple[str, str], card: ModelCard, role: str) -> Network:
         path = self.models.path(card, role)
-        weight = path.stat().st_size
+        weight = onnx_file.read(path).bytes
         self._make_room(weight)
-        before = _resident_bytes()
-        network = open_network(path, self._threads, self._device)
-        measured = max(weight, min(_resident_bytes() - before, 4 * weight))
+        before = resident_bytes()
+        network = self._opened(path)
+        # Opening takes the file twice over for a moment, and the C library keeps what was freed.
+        return_memory()
+        weight = onnx_file.read(network.path).bytes
+        measured = max(weight, min(resident_bytes() - before, 4 * weight))
         with self._lock:
             self._kept[key] = _Kept(network, measured, self._clock())
         self._make_room(0, spare=key)
         return network
 
+    def _opened(self, path: Path) -> Network:
+        """Open a network, or what was made of it for where networks run here."""
+        place = resolve(self._device).place
+        chosen = lighter.variant(path, place, self._full_precision)
+        network = self._open_file(chosen)
+        if network.device in CARDS or place not in CARDS or chosen == path:
+            return network
+        # The card has no room for it, and what was made for a card is slow elsewhere.
+        del network
+        return self._open_file(lighter.variant(path, "cpu", self._full_precision))
+
+    def _open_file(self, path: Path) -> Network:
+        return open_network(
+            path,
+            self._threads,
+            self._device,
+            self.models.folder / ENGINES,
+            full_precision=self._full_precision,
+        )
+
     def _make_room(self, bytes_: int, spare: tuple[str, str] | None = None) -> None:
         """Close the longest unused that are not running, until the rest fits the budget."""
+        if self._close_longest_unused(bytes_, spare):
+            return_memory()
+
+    def _close_longest_unused(self, bytes_: int, spare: tuple[str, str] | None) -> bool:
+        closed = False
         with self._lock:
             held = sum(kept.bytes for kept in self._kept.values()) + bytes_
             for key, kept in list(self._kept.items()):
                 if held <= self._budget_bytes:
-                    return
+                    break
                 if key != spare and not kept.network.busy:
                     held -= kept.bytes
                     del self._kept[key]
-
-
-def _resident_bytes() -> int:
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
+                    closed = True
+        return closed
