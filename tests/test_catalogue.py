@@ -9,7 +9,6 @@ from hypothesis import strategies as some
 
 from stash_sense_plugin.errors import CatalogueError
 from stash_sense_plugin.inference.catalogue import HubFile, LocalFile, UrlFile, load_catalogue
-from stash_sense_plugin.settings import Settings
 
 OURS = Path(__file__).resolve().parent.parent / "models" / "catalogue.yaml"
 
@@ -37,24 +36,59 @@ def row(network: str) -> str:
     return ROW.replace("{network}", network)
 
 
-def test_what_the_settings_name_by_default_is_there_and_free_to_use() -> None:
-    catalogue, plain = load_catalogue(OURS), Settings()
-    clip, objects = catalogue.card(plain.clip_model), catalogue.card(plain.object_model)
-    assert (clip.task, objects.task) == ("clip", "objects")
-    assert clip.commercial
-    assert objects.commercial
+FREE = frozenset({"MIT", "Apache-2.0", "AGPL-3.0", "BSD-3-Clause", "CC-BY-4.0"})
+"""Licences of rows that may be used for anything, by their SPDX names."""
+
+
+def rows_of(preset: str) -> dict[str, set[str]]:
+    """The rows of a preset by their task."""
+    found: dict[str, set[str]] = {}
+    for card in load_catalogue(OURS):
+        if preset in card.presets:
+            found.setdefault(card.task, set()).add(card.name)
+    return found
+
+
+def test_each_preset_has_the_rows_that_it_is_for() -> None:
+    small = {"clip": {"clip-vit-b32"}, "objects": {"yolox-s"}}
+    assert rows_of("fast") == small
+    assert rows_of("balanced") == small | {"tagger": {"joytag"}}
+    accurate = rows_of("accurate")
+    assert accurate["tagger"] == {"joytag"}
+    assert accurate["clip"]
+    assert not accurate["clip"] & small["clip"]
+    assert accurate.keys() <= {"clip", "objects", "tagger"}
+    assert not accurate.get("objects", set()) & small["objects"]
+
+
+def test_no_preset_has_a_row_that_is_not_free_for_every_use() -> None:
+    for card in load_catalogue(OURS):
+        assert card.commercial == (card.licence in FREE), card.name
+        assert card.commercial or not card.presets, card.name
+
+
+def test_what_fast_and_balanced_choose_needs_neither_gpu_nor_extras() -> None:
+    for card in load_catalogue(OURS):
+        if {"fast", "balanced"} & set(card.presets):
+            assert (card.suits, card.export) == ("any", None)
 
 
 def test_our_rows_are_pinned() -> None:
     for card in load_catalogue(OURS):
         assert card.about
-        assert card.licence
+        assert not card.about.endswith(".")
         for file in card.files.values():
+            assert not isinstance(file, LocalFile)
             if isinstance(file, HubFile):
                 assert len(file.revision) == 40
             if isinstance(file, UrlFile):
                 assert file.sha256
                 assert file.bytes
+
+
+def test_what_nobody_here_ran_is_marked_so() -> None:
+    ran = {card.name for card in load_catalogue(OURS) if not card.untried}
+    assert ran == {"nudenet-320n"}
 
 
 def test_our_word_list_has_its_eighty_words_once() -> None:
