@@ -129,6 +129,92 @@ def test_a_transposed_answer_and_numbers_behind_the_classes_are_read(tmp_path: P
         assert dog.label == "pets/dog"
 
 
+END_TO_END = [
+    pytest.param({"end2end": "True"}, id="by its head"),
+    pytest.param({"end2end": "False", "args": "{'nms': True}"}, id="by suppression inside"),
+    pytest.param({}, id="not said"),
+]
+
+
+def finished(rows: Sequence[Sequence[float]], n: int = 300) -> NDArray[np.float32]:
+    """Return an answer [1, n, 6 or more]: corners, score, class, masks or joints."""
+    answer = np.zeros((1, n, len(rows[0])), np.float32)
+    answer[0, : len(rows)] = rows
+    return answer
+
+
+@pytest.mark.parametrize("told", END_TO_END)
+@pytest.mark.parametrize("names", ["{0: 'cat', 1: 'dog'}", NAMES])
+def test_finished_boxes_are_told_apart_from_boxes_of_two_classes(
+    tmp_path: Path, told: dict[str, str], names: str
+) -> None:
+    answer = finished([(0, 160, 320, 480, 0.7, 1), (10, 160, 320, 480, 0.9, 1)])
+    path = answering(tmp_path / "n.onnx", (1, 3, 640, 640), answer, names=names, **told)
+    seen = list(detector_of(tmp_path, path).detect([frame(WIDE)]))
+    # What overlaps was left so by the network: it is two things, the surest first.
+    assert [(o.label, round(o.score, 2)) for o in seen] == [("pets/dog", 0.9), ("pets/dog", 0.7)]
+    assert near(seen[1].box, 0.0, 0.0, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("told", [{}, {"end2end": "False", "args": "{'nms': False}"}])
+@pytest.mark.parametrize("turned", [False, True])
+def test_boxes_of_two_classes_are_suppressed_either_way_round(
+    tmp_path: Path, told: dict[str, str], turned: bool
+) -> None:
+    answer = raw([(160, 320, 320, 320, 0.01, 0.9), (165, 320, 320, 320, 0.02, 0.8)], 100)
+    if turned:
+        answer = np.ascontiguousarray(answer.transpose(0, 2, 1))
+    names = "{0: 'cat', 1: 'dog'}"
+    path = answering(tmp_path / "n.onnx", (1, 3, 640, 640), answer, names=names, **told)
+    (dog,) = detector_of(tmp_path, path).detect([frame(WIDE)])
+    assert dog.label == "pets/dog"
+    assert near(dog.box, 0.0, 0.0, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("told", END_TO_END)
+@pytest.mark.parametrize(("task", "more"), [("segment", 32), ("pose", 51)])
+def test_masks_and_joints_behind_finished_boxes_are_passed_over(
+    tmp_path: Path, told: dict[str, str], task: str, more: int
+) -> None:
+    answer = finished([(0, 160, 320, 480, 0.9, 2, *[7.5] * more)])
+    path = answering(tmp_path / "n.onnx", (1, 3, 640, 640), answer, names=NAMES, task=task, **told)
+    (cow,) = detector_of(tmp_path, path).detect([frame(WIDE)])
+    assert cow.label == "pets/cow"
+    assert near(cow.box, 0.0, 0.0, 0.5, 1.0)
+
+
+def test_a_list_of_its_own_names_the_classes(tmp_path: Path) -> None:
+    path = answering(tmp_path / "n.onnx", (1, 3, 640, 640), raw([(160, 320, 320, 320, 0, 0.9)]))
+    (tmp_path / "own.txt").write_text("mug\nspoon\n")
+    files = {
+        "network": LocalFile(path=str(path)),
+        "labels": LocalFile(path=str(tmp_path / "own.txt")),
+    }
+    (spoon,) = detector_of(tmp_path, path, files=files).detect([frame(WIDE)])
+    assert spoon.label == "pets/spoon"
+
+
+@pytest.mark.parametrize(
+    ("shape", "told", "width"),
+    [
+        pytest.param((1, 3, 320, 640), {}, 640, id="fixed, wide"),
+        pytest.param((1, 3, 640, 320), {}, 320, id="fixed, tall"),
+        pytest.param((1, 3, "h", 320), {}, 320, id="one side free"),
+        pytest.param((1, 3, "h", "w"), {"imgsz": "[320, 640]"}, 640, id="free, taught wide"),
+        pytest.param((1, 3, "h", "w"), {"imgsz": "320"}, 320, id="free"),
+    ],
+)
+def test_boxes_lie_right_in_inputs_of_any_shape(
+    tmp_path: Path, shape: tuple[Side, ...], told: dict[str, str], width: int
+) -> None:
+    # The left half of a picture twice as wide as high, in the middle of whatever it lies on.
+    height = shape[2] if isinstance(shape[2], int) else width // 2
+    answer = raw([(width / 4, height / 2, width / 2, width / 2, 0.9, 0, 0)])
+    path = answering(tmp_path / "n.onnx", shape, answer, names=NAMES, **told)
+    (cat,) = detector_of(tmp_path, path).detect([frame(WIDE)])
+    assert near(cat.box, 0.0, 0.0, 0.5, 1.0)
+
+
 def test_yoloxs_grid_is_decoded(tmp_path: Path) -> None:
     answer = np.zeros((1, 8 * 8 + 4 * 4 + 2 * 2, 8), np.float32)
     # Cell (1, 1) of the coarsest of three grids on 64 x 64: middle at 32 + 0, side 32 * exp(0).
@@ -207,11 +293,12 @@ def test_a_network_that_does_something_else_is_broken(
         list(detector.detect([frame(WIDE)]))
 
 
-def test_a_network_of_another_task_is_broken(tmp_path: Path) -> None:
-    path = answering(
-        tmp_path / "n.onnx", (1, 3, 64, 64), raw([(1,) * 7]), names=NAMES, task="classify"
-    )
-    with pytest.raises(ModelBroken, match="its task is classify"):
+@pytest.mark.parametrize(
+    ("task", "remedy"), [("classify", "write task: classifier"), ("obb", "turned boxes")]
+)
+def test_a_network_of_another_task_is_broken(tmp_path: Path, task: str, remedy: str) -> None:
+    path = answering(tmp_path / "n.onnx", (1, 3, 64, 64), raw([(1,) * 7]), names=NAMES, task=task)
+    with pytest.raises(ModelBroken, match=f"its task is {task}.*{remedy}"):
         list(detector_of(tmp_path, path).detect([frame(WIDE)]))
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stash_sense_plugin.detectors.words import literal, own_names
+from stash_sense_plugin.detectors.words import literal, own_names, read_words
 from stash_sense_plugin.errors import ModelBroken
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.session import Network
@@ -31,6 +31,10 @@ GREY = 114
 """What both families of networks were taught to see beside a picture."""
 _STRIDES = (8, 16, 32)
 _TASKS = frozenset({"detect", "segment", "pose"})
+_REMEDIES = {
+    "classify": "write task: classifier into its row of the catalogue",
+    "obb": "turned boxes are not read: choose the same network for upright ones",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Facts:
     classes: tuple[str, ...]
     more: bool
     """Masks' or joints' numbers stand behind the classes' scores."""
+    finished: bool | None
+    """Its boxes need no suppression; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class ObjectDetector:
         """Where it ran, once it has."""
         self.precision = ""
         self._tried = not card.untried
+        self._listed: tuple[str, ...] | None = None
 
     @property
     def model(self) -> str:
@@ -90,13 +97,21 @@ class ObjectDetector:
         for start in range(0, len(frames), self.batch):
             network = self._shelf.network(self._card, "network")
             self.device, self.precision = network.device, network.precision
-            facts = network_facts(network, self._card)
+            facts = network_facts(network, self._card, self._words())
             self._try_once(network, facts)
             part = frames[start : start + self.batch]
             boxed = [(frame, *_boxed(frame.pixels, facts, self._card)) for frame in part]
             # A graph of free size takes pictures of one shape at a time.
             for _, alike in itertools.groupby(boxed, key=lambda one: one[1].shape):
                 yield from self._look(network, facts, list(alike))
+
+    def _words(self) -> tuple[str, ...]:
+        """Return the classes as the card's list or the card itself has them."""
+        if self._listed is None:
+            card = self._card
+            labels = self._shelf.models.path(card, "labels") if "labels" in card.files else None
+            self._listed = read_words(labels, card).names if labels else card.classes
+        return self._listed
 
     def _try_once(self, network: Network, facts: Facts) -> None:
         """Look once at plain grey with weights that none of us has run: nothing is there."""
@@ -123,7 +138,7 @@ class ObjectDetector:
         model = self.model
         for (frame, _, letterbox), output in zip(boxed, outputs, strict=True):
             found = decode(output, facts, letterbox, self._card, self._floor)
-            yield from self._told(model, frame, facts, letterbox, *suppress(*found))
+            yield from self._told(model, frame, facts, letterbox, *found)
 
     def _told(
         self,
@@ -154,30 +169,33 @@ class ObjectDetector:
 # --- What the network says of itself ------------------------------------------------------------
 
 
-def network_facts(network: Network, card: ModelCard) -> Facts:
-    """Read input size and classes from graph, metadata and card, in this order.
+def network_facts(network: Network, card: ModelCard, words: tuple[str, ...] = ()) -> Facts:
+    """Read input size and classes from graph, metadata, card and its words, in this order.
 
     Raises ModelBroken for a network that does something else.
     """
-    shape = network.inputs[0].shape
-    task = network.metadata.get("task", "detect")
+    shape, metadata = network.inputs[0].shape, network.metadata
+    task = metadata.get("task", "detect")
     if len(shape) != 4 or task not in _TASKS:
         raise ModelBroken(
             f"{card.name} does not find things in pictures: its task is {task}, "
             f"its input has {len(shape)} dimensions",
-            "choose a detection network",
+            _REMEDIES.get(task, "choose a detection network"),
         )
     sides = (shape[2], shape[3])
-    size = sides[0] or card.size or _metadata_size(network.metadata) or 640
-    stride, classes = _metadata_stride(network.metadata), _classes(network, card)
-    return Facts(sides, size, stride, classes, more=task != "detect")
+    return Facts(
+        sides,
+        size=sides[0] or sides[1] or card.size or _metadata_size(metadata) or 640,
+        stride=_metadata_stride(metadata),
+        classes=_classes(network, card, words),
+        more=task != "detect",
+        finished=_metadata_finished(metadata),
+    )
 
 
-def _classes(network: Network, card: ModelCard) -> tuple[str, ...]:
-    if names := own_names(network.metadata):
-        return names
-    if card.classes:
-        return card.classes
+def _classes(network: Network, card: ModelCard, words: tuple[str, ...]) -> tuple[str, ...]:
+    if classes := own_names(network.metadata) or words:
+        return classes
     raise ModelBroken(
         f"{card.name} does not say what its classes are called",
         f"write them into {card.words}.txt beside the catalogue, one a line",
@@ -186,14 +204,22 @@ def _classes(network: Network, card: ModelCard) -> tuple[str, ...]:
 
 def _metadata_size(metadata: Mapping[str, str]) -> int | None:
     size = literal(metadata.get("imgsz", ""))
-    if isinstance(size, list | tuple) and size:
-        size = size[0]
-    return size if isinstance(size, int) and 32 <= size <= 4096 else None
+    sides = size if isinstance(size, list | tuple) else [size]
+    found = [side for side in sides if isinstance(side, int) and 32 <= side <= 4096]
+    return max(found, default=None)
 
 
 def _metadata_stride(metadata: Mapping[str, str]) -> int:
     stride = literal(metadata.get("stride", ""))
     return stride if isinstance(stride, int) and 1 <= stride <= 256 else 32
+
+
+def _metadata_finished(metadata: Mapping[str, str]) -> bool | None:
+    """Say whether the export has suppression in it, or a head that needs none."""
+    if "end2end" not in metadata:
+        return None
+    told = literal(metadata.get("args", ""))
+    return metadata["end2end"] == "True" or (isinstance(told, dict) and bool(told.get("nms")))
 
 
 # --- Into the network ---------------------------------------------------------------------------
@@ -257,24 +283,40 @@ def decode(
 ) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """Read one picture's output: corners [n, 4] in input pixels, scores [n], classes [n].
 
-    Knows Ultralytics' [4 + classes, n], its transpose, its [n, 6] without need of suppression,
+    The surest come first, and one thing is there once. Knows Ultralytics' [4 + classes, n], its
+    transpose, its [n, 6] that needs no suppression, each with masks' or joints' numbers behind,
     and YOLOX's [n, 5 + classes]. Raises ModelBroken for any other shape.
     """
     count = len(facts.classes)
     if output.ndim == 2 and card.layout == "yolox" and output.shape[1] == 5 + count:
-        return _above(*_yolox(output, letterbox), floor)
+        return suppress(*_above(*_yolox(output, letterbox), floor))
     if output.ndim == 2 and card.layout == "ultralytics":
-        if _holds(output.shape[0], facts) and output.shape[0] <= output.shape[1]:
-            return _above(*_centred(output[:4].T, output[4 : 4 + count].T), floor)
-        if output.shape[1] == 6 and count != 2:
+        if _is_finished(output, facts):
             return _finished(output, count, floor)
+        if _holds(output.shape[0], facts) and output.shape[0] <= output.shape[1]:
+            output = output.T
         if _holds(output.shape[1], facts):
-            return _above(*_centred(output[:, :4], output[:, 4 : 4 + count]), floor)
+            found = _centred(output[:, :4], output[:, 4 : 4 + count])
+            return suppress(*_above(*found, floor))
     raise ModelBroken(
         f"{card.name} answers with shape {output.shape}, which is not the {card.layout} layout "
         f"for {count} classes",
         "check layout and classes of its row in the catalogue",
     )
+
+
+def _is_finished(output: NDArray[np.floating], facts: Facts) -> bool:
+    """Say whether a row is two corners, a score and a class, and not a box with all scores."""
+    columns = output.shape[1]
+    if columns < 6 or (columns > 6) != facts.more:
+        return False
+    if facts.finished is not None:
+        return facts.finished
+    if columns == 6 and len(facts.classes) != 2:
+        return True
+    # Where both may be meant: classes are whole numbers, and corners stand in their order.
+    whole = output[:, 5] == np.floor(output[:, 5])
+    return bool(whole.all() and (output[:, 2:4] >= output[:, :2]).all())
 
 
 def _holds(numbers: int, facts: Facts) -> bool:
@@ -320,8 +362,9 @@ def _finished(
 ) -> tuple[Floats, Floats, NDArray[np.intp]]:
     which = output[:, 5].astype(np.intp)
     kept = (output[:, 4] >= floor) & (which >= 0) & (which < count)
-    rows = output[kept].astype(np.float32)
-    return rows[:, :4], rows[:, 4], which[kept]
+    rows, which = output[kept].astype(np.float32), which[kept]
+    surest = np.argsort(-rows[:, 4], kind="stable")[:MOST]
+    return rows[surest, :4], np.minimum(rows[surest, 4], 1.0), which[surest]
 
 
 def _above(

@@ -44,7 +44,7 @@ class _Roles:
 
 _ROLES: Mapping[Task, _Roles] = {
     "clip": _Roles(frozenset({"visual", "textual", "tokenizer"})),
-    "objects": _Roles(frozenset({"network"})),
+    "objects": _Roles(frozenset({"network"}), frozenset({"labels"})),
     "tagger": _Roles(frozenset({"network"}), frozenset({"labels"})),
     "classifier": _Roles(frozenset({"network"}), frozenset({"labels"})),
     "similarity": _Roles(frozenset({"network"})),
