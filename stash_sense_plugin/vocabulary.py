@@ -39,7 +39,7 @@ class Label:
     prompts: tuple[str, ...] = ()
     """Phrases for a zero-shot network, each to be put into every template."""
     negatives: tuple[str, ...] = ()
-    """Phrases for what it is not; in an exclusive group, for what is none of the group."""
+    """Phrases for what it is not, its own and the group's."""
     templates: tuple[str, ...] = ()
     """Sentences with `{}` where the phrase goes; empty without prompts."""
     classes: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class Group:
     exclusive: bool = False
     templates: tuple[str, ...] = ("a photo of {}.",)
     negatives: tuple[str, ...] = ()
-    """What is none of the group, as phrases like the prompts."""
+    """What is none of the group, as phrases like the prompts: beside those of its labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,6 +528,10 @@ FACTS = (
     "quality/underexposed",
     "quality/blocky",
     "quality/upscaled",
+    "quality/supports-sd",
+    "quality/supports-hd",
+    "quality/supports-full-hd",
+    "quality/supports-4k",
     "text",
 )
 
@@ -706,7 +710,7 @@ def _bounds(entry: _Entry, values: Mapping[str, _Value]) -> dict[str, Any]:
 
 
 def _sentences(entry: _Entry, values: Mapping[str, _Value], group: Group) -> dict[str, Any]:
-    negatives = values["negatives"].value if "negatives" in values else ()
+    own = entry.stated["negatives"].value if "negatives" in entry.stated else ()
     if group.exclusive and "negatives" in entry.stated:
         entry.stated["negatives"].place.refuse(
             f"label {entry.name!r} is in the exclusive group {group.name!r}, which has negatives "
@@ -715,7 +719,7 @@ def _sentences(entry: _Entry, values: Mapping[str, _Value], group: Group) -> dic
         )
     return {
         "prompts": values["prompts"].value,
-        "negatives": negatives,
+        "negatives": tuple(dict.fromkeys((*own, *group.negatives))),
         "templates": group.templates,
         "exclusive": group.name if group.exclusive else None,
     }
