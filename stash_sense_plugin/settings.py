@@ -9,7 +9,9 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
+
+from stash_sense_plugin.inference.providers import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Settings:
     text_frames: int = 12
     preset: str = "auto"
     """Which networks run where none is named: one of CHOICES."""
-    device: str = "auto"
+    device: Device = "auto"
     """Where they run: one of CHOICES."""
     full_precision: bool = False
     """No network runs with rounded weights (int8, fp16)."""
@@ -94,7 +96,7 @@ NO_MODEL = "none"
 
 CHOICES = {
     "preset": ("auto", "fast", "balanced", "accurate"),
-    "device": ("auto", "cpu", "cuda", "tensorrt", "openvino"),
+    "device": get_args(Device),
     "text_engine": ("rapidocr", "paddleocr"),
 }
 """The words that a setting may have, which are compared without case."""

@@ -12,7 +12,7 @@ from demo.stash import StandIn
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.worker.watch import Watch
 from tests.queue_kit import Clock, open_queue
-from tests.small_networks import sum_of_words
+from tests.small_networks import mean_colour, sum_of_words
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, open_engine, write_clips
 
@@ -33,6 +33,43 @@ OWN_ROW = """\
     classes: [thing]
     files: {{network: {{path: {name}.onnx}}}}
 """
+
+
+COLOURS = """\
+  {name}:
+    task: {task}
+    about: The mean of each channel
+    licence: none
+    commercial: true
+    presets: {presets}
+    size: 224
+    scale: 255
+    mean: [0, 0, 0]
+    std: [1, 1, 1]
+    scores: plain
+{words}
+    files: {{network: {{path: {name}.onnx}}}}
+"""
+WORDS = """\
+    words: hue
+    classes: [red, green, blue]"""
+
+
+def colours(room: Room, name: str, task: str, *presets: str) -> None:
+    """Add a row of the user's own whose network tells the mean of each channel."""
+    own = room.engine.own_catalogue
+    words = "" if task == "similarity" else WORDS
+    listed = f"[{', '.join(presets)}]"
+    row = COLOURS.format(name=name, task=task, presets=listed, words=words)
+    before = own.read_text("utf-8") if own.is_file() else "models:\n"
+    own.write_text(before + row, "utf-8")
+    mean_colour(room.engine.home / f"{name}.onnx")
+
+
+def taggers(room: Room, scene: int) -> set[str]:
+    """The models by which acts were looked for."""
+    rows = room.result(scene)["ran"]
+    return {row["model"].partition("@")[0] for row in rows if row["detector"] == "tagger"}
 
 
 def shows(setting: str) -> Callable[[Test], Test]:
@@ -169,6 +206,18 @@ def test_labels_are_not_looked_for(room: Room) -> None:
     assert "clip-vit-b32" in str(room.result(scene)["skipped"])
 
 
+@shows("skip_acts")
+def test_acts_are_not_looked_for(room: Room) -> None:
+    colours(room, "hues", "tagger")
+    named = {"tagger_model": "hues", "also_models": "shades", "frames": 2}
+    colours(room, "shades", "classifier")
+    scene = looked_at(room, "tall.mp4", skip_acts=True, **named)
+    assert "tagger" in switched_off(room, scene)
+    assert "tagger" not in ran(room, scene)
+    scene = looked_at(room, "tall.mp4", skip_acts=None, **named)
+    assert ran(room, scene)["tagger"] == 2
+
+
 @shows("skip_objects")
 def test_objects_are_not_looked_for(room: Room) -> None:
     scene = looked_at(room, "tall.mp4", skip_objects=True, frames=2)
@@ -240,6 +289,94 @@ def test_objects_come_from_the_named_model(room: Room) -> None:
     assert "yolox-s" not in models_of(room, scene)
     scene = looked_at(room, "tall.mp4", skip_objects=None, frames=2)
     assert "yolox-s" in models_of(room, scene)
+
+
+@shows("preset")
+def test_a_preset_chooses_what_runs_where_nothing_is_named(room: Room) -> None:
+    """The machine of these tests is a small one, for which auto chooses `fast`."""
+    colours(room, "hues", "tagger", "balanced", "accurate")
+    for preset, runs in ((None, False), ("fast", False), ("balanced", True), ("Accurate", True)):
+        scene = looked_at(room, "tall.mp4", skip_acts=None, frames=2, preset=preset)
+        assert ("tagger" in ran(room, scene)) == runs, preset
+        assert ("hues names acts and clothing" in str(room.told.said("info"))) == runs
+    assert "auto chose fast: 2 processor cores, 8 GB of memory" in first_run(room)
+
+
+def first_run(room: Room) -> str:
+    """What is said of the models by a run in which auto chooses."""
+    looked_at(room, "tall.mp4", skip_acts=None, tagger_model="hues", frames=2)
+    return str(room.told.said("info"))
+
+
+@shows("tagger_model")
+def test_acts_come_from_the_named_model(room: Room) -> None:
+    colours(room, "hues", "tagger", "fast")
+    colours(room, "shades", "classifier")
+    for named, runs in (("shades", {"shades"}), (None, {"hues"}), ("none", set())):
+        scene = looked_at(room, "tall.mp4", skip_acts=None, tagger_model=named, frames=2)
+        assert taggers(room, scene) == runs
+
+
+@shows("also_models")
+def test_more_models_run_besides(room: Room) -> None:
+    colours(room, "hues", "tagger")
+    colours(room, "shades", "classifier")
+    also = "shades, hues,\nnobody, shades, clip-vit-b32"
+    scene = looked_at(room, "tall.mp4", skip_acts=None, also_models=also, frames=2)
+    assert taggers(room, scene) == {"hues", "shades"}
+    nobody, twice, other = sorted(room.told.said("warning"), key=len, reverse=True)
+    assert {"nobody", "twice", "clip-vit-b32 is for clip"} == {
+        word
+        for word in ("nobody", "twice", "clip-vit-b32 is for clip")
+        if any(word in line for line in (nobody, twice, other))
+    }
+    scene = looked_at(room, "tall.mp4", skip_acts=None, frames=2)
+    assert taggers(room, scene) == set()
+
+
+@shows("similarity_model")
+def test_likeness_is_told_by_the_named_model(room: Room) -> None:
+    colours(room, "likeness", "similarity")
+    scene = looked_at(room, "tall.mp4", similarity_model="likeness")
+    assert ran(room, scene)["similarity"] > 0
+    assert "similarity" not in ran(room, looked_at(room, "tall.mp4"))
+
+
+@shows("accept_licences")
+def test_a_preset_takes_a_model_whose_licence_was_accepted(room: Room) -> None:
+    """Its file is not here, and so it is named among what is missing."""
+    row = COLOURS.format(name="bound", task="tagger", presets="[fast]", words=WORDS)
+    row = row.replace("commercial: true", "commercial: false").replace(
+        "path: bound.onnx", "url: https://models.example/bound.onnx"
+    )
+    room.engine.own_catalogue.write_text(f"models:\n{row}", "utf-8")
+    scene = looked_at(room, "tall.mp4", skip_acts=None)
+    assert "bound" not in models_of(room, scene)
+    assert "bound waits until you accept its licence, 'none'" in str(room.told.said("info"))
+    scene = looked_at(room, "tall.mp4", skip_acts=None, accept_licences="None, GPL-9")
+    assert "The files of bound are not here" in models_of(room, scene)
+    assert "no model has the licence 'gpl-9'" in str(room.told.said("warning"))
+
+
+@shows("device")
+def test_networks_run_where_the_user_says_or_it_is_said_why_not(room: Room) -> None:
+    colours(room, "hues", "tagger")
+
+    def told(device: str | None) -> str:
+        room.configure(device=device)
+        facts = room.run("doctor")["facts"]
+        return " ".join(fact["found"] for fact in facts if fact["what"] == "Runtime")
+
+    assert "asked for" not in told("cpu")
+    assert "networks run on the processor (cpu)" in told("cpu")
+    here = told("openvino")
+    assert "asked for OpenVINO, running on" in here or "(openvino)" in here
+    small = room.engine.shelf()
+    room.configure(device="cpu", skip_acts=None, tagger_model="hues", frames=2)
+    room.add("tall.mp4")
+    room.run()
+    assert room.engine.shelf() is not small
+    assert {each.device for each in room.engine.open_networks()} == {"cpu"}
 
 
 @shows("memory_budget_mb")

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
@@ -18,7 +19,7 @@ from stash_sense_plugin.errors import (
     SettingsError,
     StashSenseError,
 )
-from stash_sense_plugin.inference import runtime
+from stash_sense_plugin.inference import lighter, runtime
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.library import health
 from stash_sense_plugin.library.jobs import Job
@@ -50,6 +51,7 @@ SCENES = 20
 """Scenes whose files are looked for."""
 SPRITES = 5
 """Scenes whose sprite sheets are looked for."""
+WHERE = {"cpu": "the processor", "cuda": "the graphics card", "tensorrt": "the graphics card"}
 CLOCKS_S = 30.0
 """How far two clocks may be apart."""
 
@@ -131,14 +133,14 @@ class _Probes:
     # --- Here
 
     def _runtime(self) -> Iterator[Fact]:
-        found = runtime.look()
-        device = "the GPU" if found.device == "cuda" else "the processor"
+        found = runtime.look(self._engine.settings.device)
+        device = WHERE.get(found.device, found.device)
         told = f"onnxruntime {found.version}, networks run on {device} ({found.device})"
         if found.falls_back:
-            remedy = "run the task Set up: it looks for CUDA and cuDNN that fit this driver"
-            yield Fact("Environment", "Runtime", told, NOTE, remedy)
+            yield Fact("Environment", "Runtime", f"{told}: {found.told}", NOTE, found.remedy)
         else:
             yield Fact("Environment", "Runtime", told)
+        yield Fact("Environment", "Providers", f"{', '.join(found.providers)} in this onnxruntime")
         yield Fact("Environment", "Versions", ", ".join(_versions()))
 
     def _open(self) -> Iterator[Fact]:
@@ -259,12 +261,28 @@ def _models(engine: Engine) -> Iterator[Fact]:
             "Models", "Models", error.message, PROBLEM, error.remedy or "correct the setting"
         )
         return
+    yield Fact("Models", "Preset", engine.chosen.why)
     for detector in sight.detectors:
         yield from _detector(engine, detector, sight)
+    cards = [_card(engine, model) for model in _models_of(sight)]
+    yield from _precision(engine, [card for card in cards if card is not None])
     for skipped in sight.skipped:
         off = skipped.reason == SWITCHED_OFF
         level, remedy = (OK, "") if off else (PROBLEM, skipped.remedy)
         yield Fact("Models", f"Detector {skipped.detector}", skipped.reason, level, remedy)
+
+
+def _precision(engine: Engine, cards: Iterable[ModelCard]) -> Iterator[Fact]:
+    """Say of each network that runs on the processor whether its weights are rounded."""
+    if engine.settings.full_precision:
+        yield Fact("Models", "Precision", "every model runs as it was published")
+        return
+    models = engine.shelf().models
+    for card in cards:
+        # What is missing or broken is said where the detector is.
+        with suppress(ModelError):
+            if models.has(card) and (told := lighter.told(models, card)):
+                yield Fact("Models", "Precision", told)
 
 
 def _detector(engine: Engine, detector: Detector, sight: Sight) -> Iterator[Fact]:
@@ -286,6 +304,12 @@ def _detector(engine: Engine, detector: Detector, sight: Sight) -> Iterator[Fact
     if card is not None and card.untried:
         told = f"{card.name} was not tried by who made Stash Sense: look at its first results"
         yield Fact("Models", "Untried", told, NOTE)
+
+
+def _models_of(sight: Sight) -> Iterator[str]:
+    for detector in sight.detectors:
+        with suppress(ModelError):
+            yield detector.model
 
 
 def _card(engine: Engine, model: str) -> ModelCard | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stash_sense_plugin.errors import CatalogueError, SettingsError
+from stash_sense_plugin.inference.accepted import Accepted
 from stash_sense_plugin.inference.catalogue import Catalogue, load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Held, Shelf
@@ -21,7 +22,14 @@ from stash_sense_plugin.settings import Settings, named_settings, read_settings
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import plugin_called, plugin_settings, signed_in
 from stash_sense_plugin.tasks.hardware import Here
-from stash_sense_plugin.tasks.presets import Chosen, Hardware, choose, resolved, usable, waiting
+from stash_sense_plugin.tasks.presets import (
+    Chosen,
+    Hardware,
+    choose,
+    resolved,
+    usable,
+    waiting,
+)
 from stash_sense_plugin.tasks.sighting import Sight, Sighting
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
@@ -176,7 +184,18 @@ class Engine:
         catalogue = self.catalogue()
         models = Models(self.home / "models", catalogue)
         here = {card.name for card in waiting(catalogue) if models.has(card)}
-        return choose(settings, self._hardware(), catalogue, here)
+        accepted = Accepted(models.folder).licences()
+        return choose(settings, self._hardware(), catalogue, here, accepted)
+
+    def tell_choice(self, reporter: Reporter, *, by_default: bool = False) -> None:
+        """Log what became of the preset, unless all that it fills is off; raises CatalogueError.
+
+        It is that of the user's settings, or of the default ones where no Stash was asked.
+        """
+        chosen = self.choose(self._defaults) if by_default else self.chosen
+        settings = self.defaults if by_default else self.settings
+        if not (settings.skip_labels and settings.skip_objects and settings.skip_acts):
+            reporter.log("info", f"Models: {chosen.why}")
 
     # --- Models and words
 
@@ -203,17 +222,24 @@ class Engine:
 
         Another catalogue, budget, device or precision begins a new shelf.
         """
-        own = self.own_catalogue
+        own, settings = self.own_catalogue, self.settings
         with self._shelving:
             written = (
                 own.stat().st_mtime_ns if own.is_file() else None,
-                self.settings.memory_budget_mb,
+                settings.memory_budget_mb,
+                settings.device,
+                settings.full_precision,
             )
             if self._shelf is None or written != self._written:
                 if self._shelf is not None:
                     self._shelf.close()
                 models = Models(self.home / "models", self.catalogue())
-                self._shelf = Shelf(models, self.settings.memory_budget_mb * MEGABYTE)
+                self._shelf = Shelf(
+                    models,
+                    settings.memory_budget_mb * MEGABYTE,
+                    device=settings.device,
+                    full_precision=settings.full_precision,
+                )
                 self._written = written
             return self._shelf
 

@@ -80,11 +80,13 @@ def choose(
     hardware: Hardware,
     catalogue: Catalogue,
     here: Collection[str] = frozenset(),
+    accepted: Collection[str] = frozenset(),
 ) -> Chosen:
     """Choose the networks for this machine; what the user named wins, each for its own task.
 
-    `here` are rows whose files are here, however they came. Names that the catalogue does not
-    have for the task count as not written.
+    `here` are rows whose files are here, however they came, and `accepted` licences that were
+    accepted besides those of the settings. Names that the catalogue does not have for the task
+    count as not written.
     """
     if settings.device in {"cpu", "openvino"}:
         unused = hardware.gpu_memory_bytes is not None
@@ -92,7 +94,8 @@ def choose(
     else:
         unused = False
     preset = _preset(settings.preset, hardware)
-    choice = _Choice(settings, hardware, catalogue, here)
+    licences = settings.accepted_licences | {name.casefold() for name in accepted}
+    choice = _Choice(settings, hardware, catalogue, frozenset(here), licences)
     models = {setting: choice.model(setting, preset) for setting in MODEL_SETTINGS}
     if settings.preset == "auto":
         head = f"auto chose {preset}: {_machine(hardware, unused=unused)}"
@@ -256,12 +259,14 @@ class _Choice:
         settings: Settings,
         hardware: Hardware,
         catalogue: Catalogue,
-        here: Collection[str],
+        here: frozenset[str],
+        accepted: frozenset[str],
     ) -> None:
         self._settings = settings
         self._hardware = hardware
         self._catalogue = catalogue
         self._here = here
+        self._accepted = accepted
         self.told: list[str] = []
 
     def model(self, setting: str, preset: Preset) -> str:
@@ -320,7 +325,7 @@ class _Choice:
             return "needs a graphics card"
         if card.name in self._here:
             return ""
-        if not card.commercial and card.licence.casefold() not in self._settings.accepted_licences:
+        if not card.commercial and card.licence.casefold() not in self._accepted:
             return f"waits until you accept its licence, {shown(card.licence)}"
         if card.export is not None and not self._hardware.can_export:
             return "needs the task Set up extras"

@@ -310,6 +310,8 @@ class Sweep:
     # --- One scene after another
 
     def _sweep(self) -> None:
+        if not self._standing.resumed:
+            self._engine.tell_choice(self._reporter)
         names = studio_names(studios(self._client))
         looker = Looker(self._engine, self._reporter, self._client, names, self._settings)
         connection = self._client.connection
