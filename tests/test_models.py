@@ -1,13 +1,16 @@
 """What Models, Download models and Set up do: what is listed, fetched, checked and let go."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from demo.stash import StandIn
 from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing, SettingsError
+from stash_sense_plugin.inference import lighter
 from stash_sense_plugin.tasks import MODES, Call
 from tests.file_site import Site, open_site
 from tests.small_networks import doubling
@@ -118,6 +121,8 @@ def test_sizes_and_hosts_are_said_before_anything_is_fetched(
     assert rest == [
         "mine: fetching mine.onnx (1 MB)",
         f"Connecting to {host}",
+        "mine: kept at full precision because 0% of its weights go into matrix products,"
+        " and convolutions gain nothing",
         "mine runs on cpu in fp32",
         "Fetched mine (1 MB)",
     ]
@@ -349,9 +354,9 @@ def test_what_is_removed_is_let_go_first_and_said_where_it_is_chosen(
 ) -> None:
     offer("mine", "other")
     room.run("pull_models", names=["mine", "other"])
-    assert len(room.engine.open_networks()) == 2
+    assert room.engine.open_networks()
     mine, other = room.run("remove_models", names=["mine", "other"])["models"]
-    assert "mine" not in {held.label.partition("@")[0] for held in room.engine.open_networks()}
+    assert not room.engine.open_networks()
     assert not is_here(room, "mine")
     assert mine["chosen"] == "the setting object_model"
     assert other["chosen"] == ""
@@ -377,6 +382,59 @@ def test_nothing_is_removed_where_one_of_them_cannot_be(
     with pytest.raises(SettingsError, match="No model is named"):
         room.run("remove_models")
     assert is_here(room, "mine")
+
+
+OWN = """\
+models:
+  own:
+    task: objects
+    about: Mine
+    licence: mine
+    commercial: true
+    words: things
+    files: {network: {path: own.onnx}}
+"""
+
+
+def write_variant(source: Path, sha256: str, *, kept: bool = True) -> Path:
+    """Write what we make beside a network: its int8 variant and the record of that."""
+    made = lighter.variant_path(source, "int8")
+    made.write_bytes(b"int8")
+    record = lighter.Record("int8", kept, "", "0" * 64, sha256, 1.0, None, "", "")
+    lighter.record_path(source, "int8").write_text(json.dumps(asdict(record)))
+    return made
+
+
+def test_of_ones_own_network_what_we_made_beside_it_is_removed_and_it_stays(room: Room) -> None:
+    room.engine.own_catalogue.write_text(OWN, "utf-8")
+    own = doubling(room.engine.home / "own.onnx", ["batch", 3])
+    with pytest.raises(SettingsError, match="are your own"):
+        room.run("remove_models", names=["own"])
+    theirs = own.with_name("own.fp16.onnx")
+    theirs.write_bytes(b"theirs")
+    made = write_variant(own, "0" * 64)
+    (row,) = room.run("remove_models", names=["own"])["models"]
+    assert {Path(name).name for name in row["files"]} == {"own.int8.onnx", "own.int8.json"}
+    assert row["left"] == [str(own)]
+    assert not made.exists()
+    assert own.is_file()
+    assert theirs.is_file()
+
+
+def test_verify_checks_what_was_made_of_a_network(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("mine")
+    room.run("pull_models", names=["mine"])
+    models = room.engine.shelf().models
+    source = models.path(models.catalogue.card("mine"), "network")
+    write_variant(source, hashlib.sha256(b"int8").hexdigest())
+    (row,) = room.run("verify_models", names=["mine"])["models"]
+    assert row["error"] is None
+    assert row["lighter"] == ["int8"]
+    write_variant(source, hashlib.sha256(b"other").hexdigest())
+    (row,) = room.run("verify_models", names=["mine"])["models"]
+    assert "mine.int8.onnx is not what was made of mine" in row["error"]["message"]
 
 
 def test_verify_finds_a_byte_that_changed(

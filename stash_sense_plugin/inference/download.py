@@ -108,6 +108,14 @@ class Models:
         self._settle(card, role, place, "process")
         return place
 
+    def place(self, card: ModelCard, role: str) -> Path | None:
+        """Return where a file of the card lies, whole or not; None where it is not here."""
+        try:
+            place = self._place(card, card.files[role])
+        except ModelMissing:
+            return None
+        return place if place.is_file() else None
+
     def has(self, card: ModelCard) -> bool:
         """Say whether all files that run are here, by name and size."""
         try:

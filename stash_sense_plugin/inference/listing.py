@@ -66,6 +66,8 @@ def notes(row: Row) -> Iterator[str]:
         yield "wants a GPU"
     if row["made"] and not row["here"]:
         yield "made here, with Set up extras"
+    if row["lighter"]:
+        yield f"{' and '.join(row['lighter'])} made"
     if row["untried"]:
         yield "untried: checks itself at first use"
     if row["language"]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stash_sense_plugin.errors import ModelError, ModelMissing, SettingsError
+from stash_sense_plugin.inference import lighter
 from stash_sense_plugin.inference.accepted import Accepted
 from stash_sense_plugin.inference.catalogue import WEIGHTS, ModelCard
 from stash_sense_plugin.inference.download import Order
@@ -85,6 +86,7 @@ def fetch_wanted(engine: Engine, settings: Settings, reporter: Reporter) -> Fetc
         try:
             card = named_row(models.catalogue, MODEL_SETTINGS.get(setting, ALSO_TASKS), name)
             if models.sound(card):
+                _lightened(engine, card, reporter)
                 fetched.here.append(name)
             elif refusal := _refusal(accepted, card, settings):
                 fetched.refused[name] = refusal
@@ -249,8 +251,19 @@ def make_ready(engine: Engine, card: ModelCard, reporter: Reporter) -> None:
     """
     shelf = engine.shelf()
     shelf.models.pull(card, reporter)
+    if told := _lightened(engine, card, reporter):
+        reporter.log("info", told)
+    # What was open before is another file now, or has a lighter variant.
+    shelf.close()
     for told in dict.fromkeys(_opened(engine, card)):
         reporter.log("info", f"{card.name} {told}")
+
+
+def _lightened(engine: Engine, card: ModelCard, reporter: Reporter) -> str | None:
+    """Make the int8 variant where it serves; return what became of it."""
+    if engine.settings.full_precision:
+        return None
+    return lighter.lighten(engine.shelf().models, card, reporter)
 
 
 def _opened(engine: Engine, card: ModelCard) -> Iterator[str]:

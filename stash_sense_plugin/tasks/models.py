@@ -1,16 +1,28 @@
 """The networks: which there are, which run, whether they are whole, and how they are let go."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from stash_sense_plugin.errors import CatalogueError, ModelError, SettingsError, StashError
+from stash_sense_plugin.errors import (
+    CatalogueError,
+    ModelBroken,
+    ModelError,
+    SettingsError,
+    StashError,
+)
+from stash_sense_plugin.inference import lighter
 from stash_sense_plugin.inference.accepted import Accepted
-from stash_sense_plugin.inference.catalogue import ModelCard
-from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.inference.catalogue import WEIGHTS, LocalFile, ModelCard
+from stash_sense_plugin.inference.download import Models, Removed
 from stash_sense_plugin.inference.listing import FOR_WHAT, lines
+from stash_sense_plugin.inference.recorded import sha256_of
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.tasks.asked import switched_on, texts
 from stash_sense_plugin.tasks.engine import MEGABYTE, Call, Engine
 from stash_sense_plugin.tasks.presets import ALWAYS_HERE, wanted
+
+LIGHTER = ("int8", "fp16")
+"""The precisions of what is made of a network beside it."""
 
 # --- The list ---------------------------------------------------------------------------------
 
@@ -74,6 +86,7 @@ def _row(engine: Engine, beside: Engine, card: ModelCard) -> dict[str, object]:
         "megabytes": None if card.bytes is None else round(card.bytes / MEGABYTE, 1),
         "disk_megabytes": round(models.disk_bytes(card) / MEGABYTE, 1),
         "here": models.has(card),
+        "lighter": _lighter(models, card),
         "runs": runs,
         "suits": card.suits,
         "made": card.export is not None,
@@ -82,6 +95,16 @@ def _row(engine: Engine, beside: Engine, card: ModelCard) -> dict[str, object]:
         "chosen": chosen_by(beside, card),
         "own": card.overlaid,
     }
+
+
+def _lighter(models: Models, card: ModelCard) -> list[str]:
+    """Return the precisions in which lighter variants lie beside a card's networks."""
+    made = [
+        precision
+        for source, precision in _sources(models, card)
+        if lighter.variant_path(source, precision).is_file()
+    ]
+    return list(dict.fromkeys(made))
 
 
 def chosen_by(engine: Engine, card: ModelCard) -> str:
@@ -117,9 +140,35 @@ def verify_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
 def _verified(models: Models, card: ModelCard) -> dict[str, str] | None:
     try:
         models.verify(card)
+        _verify_variants(models, card)
     except ModelError as error:
         return {"message": error.message, "remedy": error.remedy}
     return None
+
+
+def _verify_variants(models: Models, card: ModelCard) -> None:
+    """Check what was made of a card's networks; raises ModelBroken for what changed since.
+
+    One that is of another file, onnxruntime or processor is not used, and no fault.
+    """
+    for source, precision in _sources(models, card):
+        record = lighter.Record.read(lighter.record_path(source, precision))
+        made = lighter.variant_path(source, precision)
+        if record is None or not record.kept or not made.is_file():
+            continue
+        if sha256_of(made, again=True) != record.made_sha256:
+            raise ModelBroken(
+                f"{made} is not what was made of {card.name}, and is not used",
+                f"`python -m stash_sense_plugin models pull {card.name}` makes it again",
+            )
+
+
+def _sources(models: Models, card: ModelCard) -> Iterator[tuple[Path, str]]:
+    """Yield each network of a card that is here, with each of its lighter precisions."""
+    for role in card.files:
+        place = models.place(card, role)
+        if role != WEIGHTS and place is not None and place.suffix == ".onnx":
+            yield from ((place, precision) for precision in LIGHTER)
 
 
 def remove_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
@@ -134,7 +183,8 @@ def remove_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
     shelf = engine.shelf()
     cards = [shelf.models.catalogue.card(name) for name in dict.fromkeys(names)]
     for card in cards:
-        shelf.models.check_removable(card)
+        if not _beside(shelf.models, card):
+            shelf.models.check_removable(card)
     # What is open is let go first: Windows deletes no file that is mapped.
     shelf.close()
     rows = []
@@ -145,7 +195,7 @@ def remove_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
 
 
 def _removed(engine: Engine, card: ModelCard, reporter: Reporter) -> dict[str, object]:
-    removed = engine.shelf().models.remove(card)
+    removed = _delete(engine.shelf().models, card)
     chosen = _still_chosen(engine, card)
     size = f"{removed.bytes / MEGABYTE:.0f} MB"
     what = f"Removed {card.name} ({size})" if removed.files else f"Nothing of {card.name} was here"
@@ -158,6 +208,34 @@ def _removed(engine: Engine, card: ModelCard, reporter: Reporter) -> dict[str, o
         "left": list(removed.left),
         "chosen": chosen,
     }
+
+
+def _delete(models: Models, card: ModelCard) -> Removed:
+    """Delete a card's files, and what we made beside those of the user's own."""
+    beside = _beside(models, card)
+    size = sum(path.stat().st_size for path in beside)
+    for path in beside:
+        path.unlink(missing_ok=True)
+    names = tuple(map(str, beside))
+    if all(isinstance(file, LocalFile) for file in card.files.values()):
+        return Removed(names, size, tuple(file.path for file in card.files.values()))
+    removed = models.remove(card)
+    return Removed((*removed.files, *names), removed.bytes + size, removed.left)
+
+
+def _beside(models: Models, card: ModelCard) -> list[Path]:
+    """Return the variants that we made beside files of the user's own: those with our record."""
+    own = {Path(file.path) for file in card.files.values() if isinstance(file, LocalFile)}
+    return [
+        path
+        for source, precision in _sources(models, card)
+        if source in own and lighter.Record.read(lighter.record_path(source, precision))
+        for path in (
+            lighter.record_path(source, precision),
+            lighter.variant_path(source, precision),
+        )
+        if path.is_file() and not path.is_symlink()
+    ]
 
 
 def _still_chosen(engine: Engine, card: ModelCard) -> str:
