@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from demo.stash import StandIn
+from stash_sense_plugin.inference import lighter
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.worker.watch import Watch
 from tests.queue_kit import Clock, open_queue
-from tests.small_networks import mean_colour, sum_of_words
+from tests.small_networks import answering, mean_colour, sum_of_words
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, open_engine, write_clips
 
@@ -377,6 +378,26 @@ def test_networks_run_where_the_user_says_or_it_is_said_why_not(room: Room) -> N
     room.run()
     assert room.engine.shelf() is not small
     assert {each.device for each in room.engine.open_networks()} == {"cpu"}
+
+
+@shows("full_precision")
+def test_a_rounded_model_gives_way_to_the_published_one(room: Room) -> None:
+    """Here the rounded one is sure of every colour, which the published one never is."""
+    colours(room, "hues", "tagger")
+    sure = answering(room.engine.home / "sure.onnx", (1, 3, 224, 224), np.ones((1, 3), np.float32))
+    lighter.adopt(room.engine.home / "hues.onnx", sure, "int8", lighter.Agreement(1.0), "kept")
+    seen = {"skip_acts": None, "tagger_model": "hues", "device": "cpu", "frames": 2}
+    for full_precision, surest in ((None, True), (True, False)):
+        scene = looked_at(room, "tall.mp4", full_precision=full_precision, skip_facts=True, **seen)
+        assert taggers(room, scene) == {"hues"}
+        assert (highest_of_the_last_look(room) == 1.0) is surest
+
+
+def highest_of_the_last_look(room: Room) -> float:
+    last = "SELECT max(analysis_id) FROM observations"
+    sql = f"SELECT max(score) FROM observations WHERE analysis_id = ({last})"
+    with room.engine.store.read() as db:
+        return float(db.execute(sql).fetchone()[0])
 
 
 @shows("memory_budget_mb")
