@@ -132,15 +132,14 @@ class Vocabulary:
     def never(self, names: Iterable[str] = ()) -> frozenset[str]:
         """Return what is never suggested, folded: these names and what the file leaves out.
 
-        A tag that has one of the names as an alias is meant too.
+        Of a tag that is meant by one of its names, all are.
         """
-        named = frozenset(map(folded, names))
-        tags = {
-            folded(label.tag)
-            for label in self.labels.values()
-            if not named.isdisjoint(map(folded, label.aliases))
-        }
-        return named | tags | self.hidden
+        found = set(map(folded, names))
+        for label in self.labels.values():
+            called = set(map(folded, (label.tag, *label.aliases)))
+            if not found.isdisjoint(called):
+                found |= called
+        return self.hidden | found
 
 
 def load_vocabulary(

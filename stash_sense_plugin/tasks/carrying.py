@@ -23,7 +23,7 @@ from stash_sense_plugin.stash.operations import (
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Written
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.engine import Engine
-from stash_sense_plugin.tasks.kinds import tag_kinds
+from stash_sense_plugin.tasks.kinds import never_of, tag_kinds
 from stash_sense_plugin.tasks.merging import follow
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.writing import open_writing
@@ -61,7 +61,7 @@ class Carrying(ABC):
         self._dry_run = dry_run
         self._run_id: str | None = None
         self._opened: Writer | None = None
-        self._kinds = tag_kinds(engine)
+        self._kinds, self._never = tag_kinds(engine), never_of(engine)
         self._tags: dict[str, StashTag | None] = {}
         self._counts: Counter[str] = Counter()
         self._failed: list[dict[str, str]] = []
@@ -239,8 +239,8 @@ class Accepting(Carrying):
             elif row.fingerprint not in (None, scene.fingerprint):
                 again = "let the scene be tagged once more"
                 self._fail(item, "its file has changed since it was looked at", again)
-            elif {row.key, folded(row.label)} & self._engine.settings.never_names:
-                setting = "take it out of the setting 'Never suggest'"
+            elif {row.key, folded(row.label)} & self._never:
+                setting = "take it out of the setting 'Never suggest' or of your vocabulary.yaml"
                 self._fail(item, "you never want it suggested", setting)
             elif (target_id := self._target(item, row)) is not None:
                 yield row, scene, target_id

@@ -126,7 +126,9 @@ class Covering:
 
     def __post_init__(self) -> None:
         for label in self.vocabulary.labels.values():
-            self._by_tag[label.tag.casefold()].append(label)
+            # A tag that the user has by another name is in Stash under that.
+            for name in dict.fromkeys(map(str.casefold, (label.tag, *label.aliases))):
+                self._by_tag[name].append(label)
             if self._detectors_of(label) <= self.off:
                 self._off_sources.add(label.source)
 

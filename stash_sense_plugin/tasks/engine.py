@@ -31,6 +31,7 @@ from stash_sense_plugin.tasks.presets import (
     waiting,
 )
 from stash_sense_plugin.tasks.sighting import Sight, Sighting
+from stash_sense_plugin.tasks.words import all_words
 from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 
 LET_GO_S = 5.0
@@ -214,8 +215,11 @@ class Engine:
         return load_catalogue(self.root / "models" / "catalogue.yaml", self.own_catalogue)
 
     def vocabulary(self) -> Vocabulary:
-        """Read the vocabulary, ours and the user's."""
-        return load_vocabulary(self.root / "models" / "vocabulary.yaml", self.own_vocabulary)
+        """Read the vocabulary, ours and the user's, with the words of which all are wanted."""
+        catalogue = self.catalogue()
+        all_of = all_words(catalogue, Models(self.home / "models", catalogue))
+        ours = self.root / "models" / "vocabulary.yaml"
+        return load_vocabulary(ours, self.own_vocabulary, all_of=all_of)
 
     def shelf(self) -> Shelf:
         """Return the open networks.

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from stash_sense_plugin.errors import VocabularyError
+from stash_sense_plugin.errors import CatalogueError, VocabularyError
 from stash_sense_plugin.records import folded
 from stash_sense_plugin.stash.kinds import Kinds, TagKind
 from stash_sense_plugin.tasks.engine import Engine
@@ -17,8 +17,17 @@ def tag_kinds(engine: Engine) -> Kinds:
     """
     try:
         return kinds_of(engine.vocabulary())
-    except VocabularyError:
+    except (CatalogueError, VocabularyError):
         return {}
+
+
+def never_of(engine: Engine) -> frozenset[str]:
+    """Return what is never suggested, folded, by the setting and the vocabulary's file."""
+    names = engine.settings.never_names
+    try:
+        return engine.vocabulary().never(names)
+    except (CatalogueError, VocabularyError):
+        return names
 
 
 def kinds_of(vocabulary: Vocabulary) -> Kinds:
