@@ -98,7 +98,7 @@ def test_json_of_a_clip_is_exactly_as_documented(shell: Shell, media: Path) -> N
     assert set(result) == RESULT
     assert result["source"] == str(media / "clip.mp4")
     assert result["duration_s"] == 1.0
-    assert result["frames"] == {"sprite": 0, "video": 12, "image": 0}
+    assert result["frames"] == {"sprite": 0, "video": 16, "image": 0}
     assert result["error"] is None
     assert "Face Close-up" in [each["name"] for each in result["suggestions"]]
     for each in result["suggestions"]:
@@ -117,18 +117,21 @@ def test_json_of_a_clip_is_exactly_as_documented(shell: Shell, media: Path) -> N
     (text,) = result["texts"]
     assert set(text) == {"text", "start_s", "end_s", "score"}
     assert text["text"] == "NORTHLIGHT"
-    assert {each["detector"] for each in result["ran"]} == {"picture", "objects", "text"}
+    ran = {each["detector"] for each in result["ran"]}
+    assert ran == {"picture", "objects", "quality", "text"}
     for ran in result["ran"]:
         keys = {"detector", "model", "device", "precision", "frames", "seconds"}
         assert set(ran) == keys
-    assert [set(each) for each in result["skipped"]] == 2 * [{"detector", "reason", "remedy"}]
+    # How many networks are missing goes by this machine, for which the preset is chosen.
+    assert len(result["skipped"]) >= 2
+    assert all(set(each) == {"detector", "reason", "remedy"} for each in result["skipped"])
     assert all("models pull" in each["remedy"] for each in result["skipped"])
 
 
 def test_a_picture_has_no_length_and_no_ranges(shell: Shell, media: Path) -> None:
     (result,) = shell.json("tag", "--json", media / "tall.png")
     assert result["duration_s"] is None
-    assert result["frames"] == {"sprite": 0, "video": 0, "image": 1}
+    assert result["frames"] == {"sprite": 0, "video": 0, "image": 2}
     (vertical,) = [each for each in result["suggestions"] if each["name"] == "Vertical"]
     assert vertical["ranges"] == []
 

@@ -244,6 +244,14 @@ def test_facts_of_the_picture_are_not_looked_for(room: Room) -> None:
     assert "Vertical" not in room.tags(scene)
 
 
+@shows("skip_quality")
+def test_the_quality_of_the_picture_is_not_judged(room: Room) -> None:
+    scene = looked_at(room, "tall.mp4", skip_quality=True)
+    assert "quality" in switched_off(room, scene)
+    assert "quality" not in ran(room, scene)
+    assert ran(room, looked_at(room, "tall.mp4", skip_quality=None))["quality"] > 0
+
+
 @shows("skip_studio")
 def test_no_studio_is_named_though_its_name_is_read(room: Room) -> None:
     room.stash.add_studio("Northlight Studio")

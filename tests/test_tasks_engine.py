@@ -65,7 +65,7 @@ def test_all_kinds_look_and_what_is_not_here_is_missing(engine: Engine) -> None:
     sight = engine.sight()
     assert names(engine) == [
         "clip clip-vit-b32", "picture picture", "objects yolox-s", f"objects {ALWAYS_HERE}",
-        "text pp-ocr",
+        "quality quality", "text pp-ocr",
     ]  # fmt: skip
     assert {model.partition("@")[0] for model in sight.missing} == {"clip-vit-b32", "yolox-s"}
     assert any(
@@ -83,13 +83,14 @@ def test_all_kinds_look_and_what_is_not_here_is_missing(engine: Engine) -> None:
         ("skip_facts", "picture"),
         ("skip_objects", "objects"),
         ("skip_text", "text"),
+        ("skip_quality", "quality"),
     ],
 )
 def test_each_kind_can_be_switched_off(engine: Engine, setting: str, kind: str) -> None:
     engine.settings = replace(Settings(), **{setting: True})  # type: ignore[arg-type]
     sight = engine.sight()
     assert kind not in {each.name for each in sight.detectors}
-    assert len({each.name for each in sight.detectors}) == 3
+    assert len({each.name for each in sight.detectors}) == 4
     (skipped,) = sight.skipped
     assert (skipped.detector, skipped.reason) == (kind, "switched off")
     assert setting in skipped.remedy

@@ -8,7 +8,6 @@ import pytest
 
 from demo.stash import Fault, StandIn
 from stash_sense_plugin.errors import CatalogueError, SettingsError
-from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.tasks import MODES, Call
 from tests.stash_kit import empty
 from tests.sweep_kit import Room, open_engine
@@ -92,9 +91,12 @@ def test_a_page_has_at_least_one_row(room: Room, limit: object) -> None:
 
 
 def test_the_networks_that_run_by_default_are_marked(room: Room) -> None:
-    rows = {row["name"]: row["default"] for row in room.run("models")["models"]}
-    assert {name for name, default in rows.items() if default} == {
-        *("nudenet-320n", Settings().clip_model, Settings().object_model)
+    room.configure(skip_labels=None, skip_objects=None)
+    rows = {row["name"]: row["chosen"] for row in room.run("models")["models"]}
+    assert {name: by for name, by in rows.items() if by} == {
+        "nudenet-320n": "always",
+        "clip-vit-b32": "the preset fast",
+        "yolox-s": "the preset fast",
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot
 from stash_sense_plugin.detectors.objects import ObjectDetector
 from stash_sense_plugin.detectors.picture import PictureDetector
+from stash_sense_plugin.detectors.quality import QualityDetector
 from stash_sense_plugin.detectors.similarity import SimilarityDetector
 from stash_sense_plugin.detectors.taggers import TaggerDetector
 from stash_sense_plugin.detectors.text import TextDetector
@@ -57,6 +58,7 @@ class Sighting:
             ("picture", settings.skip_facts, "skip_facts", self._add_facts),
             ("objects", settings.skip_objects, "skip_objects", self._add_objects),
             ("tagger", settings.skip_acts, "skip_acts", self._add_taggers),
+            ("quality", settings.skip_quality, "skip_quality", self._add_quality),
             ("text", settings.skip_text, "skip_text", self._add_text),
         ):
             if is_off:
@@ -78,6 +80,9 @@ class Sighting:
 
     def _add_facts(self) -> None:
         self._detectors.append(PictureDetector())
+
+    def _add_quality(self) -> None:
+        self._detectors.append(QualityDetector())
 
     def _add_objects(self) -> None:
         own = self._named("object_model")
