@@ -56,7 +56,9 @@ CHANGED = LABELS // 5
 """The last labels, which the last fifth of the scenes has, are written only the second time."""
 HELD = 5
 """Labels in a scene."""
-ALONE: Final[dict[str, Any]] = {"skip_objects": True, "skip_text": True, "skip_facts": True}
+ALONE: Final[dict[str, Any]] = {
+    f"skip_{each}": True for each in ("objects", "acts", "text", "facts", "quality")
+}
 """Settings: the labels that are seen by prompts are all there is."""
 OURS = ROOT / "models" / "vocabulary.yaml"
 STORE = "store.sqlite"
@@ -158,7 +160,9 @@ def write_vocabulary(home: Path, *, changed: bool) -> None:
         "apply": 0.5,
     }
     last = {} if changed else {"apply": "never"}
-    labels: dict[str, dict[str, object]] = {name: {"remove": True} for name in shipped.labels}
+    labels: dict[str, dict[str, object]] = {
+        label.thing: {"remove": True} for label in shipped.labels.values()
+    }
     for place in range(LABELS):
         prompts = [f"label {place} prompt {each}" for each in range(PROMPTS)]
         labels[f"label {place}"] = {

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from stash_sense_plugin.cli.desk import DONE, SOME_FAILED, Desk, WrongUsage
 from stash_sense_plugin.cli.showing import cells, shown
-from stash_sense_plugin.learning.report import percent
+from stash_sense_plugin.learning.report import percent, with_sources
 
 MOST_ROWS = 40
 """Tags in a table on a terminal; the page has all."""
@@ -155,7 +155,7 @@ def _thresholds(report: Mapping[str, Any]) -> Table:
     for each in report["thresholds"]:
         table.add_row(
             *cells(
-                each["label"],
+                with_sources(each),
                 percent(each["before"]),
                 percent(each["apply"]),
                 _within(each["precision"], each["precision_interval"]),

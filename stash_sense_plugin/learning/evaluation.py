@@ -1,13 +1,13 @@
 """All figures of one library: what was said beside what is true, and what would be better; pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stash_sense_plugin.calibration import Curve, curve_for
+from stash_sense_plugin.calibration import Curve, curve_for, pooled
 from stash_sense_plugin.learning import fitting, metrics
 from stash_sense_plugin.learning.metrics import Average, Bin, Bools, Counts, Floats
 from stash_sense_plugin.learning.thresholds import LEAST_POSITIVES, Threshold, threshold
@@ -29,9 +29,10 @@ def _unchecked() -> None:
 
 @dataclass(frozen=True, slots=True)
 class LabelColumn:
-    """One label of the vocabulary, as far as deciding goes by it."""
+    """One label of the vocabulary, as far as deciding goes by it: a thing as one source sees it."""
 
     name: str
+    """The thing's: columns of one name are weighed together."""
     tag: int
     """The place of its tag."""
     scale: str
@@ -40,6 +41,12 @@ class LabelColumn:
     """The confidence from which it is written now; None for never."""
     fixed: bool = False
     """The user's own file says from when it is written: no threshold is offered."""
+    source: str = ""
+    """Who sees it, for people."""
+    weight: float = 1.0
+    """How much it counts beside the other columns of its thing."""
+    stay: float = 0.0
+    """The score that stands for it where it looked and did not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,9 @@ class Findings:
     labels: Sequence[LabelColumn]
     tags: Sequence[TagColumn]
     scores: Floats
-    """Scenes x labels, 0..1: as detectors gave them; nan where none looked for the label."""
+    """Scenes x columns, 0..1: as detectors gave them; nan where none looked for the label."""
     holds: Bools
-    """Scenes x labels: whether it was seen for long enough to be a suggestion."""
+    """Scenes x columns: whether it was seen for long enough to be a suggestion."""
     truth: NDArray[np.int8]
     """Scenes x tags, as truth.Truth."""
     parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -178,6 +185,8 @@ class NewThreshold:
 
     label: str
     tag: str
+    sources: tuple[str, ...]
+    """Those who see it."""
     before: float
     recall_before: float
     """Of the label at the threshold and curve in force."""
@@ -233,13 +242,16 @@ def evaluate(
     `examples` the most scenes that are named with each fault. The order of scenes changes nothing
     but which of equal scenes are named. `check` is called for each label and tag.
     """
+    things = _things(findings)
     told = _confidences(findings, check)
-    now = _Saying(findings, told, [each.apply for each in findings.labels])
-    curves, held_out = _new_curves(findings, now.confidences, check)
-    offered = _new_thresholds(findings, now, held_out, wanted)
-    by_label = {each.label: each.found.apply for each in offered}
-    applies = [by_label.get(each.name, each.apply) for each in findings.labels]
-    after = _Saying(findings, held_out, applies)
+    now = _Saying(findings, things, _fused(findings, things, told, findings.fitted, check))
+    curves, held_out = _new_curves(findings, told, check)
+    fitted = {**findings.fitted, **{(each.scale, each.label): each.curve for each in curves}}
+    told_after = _fused(findings, things, held_out, fitted, check)
+    offered = _new_thresholds(findings, now, told_after, wanted)
+    by_name = {each.label: each.found.apply for each in offered}
+    lowered = [replace(each, apply=by_name.get(each.name, each.apply)) for each in things]
+    after = _Saying(findings, lowered, told_after)
     figures = []
     for place in range(len(findings.tags)):
         check()
@@ -275,8 +287,7 @@ def _confidences(findings: Findings, check: Check) -> Floats:
         curve = curve_for(label.scale, label.name, findings.fitted)
         told[seen, place] = fitting.probabilities(curve, scores[seen])
         if {(label.scale, label.name), (label.scale, "")} & findings.fitted.keys():
-            claims = _claims(findings, place)
-            true = _rights(findings, place, claims)
+            claims, true = _column_claims(findings, place)
             told[claims, place] = fitting.unseen(curve, scores[claims], true, groups[claims])
     return told
 
@@ -285,27 +296,93 @@ def _groups(findings: Findings) -> fitting.Groups:
     return np.array([scene.group for scene in findings.scenes], np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """What labels of one name say together."""
+
+    name: str
+    tag: int
+    ask: float
+    apply: float | None
+    fixed: bool
+    columns: tuple[int, ...]
+    sources: tuple[str, ...]
+
+
+def _things(findings: Findings) -> list[_Thing]:
+    columns: defaultdict[str, list[int]] = defaultdict(list)
+    for place, label in enumerate(findings.labels):
+        columns[label.name].append(place)
+    return [_thing(findings.labels, places) for places in columns.values()]
+
+
+def _thing(labels: Sequence[LabelColumn], places: Sequence[int]) -> _Thing:
+    one = labels[places[0]]
+    sources = tuple(labels[place].source for place in places)
+    return _Thing(one.name, one.tag, one.ask, one.apply, one.fixed, tuple(places), sources)
+
+
+def _fused(
+    findings: Findings,
+    things: Sequence[_Thing],
+    told: Floats,
+    fitted: Mapping[tuple[str, str], Curve],
+    check: Check,
+) -> Floats:
+    """Weigh the columns of each thing together, as deciding does: scenes x things.
+
+    `told` is what each column says (scenes x columns), by the curves `fitted`; nan where nobody
+    looked. Where no column holds, all that looked are weighed, for the order of such scenes alone.
+    """
+    fused = np.full((len(findings.scenes), len(things)), np.nan)
+    for place, thing in enumerate(things):
+        if len(thing.columns) == 1:
+            fused[:, place] = told[:, thing.columns[0]]
+            continue
+        check()
+        weights = [findings.labels[column].weight for column in thing.columns]
+        silent = [_at_stay(findings.labels[column], fitted) for column in thing.columns]
+        looked = ~np.isnan(told[:, thing.columns])
+        held = findings.holds[:, thing.columns] & looked
+        for row in np.flatnonzero(looked.any(axis=1)).tolist():
+            voices = list(zip(told[row, thing.columns].tolist(), weights, strict=True))
+            holding = [voices[at] for at in np.flatnonzero(held[row]).tolist()]
+            quiet = [(silent[at], weights[at]) for at in np.flatnonzero(looked[row] & ~held[row])]
+            if holding:
+                fused[row, place] = pooled(holding, quiet)
+            else:
+                fused[row, place] = pooled([voices[at] for at in np.flatnonzero(looked[row])])
+    return fused
+
+
+def _at_stay(label: LabelColumn, fitted: Mapping[tuple[str, str], Curve]) -> float:
+    return curve_for(label.scale, label.name, fitted).probability(label.stay)
+
+
 class _Saying:
     """What would be said of the scenes by some confidences and thresholds."""
 
-    def __init__(
-        self, findings: Findings, confidences: Floats, applies: Sequence[float | None]
-    ) -> None:
+    def __init__(self, findings: Findings, things: Sequence[_Thing], confidences: Floats) -> None:
+        """`confidences` are scenes x things, nan where nobody looked."""
         self._findings = findings
+        self.things = things
         self.confidences = confidences
-        self.claimed = np.where(findings.holds, np.nan_to_num(confidences), 0.0)
-        """Scenes x labels: 0 where it does not hold."""
+        self._holds: Bools = np.zeros(confidences.shape, np.bool_)
+        for place, thing in enumerate(things):
+            self._holds[:, place] = findings.holds[:, thing.columns].any(axis=1)
+        self.claimed = np.where(self._holds, np.nan_to_num(confidences), 0.0)
+        """Scenes x things: 0 where it does not hold."""
         never = np.inf
-        to_write = np.array([never if each is None else each for each in applies])
-        to_show = np.minimum(to_write, [each.ask for each in findings.labels])
-        self.written = self._by_tag(findings.holds & (self.claimed >= to_write))
-        self.shown = self._by_tag(findings.holds & (self.claimed >= to_show))
+        to_write = np.array([never if each.apply is None else each.apply for each in things])
+        to_show = np.minimum(to_write, [each.ask for each in things])
+        self.written = self._by_tag(self._holds & (self.claimed >= to_write))
+        self.shown = self._by_tag(self._holds & (self.claimed >= to_show))
 
-    def _by_tag(self, of_labels: Bools) -> Bools:
-        """Scenes x tags: a tag is said where one of its labels is."""
+    def _by_tag(self, of_things: Bools) -> Bools:
+        """Scenes x tags: a tag is said where one of its things is."""
         said = np.zeros(self._findings.truth.shape, np.bool_)
-        for place, label in enumerate(self._findings.labels):
-            said[:, label.tag] |= of_labels[:, place]
+        for place, thing in enumerate(self.things):
+            said[:, thing.tag] |= of_things[:, place]
         return said
 
     # --- One tag
@@ -334,16 +411,15 @@ class _Saying:
 
     def judged(self, tag: int) -> NDArray[np.int64]:
         """The scenes of which it is known, and in which somebody looked for it."""
-        columns = self._columns(tag)
-        looked = ~np.isnan(self._findings.scores[:, columns]).all(axis=1)
+        looked = ~np.isnan(self.confidences[:, self._places(tag)]).all(axis=1)
         known = self._findings.truth[:, tag] != Truth.UNKNOWN
         return np.flatnonzero(looked & known)
 
-    def _columns(self, tag: int) -> list[int]:
-        return [at for at, label in enumerate(self._findings.labels) if label.tag == tag]
+    def _places(self, tag: int) -> list[int]:
+        return [at for at, thing in enumerate(self.things) if thing.tag == tag]
 
     def _surest(self, tag: int) -> Floats:
-        best: Floats = self.claimed[:, self._columns(tag)].max(axis=1)
+        best: Floats = self.claimed[:, self._places(tag)].max(axis=1)
         return best
 
     def _ranks(self, tag: int) -> Floats:
@@ -351,9 +427,9 @@ class _Saying:
 
         So the ranking goes on where nothing is said any more, and its whole worth is seen.
         """
-        columns = self._columns(tag)
-        told = np.nan_to_num(self.confidences[:, columns])
-        ranks: Floats = np.where(self._findings.holds[:, columns], 1.0 + told, told).max(axis=1)
+        places = self._places(tag)
+        told = np.nan_to_num(self.confidences[:, places])
+        ranks: Floats = np.where(self._holds[:, places], 1.0 + told, told).max(axis=1)
         return ranks
 
     def _examples(
@@ -397,12 +473,12 @@ class _Saying:
         return metrics.hierarchical(claims, facts, findings.parents, universe)
 
     def calibration(self) -> Calibration:
-        """Over all claims: a label that holds in a scene of which the truth is known."""
+        """Over all claims: a thing that holds in a scene of which the truth is known."""
         told, rights = [], []
-        for place in range(len(self._findings.labels)):
-            claims = _claims(self._findings, place)
+        for place in range(len(self.things)):
+            claims, true = self.claims(place)
             told.append(self.confidences[claims, place])
-            rights.append(_rights(self._findings, place, claims))
+            rights.append(true)
         confidences, true = np.concatenate([*told, []]), np.concatenate([*rights, []]) > 0
         bins = metrics.reliability(confidences, true)
         return Calibration(
@@ -413,16 +489,20 @@ class _Saying:
             right=tuple(round(each.right * each.claims) for each in bins),
         )
 
+    def claims(self, place: int) -> tuple[NDArray[np.int64], Bools]:
+        """The scenes in which a thing holds and the truth is known, and whether it is right."""
+        return _claims(self._findings, self._holds[:, place], self.things[place].tag)
 
-def _claims(findings: Findings, label: int) -> NDArray[np.int64]:
+
+def _claims(findings: Findings, holds: Bools, tag: int) -> tuple[NDArray[np.int64], Bools]:
     """The scenes in which a label holds and of which it is known whether that is right."""
-    known = findings.truth[:, findings.labels[label].tag] != Truth.UNKNOWN
-    return np.flatnonzero(findings.holds[:, label] & known)
+    truth = findings.truth[:, tag]
+    claims = np.flatnonzero(holds & (truth != Truth.UNKNOWN))
+    return claims, truth[claims] == Truth.YES
 
 
-def _rights(findings: Findings, label: int, claims: NDArray[np.int64]) -> Bools:
-    rights: Bools = findings.truth[claims, findings.labels[label].tag] == Truth.YES
-    return rights
+def _column_claims(findings: Findings, place: int) -> tuple[NDArray[np.int64], Bools]:
+    return _claims(findings, findings.holds[:, place], findings.labels[place].tag)
 
 
 def _named(ids: Sequence[str], which: Bools) -> frozenset[str]:
@@ -457,8 +537,7 @@ def _new_curves(
     curves, held_out = [], now.copy()
     for place, label in enumerate(findings.labels):
         check()
-        claims = _claims(findings, place)
-        true = _rights(findings, place, claims)
+        claims, true = _column_claims(findings, place)
         scores, before = findings.scores[claims, place], now[claims, place]
         found = fitting.fit(scores, true, groups[claims], before)
         if found is None:
@@ -477,25 +556,22 @@ def _new_curves(
 def _new_thresholds(
     findings: Findings, now: _Saying, held_out: Floats, wanted: float
 ) -> tuple[NewThreshold, ...]:
+    """Seek thresholds for things; `held_out` (scenes x things) are by curves that saw no claim."""
     found = []
-    for place, label in enumerate(findings.labels):
-        if label.apply is None or label.fixed:
+    for place, thing in enumerate(now.things):
+        if thing.apply is None or thing.fixed:
             continue
-        claims = _claims(findings, place)
-        true = _rights(findings, place, claims)
-        looked = now.judged(label.tag)
-        positives = int((findings.truth[looked, label.tag] == Truth.YES).sum())
+        claims, true = now.claims(place)
+        looked = now.judged(thing.tag)
+        positives = int((findings.truth[looked, thing.tag] == Truth.YES).sum())
         offered = threshold(held_out[claims, place], true, positives, wanted)
         if offered is None:
             continue
-        before = metrics.count(now.claimed[claims, place] >= label.apply, true)
+        before = metrics.count(now.claimed[claims, place] >= thing.apply, true)
         before = replace(before, missed=positives - before.right)
-        tag = findings.tags[label.tag].name
-        found.append(
-            NewThreshold(
-                label.name, tag, label.apply, before.recall or 0.0, before.precision, offered
-            )
-        )
+        tag = findings.tags[thing.tag].name
+        shares = before.recall or 0.0, before.precision
+        found.append(NewThreshold(thing.name, tag, thing.sources, thing.apply, *shares, offered))
     return tuple(found)
 
 

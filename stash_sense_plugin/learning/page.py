@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from stash_sense_plugin.learning import plots
-from stash_sense_plugin.learning.report import percent
+from stash_sense_plugin.learning.report import percent, with_sources
 
 Values = Mapping[str, Any]
 
@@ -193,7 +193,7 @@ def _offers(told: Values) -> str:
 def _offer(each: Values) -> str:
     low, high = each["precision_interval"]
     return _cells(
-        (each["label"], each["tag"]),
+        (with_sources(each), each["tag"]),
         (
             percent(each["before"]),
             percent(each["apply"]),

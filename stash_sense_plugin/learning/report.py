@@ -112,6 +112,7 @@ def _threshold(each: NewThreshold) -> dict[str, Any]:
     return {
         "label": each.label,
         "tag": each.tag,
+        "sources": list(each.sources),
         "before": _share(each.before),
         "precision_before": _share(each.precision_before),
         "recall_before": _share(each.recall_before),
@@ -197,6 +198,12 @@ def said_of(summary: Summary) -> str:
         f" F1 {percent(micro.f1)}; by tag {percent(summary.macro.f1)};"
         f" with tags above them {percent(summary.hierarchical.f1)}"
     )
+
+
+def with_sources(offered: Mapping[str, Any]) -> str:
+    """Return the label of a threshold, with those who see it where they are several."""
+    sources = offered.get("sources", [])
+    return f"{offered['label']} ({', '.join(sources)})" if len(sources) > 1 else offered["label"]
 
 
 def percent(value: float | None) -> str:

@@ -39,6 +39,8 @@ from stash_sense_plugin.learning.truth import (
 )
 from stash_sense_plugin.library.learnt import Learnt, LearntCurve, LearntThreshold
 from stash_sense_plugin.library.verdicts import Verdicts, Words
+from stash_sense_plugin.pipeline.gating import gates_of
+from stash_sense_plugin.pipeline.parts import word_lists
 from stash_sense_plugin.records import Reporter, Scene
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.client import StashClient
@@ -143,8 +145,6 @@ class Coverage:
     """Of them, those with tags by hand."""
     not_looked: int
     """Scenes with tags that were never looked at, or before this version."""
-    unjudged_tags: tuple[str, ...] = ()
-    """Tags that some label has and the user never gives: nothing can be said of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +205,11 @@ class _Library:
         not_looked = [
             scene for scene in self._scenes if scene.id not in first and self._has_own(scene)
         ]
-        labels, tags, unjudged = self._columns(facts.values())
+        labels, tags = self._columns(facts.values())
         coverage = Coverage(
             judged=len(judged),
             by_hand=sum(bool(facts[scene.id].by_hand) for scene in judged),
             not_looked=len(not_looked),
-            unjudged_tags=tuple(unjudged),
         )
         findings = self._findings(judged, facts, labels, tags)
         names = {tag.id: tag.name for tag in self._book.tags.values()}
@@ -234,23 +233,18 @@ class _Library:
         found = (word if word in self._book.tags else self._book.id_of(word) for word in tags)
         return self._book.counted(tag_id for tag_id in found if tag_id is not None)
 
-    def _columns(
-        self, facts: Collection[SceneTags]
-    ) -> tuple[list[Label], list[TagColumn], list[str]]:
-        """The labels whose tags the user gives, these tags, and the names of other labels' tags."""
-        never = self._settings.never_names
+    def _columns(self, facts: Collection[SceneTags]) -> tuple[list[Label], list[TagColumn]]:
+        """The labels whose tags the user gives, each source of them, and these tags."""
+        never = self._vocabulary.never(self._settings.never_names)
         used = frozenset().union(*(each.by_hand | each.accepted for each in facts))
-        labels, tags, unjudged = [], dict[str, TagColumn](), dict[str, None]()
+        labels, tags = [], dict[str, TagColumn]()
         for label in self._vocabulary.labels.values():
-            if never & {label.name.casefold(), label.tag.casefold()}:
-                continue
             tag_id = self._book.id_of(label.tag)
-            if tag_id is None or tag_id not in used:
-                unjudged[label.tag] = None
-                continue
-            labels.append(label)
-            tags.setdefault(tag_id, TagColumn(tag_id, self._book.tags[tag_id].name))
-        return labels, list(tags.values()), list(unjudged)
+            is_never = bool(never & {label.thing.casefold(), label.tag.casefold()})
+            if tag_id is not None and tag_id in used and not is_never:
+                labels.append(label)
+                tags.setdefault(tag_id, TagColumn(tag_id, self._book.tags[tag_id].name))
+        return labels, list(tags.values())
 
     def _findings(
         self,
@@ -314,21 +308,32 @@ class _Library:
         """A label with the threshold in force: the setting's, else the user's own, else learnt."""
         apply = label.apply
         if apply is not None and not label.stated:
-            apply = thresholds.get(label.name, apply)
+            apply = thresholds.get(label.thing, apply)
         if apply is not None and self._settings.apply is not None:
             apply = self._settings.apply
-        return LabelColumn(label.name, tag, label.scale, label.ask, apply, fixed=label.stated)
+        return LabelColumn(
+            label.thing,
+            tag,
+            label.scale,
+            label.ask,
+            apply,
+            fixed=label.stated,
+            source=label.source,
+            weight=label.weight,
+            stay=label.stay,
+        )
 
     def _scorer(self) -> Scorer:
         engine, settings = self._engine, self._settings
         sight = engine.sight(settings)
-        words = {card.name: card.words for card in engine.catalogue() if card.words}
+        catalogue = engine.catalogue()
         return Scorer(
             engine.store,
             self._vocabulary,
             sight.detectors,
             sight.zero_shot,
-            words,
+            word_lists(catalogue),
+            gates_of(catalogue),
             settings.max_gap_s,
             settings.floor,
             self._reporter.check,
@@ -504,7 +509,8 @@ def _write_private(path: Path, text: str) -> None:
     try:
         part.unlink(missing_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        # A title may hold what is no character: Stash keeps names of files as they are.
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         part.replace(path)
     except OSError as error:

@@ -1,6 +1,8 @@
 """What each label scores in scenes that were looked at, from the store alone."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +12,11 @@ from stash_sense_plugin.errors import ModelError, StoreError
 from stash_sense_plugin.library.looks import EMBEDS, Wanted, file_ids, kept_looks, read_looks
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.pipeline.deciding import in_words
-from stash_sense_plugin.pipeline.parts import Look, recalled
+from stash_sense_plugin.pipeline.gating import Gates, WordsOf, through_gates
+from stash_sense_plugin.pipeline.parts import NAMELESS, Look, recalled, source_of
 from stash_sense_plugin.records import Detector, Fingerprint
 from stash_sense_plugin.suggestions import hold, robust_score
-from stash_sense_plugin.timeline import Frames, by_word, rule_for, sample_scores
+from stash_sense_plugin.timeline import Frames, by_word, rule_for, sample_scores, showing
 from stash_sense_plugin.vocabulary import Label, Vocabulary
 
 Check = Callable[[], None]
@@ -38,18 +41,20 @@ class Scorer:
         vocabulary: Vocabulary,
         detectors: Sequence[Detector],
         zero_shot: ZeroShot | None,
-        words_of: Mapping[str, str],
+        words_of: WordsOf,
+        gates: Gates,
         max_gap_s: float,
         floor: float,
         check: Check,
     ) -> None:
-        """`words_of` names the word list of each object network, by the model's name.
+        """`words_of` names the word list of each network that has one, `gates` what opens it.
 
         `floor` is the score below which nothing counts that is neither a vector nor a text.
         """
         self._store = store
         self._zero_shot = zero_shot
         self._words_of = words_of
+        self._gates = gates
         self._max_gap_s = max_gap_s
         self._floor = floor
         self._check = check
@@ -57,26 +62,27 @@ class Scorer:
         """Why a detector's labels are not scored, by its name."""
         self.damaged: list[StoreError] = []
         """What was kept of files and cannot be read."""
-        self._wanted = [self._want(detector) for detector in detectors]
+        self._wanted = [self._want(each) for each in detectors if each.name not in NAMELESS]
         self._prompted = vocabulary.zero_shot
         self._worded = [label for label in vocabulary.labels.values() if not label.prompts]
 
     def scores(self, files: Sequence[Fingerprint], duration_s: float | None) -> dict[str, Score]:
-        """Return by name the scores of the labels that somebody looked for.
+        """Return by name the scores of the labels that somebody looked for: of each source.
 
         The first file counts of which a look is kept. A detector that cannot be used scores
-        nothing, and is named in `unusable`.
+        nothing, and is named in `unusable`. Networks of one source are one score, as deciding has
+        it (`suggestions.weighed`).
         """
         self._check()
-        looks = self._looks(files)
+        looks, _ = through_gates(self._looks(files), self._gates, self._words_of)
         measured = [look.duration_s for look in looks if look.duration_s]
         length_s = max(measured) if measured else duration_s
-        found: dict[str, Score] = {}
+        found: defaultdict[str, list[Score]] = defaultdict(list)
+        stays: dict[str, float] = {}
         for label, score in self._scored(looks, length_s):
-            before = found.get(label.name)
-            if before is None or (before.holds, before.score) < (score.holds, score.score):
-                found[label.name] = score
-        return found
+            found[label.name].append(score)
+            stays[label.name] = label.stay
+        return {name: _together(each, stays[name]) for name, each in found.items()}
 
     def _want(self, detector: Detector) -> Wanted:
         try:
@@ -113,12 +119,13 @@ class Scorer:
 
     def _by_words(self, look: Look, length_s: float | None) -> Iterator[tuple[Label, Score]]:
         words = by_word(look.observations)
-        scale = self._scale(look)
+        source = source_of(look.ran, self._words_of)
         frames = Frames.at(look.times_s, length_s)
         for label in self._worded:
             # Of a network that is in no catalogue any more, what it saw tells its words.
-            if label.scale == scale or not words.keys().isdisjoint(label.words):
-                found = [each for word in label.words for each in words.get(word, ())]
+            if label.source == source or not words.keys().isdisjoint(label.words):
+                said = (each for word in label.words for each in words.get(word, ()))
+                found = showing(label, said)
                 samples = sample_scores(look.times_s, found, label)
                 yield label, self._score(label, look, frames, [each.score for each in samples])
 
@@ -136,15 +143,17 @@ class Scorer:
 
     def _score(self, label: Label, look: Look, frames: Frames, scores: Sequence[float]) -> Score:
         """What deciding goes by; where it decides nothing, the best few frames."""
-        ranges = frames.ranges(label.name, scores, rule_for(label, self._max_gap_s))
+        ranges = frames.ranges(label.thing, scores, rule_for(label, self._max_gap_s))
         model, times_s, length_s = look.ran.model, frames.times_s, frames.duration_s
         held = hold(label, look.ran.detector, model, times_s, scores, ranges, length_s)
         if held is not None:
             return Score(robust_score(held.scores, held.looks, label.stay), holds=True)
         return Score(robust_score(scores, len(scores), 0.0), holds=False)
 
-    def _scale(self, look: Look) -> str:
-        """Whose words a look is in: an object network's word list, else the detector's name."""
-        if look.ran.detector != "objects":
-            return look.ran.detector
-        return self._words_of.get(look.ran.model.partition("@")[0], "")
+
+def _together(scores: Sequence[Score], stay: float) -> Score:
+    """What networks of one source score: the mean, where one holds, else the best."""
+    if not any(each.holds for each in scores):
+        return max(scores, key=lambda each: each.score)
+    told = [each.score if each.holds else stay for each in scores]
+    return Score(math.fsum(told) / len(told), holds=True)
