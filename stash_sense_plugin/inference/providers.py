@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,10 +69,10 @@ CUDA: Options = {
 }
 TENSORRT: Options = {"trt_fp16_enable": "1"}
 TENSORRT_CACHE: Options = {"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"}
-OPENVINO: Options = {
-    # Intel's graphics where they are, else the processor; naming GPU where none is fails.
-    "device_type": "AUTO",
-}
+OPENVINO_DEVICES = ("GPU", "CPU")
+"""Intel's graphics where they are, else the processor. `AUTO`, which would choose by itself, is
+accepted and then takes no operator of any network (seen with 1.24)."""
+NONE_TAKEN = "it takes none of the network's operators"
 
 ENGINES_KEPT_S = 60 * 24 * 3600.0
 """An engine that was not used for so long was built for a driver or a card that is gone."""
@@ -129,30 +129,39 @@ def chain(
     threads: int = 1,
     cache: Path | None = None,
     full_precision: bool = False,
+    intel: str = OPENVINO_DEVICES[-1],
 ) -> list[tuple[str, dict[str, str]]]:
     """Return onnxruntime's providers with what each is told, the wanted one first.
 
-    `cache` is the folder for TensorRT's engines. Nodes that a provider does not take go on to the
-    next; the CPU takes all.
+    `cache` is the folder for TensorRT's engines, `intel` one of OPENVINO_DEVICES. Nodes that a
+    provider does not take go on to the next; the CPU takes all.
     """
-    return [
-        (PROVIDERS[each], _options(each, path, threads, cache, full_precision))
-        for each in _NEXT[place]
-    ]
+    exact = {"precision": "ACCURACY"} if full_precision else {}
+    half = {"trt_fp16_enable": "0"} if full_precision else {}
+    told: Mapping[Place, Options] = {
+        "cuda": CUDA,
+        "openvino": {"device_type": intel, "num_of_threads": str(threads), **exact},
+        "tensorrt": {**TENSORRT, **half, **(_engines(path, cache) if place == "tensorrt" else {})},
+    }
+    return [(PROVIDERS[each], dict(told.get(each, {}))) for each in _NEXT[place]]
 
 
-def _options(
-    place: Place, path: Path | None, threads: int, cache: Path | None, full_precision: bool
-) -> dict[str, str]:
-    if place == "cuda":
-        return dict(CUDA)
-    if place == "openvino":
-        exact = {"precision": "ACCURACY"} if full_precision else {}
-        return {**OPENVINO, "num_of_threads": str(threads), **exact}
-    if place == "tensorrt":
-        half = {"trt_fp16_enable": "0"} if full_precision else {}
-        return {**TENSORRT, **half, **_engines(path, cache)}
-    return {}
+def place_of(registered: Sequence[str], assigned: Collection[str] | None) -> Place:
+    """Return where a session runs: its providers in order, and those that were given operators.
+
+    None where this onnxruntime does not tell the second: a provider may be there and take nothing.
+    """
+    by_name = {name: place for place, name in PROVIDERS.items()}
+    for name in registered:
+        if name in by_name and (assigned is None or name in assigned):
+            return by_name[name]
+    return "cpu"
+
+
+def precision_of(place: Place, own: str, full_precision: bool, intel: str) -> str:
+    """Return what a network whose own is `own` reckons in: some places halve it by themselves."""
+    halves = place == "tensorrt" or (place == "openvino" and intel == "GPU")
+    return "fp16" if halves and own == "fp32" and not full_precision else own
 
 
 # --- TensorRT's engines ----------------------------------------------------------------------

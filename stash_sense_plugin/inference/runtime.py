@@ -1,6 +1,7 @@
 """Which onnxruntime is here, and on which device a network of its really runs."""
 
 import tempfile
+from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,7 @@ import numpy as np
 from stash_sense_plugin.errors import ModelBroken
 from stash_sense_plugin.inference.providers import REMEDIES, Device
 from stash_sense_plugin.inference.session import offered, open_network, resolve, version
-
-_IDENTITY = bytes.fromhex(
-    "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801"
-    "620f0a0179120a0a08080112040a0208014202100d"
-)
-"""The smallest ONNX file: one number goes in and comes out."""
+from stash_sense_plugin.start import gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +33,14 @@ class Runtime:
 
 
 def look(device: Device = "auto") -> Runtime:
-    """Run the smallest network there is; raises ModelBroken when not even that runs."""
+    """Run a small convolution as all networks are run; raises ModelBroken when it does not."""
     resolved = resolve(device)
     with tempfile.TemporaryDirectory(prefix="stash-sense-") as folder:
-        path = Path(folder) / "one-number.onnx"
-        path.write_bytes(_IDENTITY)
+        path = Path(folder) / "convolution.onnx"
+        path.write_bytes(b64decode(gpu.NETWORK))
         network = open_network(path, threads=1, device=device)
-        [answer] = network.run({"x": np.array([3.0], np.float32)})
-    if answer.tolist() != [3.0]:
-        raise ModelBroken(f"onnxruntime returns {answer.tolist()} where 3 went in and out")
+        [answer] = network.run({"x": np.ones((1, 1, 3, 3), np.float32)})
+    if not (answer == 4).all():
+        raise ModelBroken(f"onnxruntime gives {answer.ravel().tolist()} where four fours are right")
     remedy = REMEDIES.get(resolved.asked, "") if resolved.told else ""
     return Runtime(version(), offered(), network.device, resolved.told, remedy)

@@ -172,6 +172,7 @@ class Door:
         self._resolved: dict[Device, Resolved] = {}
         self._resolving = threading.RLock()
         self._told: set[str] = set()
+        self._intel = providers.OPENVINO_DEVICES[-1]
 
     @property
     def version(self) -> str:
@@ -213,6 +214,7 @@ class Door:
                 threads=threads or usable_cpus(),
                 cache=cache,
                 full_precision=full_precision,
+                intel=self._intel,
             )
             try:
                 session = self._session(str(path), told, threads)
@@ -225,10 +227,10 @@ class Door:
             if came != wanted:
                 self._tell_once(
                     f"{path}: asked for {NAMES[wanted]}, running on {NAMES[came]} because "
-                    f"{failed or self._why(wanted) or NO_REASON}"
+                    f"{failed or self._left_out(session, wanted)}"
                 )
-            half = came == "tensorrt" and not full_precision
-            return Network(session, path, came, "fp16" if half else facts.precision)
+            runs_in = providers.precision_of(came, facts.precision, full_precision, self._intel)
+            return Network(session, path, came, runs_in)
         raise AssertionError("the CPU is the last of every place's successors")
 
     def _session(
@@ -239,6 +241,8 @@ class Door:
         options.intra_op_num_threads = threads or usable_cpus()
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL
+        if len(told) > 1:
+            options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         self._preload(told[0][0])
         return self._library.InferenceSession(
             network, sess_options=options, providers=told, enable_fallback=0
@@ -257,25 +261,42 @@ class Door:
         for place in providers.places(asked):
             if place == "cpu" or not (why := self._fault(place)):
                 return Resolved(place, asked, "; ".join(whys))
-            whys.append(why if place == asked else f"{NAMES[place]}: {why}")
+            if why not in whys:
+                whys.append(why if place == asked else f"{NAMES[place]}: {why}")
         raise AssertionError("the CPU is the last of every place's successors")
 
     def _fault(self, place: Place) -> str:
-        """Run a small convolution there; return what keeps it from running, empty where it runs.
+        """Return what keeps networks from running on a place, empty where they run."""
+        if why := providers.absent(place, self.offered, self.version):
+            return why
+        if place != "openvino":
+            return self._trial(place)
+        for self._intel in providers.OPENVINO_DEVICES:
+            if not (why := self._trial(place)):
+                break
+        return why
+
+    def _trial(self, place: Place) -> str:
+        """Run a small convolution on a place; return what went wrong.
 
         That a provider is offered, or even taken, proves nothing: cuDNN is first met by a run.
         """
-        if why := providers.absent(place, self.offered, self.version):
-            return why
         try:
-            session = self._session(b64decode(gpu.NETWORK), providers.chain(place), 1)
+            told = providers.chain(place, intel=self._intel)
+            session = self._session(b64decode(gpu.NETWORK), told, 1)
             if _place(session) != place:
-                return self._why(place) or NO_REASON
+                return self._left_out(session, place)
             [answer] = session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})
         except Exception as error:
             return self._why(place) or _first_line(error)
         right = bool((np.asarray(answer) == 4).all())
         return "" if right else f"it gives {np.ravel(answer).tolist()} where four fours are right"
+
+    def _left_out(self, session: Any, place: Place) -> str:
+        """Say why a session came without a place that it was opened with."""
+        if PROVIDERS[place] in session.get_providers():
+            return providers.NONE_TAKEN
+        return self._why(place) or NO_REASON
 
     def _tell_once(self, sentence: str) -> None:
         if sentence not in self._told:
@@ -327,8 +348,12 @@ def _preload_cuda(library: Any) -> None:
 
 def _place(session: Any) -> Place:
     """Return where a session came to run: what it was opened with is no proof."""
-    first = session.get_providers()[0]
-    return next((place for place, name in PROVIDERS.items() if name == first), "cpu")
+    registered = session.get_providers()
+    assigned = None
+    # Older ones than 1.24 do not tell who was given the operators.
+    if len(registered) > 1 and hasattr(session, "get_provider_graph_assignment_info"):
+        assigned = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+    return providers.place_of(registered, assigned or None)
 
 
 def _does_not_load(path: Path, error: Exception) -> ModelBroken:
@@ -364,7 +389,7 @@ def _port(node: Any, path: Path) -> Port:
     shape = tuple(side if isinstance(side, int) and side > 0 else None for side in node.shape)
     if math.prod(side or 1 for side in shape) > LARGEST_INPUT:
         sides = " x ".join(str(side or "any") for side in shape)
-        raise ModelBroken(f"{path}: {node.name} takes {sides} numbers, more than any picture has")
+        raise ModelBroken(f"{path}: {node.name} is {sides} numbers, more than any picture has")
     return Port(node.name, shape, _DTYPES[node.type])
 
 
