@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the videos and pictures lie")
     parser.add_argument("--catalogue", type=Path, default=None, help="a catalogue of your own")
-    parser.add_argument("--model", default=Settings().object_model, help="what sees objects")
+    parser.add_argument("--model", default="yolox-s", help="what sees objects")
     parser.add_argument("--floors", type=int, nargs="+", default=FLOORS, help="in percent")
     return parser.parse_args()
 
@@ -97,7 +97,14 @@ def _measure(folder: Path, files: Sequence[Path], options: argparse.Namespace) -
 
 
 def _settings(percent: int, model: str) -> Settings:
-    return Settings(floor_percent=percent, object_model=model, skip_labels=True, skip_text=True)
+    return Settings(
+        floor_percent=percent,
+        object_model=model,
+        skip_labels=True,
+        skip_acts=True,
+        skip_quality=True,
+        skip_text=True,
+    )
 
 
 def _keep(home: Path, files: Sequence[Path], settings: Settings) -> Kept:

@@ -19,8 +19,9 @@ from stash_sense_plugin.tasks.engine import plugin_id
 MARKS = (100, 200, 500, 1000)
 """Scenes after which is looked how much is held."""
 MODEL = "random"
-NO_NETWORK = {"skip_labels": True, "skip_objects": True, "skip_text": True}
-CLIP_ALONE = {"clip_model": MODEL, "skip_objects": True, "skip_text": True}
+ALONE = {"skip_acts": True, "skip_objects": True, "skip_quality": True, "skip_text": True}
+NO_NETWORK = {**ALONE, "skip_labels": True}
+CLIP_ALONE = {**ALONE, "clip_model": MODEL}
 MB = 1e6
 
 

@@ -52,6 +52,8 @@ def main() -> int:
     console.print("Drawing the sample library ...")
     clips = build_library(FOLDER / "media")
     with sample_stash() as stash:
+        # The same models on every machine.
+        stash.configure_plugin(PLUGIN_ID, preset="fast")
         if fetch:
             show_task(console, stash, "Set up")
         stash.add_studio("Northlight Studio", aliases=["NL Studios"])
