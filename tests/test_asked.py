@@ -131,6 +131,11 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
         "said": ({}, WORD),
         "scene_id": ({}, SCENE),
     },
+    "similar": {
+        "scene_id": ({}, SCENE),
+        "path": ({}, FILE),
+        "limit": ({"scene_id": "1"}, NUMBER),
+    },
     "store_stats": {},
     "store_vacuum": {"dry_run": ({}, SWITCH)},
     "store_export": {"path": ({}, FILE)},

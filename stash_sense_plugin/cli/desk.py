@@ -33,6 +33,7 @@ READING = (
     "jobs",
     "store_stats",
     "suggestions",
+    "similar",
 )
 """Modes that only read: a sweep that runs in another copy of Stash Sense need not stop for them."""
 

@@ -13,6 +13,7 @@ from stash_sense_plugin.tasks.evaluating import run_evaluate
 from stash_sense_plugin.tasks.fetching import download_models, pull_models
 from stash_sense_plugin.tasks.files import tag_file
 from stash_sense_plugin.tasks.models import list_models, remove_models, verify_models
+from stash_sense_plugin.tasks.similar import similar
 from stash_sense_plugin.tasks.storing import (
     store_export,
     store_import,
@@ -60,6 +61,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "accept": Mode(accept, "operation"),
         "refuse": Mode(refuse, "operation"),
         "verdicts": Mode(verdicts, "operation"),
+        "similar": Mode(similar, "operation"),
         "store_stats": Mode(store_stats, "operation"),
         "store_vacuum": Mode(store_vacuum, "task"),
         "store_export": Mode(store_export, "task"),
