@@ -94,6 +94,8 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
     "errors": {"limit": ({}, NUMBER), "after": ({}, NUMBER)},
     "models": {"log": ({}, SWITCH)},
     "verify_models": {"names": ({}, frozenset({"an empty list"}))},
+    "vocabulary": {"group": ({}, SWITCH)},
+    "check_vocabulary": {},
     "result": {"scene_id": ({}, SCENE)},
     "undo": {
         "what": ({"confirm": "everything"}, WORD),

@@ -20,6 +20,7 @@ from stash_sense_plugin.cli import (
     tag,
     tag_scenes,
     undo,
+    vocabulary,
 )
 from stash_sense_plugin.cli.desk import DONE, SOME_FAILED, WRONG_USAGE, Desk, WrongUsage
 from stash_sense_plugin.cli.showing import shown
@@ -37,6 +38,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     errors,
     similar,
     models,
+    vocabulary,
     store,
     doctor,
 )

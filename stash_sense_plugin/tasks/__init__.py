@@ -25,6 +25,7 @@ from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
 from stash_sense_plugin.tasks.undoing import list_runs, undo
 from stash_sense_plugin.tasks.upkeep import list_errors, scene_result, set_up
 from stash_sense_plugin.tasks.verdicts import accept, refuse, verdicts
+from stash_sense_plugin.tasks.vocabulary import check_vocabulary, list_vocabulary
 
 __all__ = ["MODES", "Call", "Engine", "Mode", "open_engine"]
 
@@ -54,6 +55,8 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "errors": Mode(list_errors, "operation"),
         "models": Mode(list_models, "operation"),
         "verify_models": Mode(verify_models, "operation"),
+        "vocabulary": Mode(list_vocabulary, "operation"),
+        "check_vocabulary": Mode(check_vocabulary, "operation"),
         "result": Mode(scene_result, "operation"),
         "undo": Mode(undo, "task"),
         "runs": Mode(list_runs, "operation"),
