@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stash_sense_plugin.errors import ModelBroken, StashSenseError
+from stash_sense_plugin.errors import MemoryShort, ModelBroken
 from stash_sense_plugin.inference import onnx_file, rounding
 from stash_sense_plugin.inference.catalogue import ModelCard, PackageFile, Task
 from stash_sense_plugin.inference.download import Models
@@ -248,18 +248,19 @@ def _named(card: ModelCard, sentence: str) -> str:
 
 def _make(source: Path, card: ModelCard, reporter: Reporter) -> str:
     """Try one way of rounding after the other; keep the first that agrees."""
-    why, closest = "", Agreement(-1.0)
+    closest = Agreement(-1.0)
     reporter.log("info", f"{card.name}: making it lighter (int8)")
     with tempfile.TemporaryDirectory(prefix=f".{source.stem}-", dir=source.parent) as folder:
         for bits in (rounding.FULL_RANGE, rounding.SEVEN_BITS):
             made = Path(folder) / f"{bits}.onnx"
-            if why := _rounded(source, made, bits, reporter):
-                break
+            if fault := _rounded(source, made, bits, reporter):
+                return _full(fault)
             try:
                 agreement = agree(source, made, card)
-            except StashSenseError as error:
-                why = f"it does not run with rounded weights ({error.message})"
-                break
+            except MemoryShort as error:
+                return _full(f"it could not be tried: {error.message}")
+            except ModelBroken as error:
+                return _refused(source, closest, f"it does not run so ({error.message})")
             finally:
                 return_memory()
             reporter.check()
@@ -268,10 +269,14 @@ def _make(source: Path, card: ModelCard, reporter: Reporter) -> str:
                 adopt(source, made, "int8", agreement, sentence)
                 return sentence
             closest = max(closest, agreement, key=lambda each: each.cosine)
-            why = f"rounded weights do not agree with it ({closest.told})"
+    return _refused(source, closest, f"rounded weights do not agree with it ({closest.told})")
+
+
+def _refused(source: Path, agreement: Agreement, why: str) -> str:
+    """Remember that the network cannot be made lighter: trying it again would end alike."""
     sentence = _full(why)
-    _write(source, _recorded(source, "int8", closest, sentence, ""))
     variant_path(source, "int8").unlink(missing_ok=True)
+    _write(source, _recorded(source, "int8", agreement, sentence, ""))
     return sentence
 
 
