@@ -537,6 +537,30 @@ def test_the_models_that_the_user_chose_and_the_library_are_told(
     assert room.stash.tags() == {}
 
 
+def test_the_preset_is_told_with_what_runs_and_what_is_missing(room: Room) -> None:
+    room.configure(skip_objects=None, skip_acts=None, preset="balanced", device="cpu")
+    found = room.run("doctor")
+    ((preset, level),) = named(found, "Preset")
+    assert preset == "balanced, as the settings say; joytag names acts and clothing"
+    assert level == OK
+    ((tagger, level),) = named(found, "Detector tagger")
+    assert re.fullmatch(r"joytag@\w+ is missing", tagger)
+    assert level == PROBLEM
+    assert [told for told, _ in named(found, "Detector objects")][1:] == ["nudenet-320n@3.4.2"]
+    assert named(found, "Precision") == [("as published: nudenet-320n", OK)]
+    assert named(found, "Providers")[0][0].endswith("CPU in this onnxruntime")
+    assert "networks run on the processor (cpu)" in named(found, "Runtime")[0][0]
+    assert named(found, "Extras") == [("not installed, and tagging needs none", OK)]
+    assert any(told.startswith("joytag was not tried") for told, _ in named(found, "Untried"))
+
+
+def test_a_catalogue_that_cannot_be_read_is_told_and_the_rest_all_the_same(room: Room) -> None:
+    room.engine.own_catalogue.write_text("models: [", "utf-8")
+    found = room.run("doctor")
+    assert [level for _, level in named(found, "Models")] == [PROBLEM]
+    assert named(found, "Workflow tags")
+
+
 def test_warm_and_cold_have_one_shape(room: Room, tmp_path: Path) -> None:
     warm = room.run("doctor")
     cold = checkup.examine(Home(str(tmp_path / "cold")), PACKAGE, None, lambda *_: None)

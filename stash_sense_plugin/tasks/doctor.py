@@ -21,6 +21,8 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.inference import lighter, runtime
 from stash_sense_plugin.inference.catalogue import ModelCard
+from stash_sense_plugin.inference.providers import CARDS
+from stash_sense_plugin.inference.session import resolve
 from stash_sense_plugin.library import health
 from stash_sense_plugin.library.jobs import Job
 from stash_sense_plugin.records import Detector, Level, Reporter, Scene
@@ -52,6 +54,8 @@ SCENES = 20
 SPRITES = 5
 """Scenes whose sprite sheets are looked for."""
 WHERE = {"cpu": "the processor", "cuda": "the graphics card", "tensorrt": "the graphics card"}
+FRAME_ROLES = frozenset({"visual", "network"})
+"""The roles of networks that look at frames."""
 CLOCKS_S = 30.0
 """How far two clocks may be apart."""
 
@@ -273,16 +277,28 @@ def _models(engine: Engine) -> Iterator[Fact]:
 
 
 def _precision(engine: Engine, cards: Iterable[ModelCard]) -> Iterator[Fact]:
-    """Say of each network that runs on the processor whether its weights are rounded."""
-    if engine.settings.full_precision:
-        yield Fact("Models", "Precision", "every model runs as it was published")
-        return
-    models = engine.shelf().models
+    """Say which networks run with rounded weights, and which as they were published."""
+    names: dict[str, list[str]] = {}
     for card in cards:
         # What is missing or broken is said where the detector is.
         with suppress(ModelError):
-            if models.has(card) and (told := lighter.told(models, card)):
-                yield Fact("Models", "Precision", told)
+            for how in _ways(engine, card):
+                names.setdefault(how, []).append(card.name)
+    if names:
+        told = "; ".join(f"{how}: {', '.join(names[how])}" for how in sorted(names))
+        yield Fact("Models", "Precision", told)
+
+
+def _ways(engine: Engine, card: ModelCard) -> Iterator[str]:
+    """Yield how the network of a card that looks at frames is run, where it is here."""
+    settings, models = engine.settings, engine.shelf().models
+    place = resolve(settings.device).place
+    for role in FRAME_ROLES & card.files.keys() if models.has(card) else ():
+        path = models.path(card, role)
+        if lighter.variant(path, place, settings.full_precision) == path:
+            yield "as published"
+        else:
+            yield "rounded to fp16" if place in CARDS else "rounded to int8"
 
 
 def _detector(engine: Engine, detector: Detector, sight: Sight) -> Iterator[Fact]:
