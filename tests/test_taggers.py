@@ -116,6 +116,17 @@ def test_what_is_no_score_is_refused(hues: Path) -> None:
         seen(detector_of(hues, scores="plain"), plain(255, 0, 0))
 
 
+def test_detectors_of_one_open_network_keep_their_own_floors(hues: Path) -> None:
+    first = detector_of(hues, untried=True)
+    faint = plain(115, 0, 0)
+    assert words_of(first, faint) == ["hues/red"]
+    shelf, card = first._shelf, first._card
+    assert words_of(TaggerDetector(shelf, card, floor=0.3), faint) == []
+    out = card.model_copy(update={"leave_out": ("red",)})
+    assert words_of(TaggerDetector(shelf, out), faint) == []
+    assert words_of(TaggerDetector(shelf, card), faint) == ["hues/red"]
+
+
 # --- Words --------------------------------------------------------------------------------------
 
 WD = "tag_id,name,category,count\r\n1,red_dress,0,5\r\n2,reimu,4,9\r\n3,explicit,9,1\r\n"

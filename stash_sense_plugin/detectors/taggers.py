@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +65,6 @@ class TaggerDetector:
         self.device = ""
         """Where it ran, once it has."""
         self.precision = ""
-        self._reading: _Reading | None = None
-        self._lock = threading.Lock()
 
     @property
     def model(self) -> str:
@@ -105,12 +104,20 @@ class TaggerDetector:
             )
 
     def _read(self, network: Network) -> _Reading:
-        with self._lock:
-            if self._reading is None:
+        """Return how this open network is read: a detector is made for each job, it stays."""
+        key = (self.model, self._floor)
+        with _LEARNING:
+            known = _READINGS.setdefault(network, {})
+            if key not in known:
                 words = _words(network, self._shelf, self._card)
                 floors = _floors(words, self._card, self._floor)
-                self._reading = _reading(network, self._card, words, floors)
-            return self._reading
+                known[key] = _reading(network, self._card, words, floors)
+            return known[key]
+
+
+_READINGS: WeakKeyDictionary[Network, dict[tuple[str, float], _Reading]] = WeakKeyDictionary()
+"""Of open networks, by model and floor: they go when the shelf lets the network go."""
+_LEARNING = threading.Lock()
 
 
 def _run(
