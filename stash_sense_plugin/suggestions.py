@@ -388,7 +388,7 @@ def _evidence(
     frames.sort()
     ranked = _spread(frames, ranges)
     if _are_fused(held):
-        ranked = list(dict.fromkeys((*_best_of_each(ranked, frames), *ranked)))
+        ranked = _with_each(ranked, frames)
     return tuple(_shown(frame, held) for frame in ranked[:MOST_EVIDENCE])
 
 
@@ -420,15 +420,24 @@ def _spread(frames: Sequence[_Frame], ranges: Sequence[TimeRange]) -> list[_Fram
     return [frame for _, frame in ranked]
 
 
-def _best_of_each(ranked: Sequence[_Frame], frames: Sequence[_Frame]) -> list[_Frame]:
-    """Return one frame of each that saw it: of a time that no other shows, if there is one.
+def _with_each(ranked: Sequence[_Frame], frames: Sequence[_Frame]) -> list[_Frame]:
+    """Put the best frame of each that saw it first: of a time that none shows yet, if there is one.
 
     Scales differ: without this, those that are never quite sure would show nothing.
     """
-    first: dict[int, _Frame] = {}
-    for frame in (*ranked, *frames):
-        first.setdefault(frame[6], frame)
-    return sorted(first.values())
+    own: defaultdict[int, list[_Frame]] = defaultdict(list)
+    for frame in frames:
+        own[frame[6]].append(frame)
+    first: dict[float, _Frame] = {}
+    doubled = []
+    for each in own.values():
+        best = next((frame for frame in each if frame[1] not in first), None)
+        if best is None:
+            doubled.append(each[0])
+        else:
+            first[best[1]] = best
+    rest = (frame for frame in ranked if frame[1] not in first)
+    return [*sorted([*first.values(), *doubled]), *rest]
 
 
 def _plain(held: Held, place: int, end_s: float) -> list[_Frame]:
