@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+import site
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +23,7 @@ from stash_sense_plugin.inference.session import open_network
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.records import Level
 from tests.onnx_networks import convolutions, small_vit, with_weights_beside
+from tests.sweep_kit import ROOT
 
 
 @dataclass
@@ -192,9 +196,14 @@ def test_weights_beside_the_network_go_into_the_variant(tmp_path: Path) -> None:
     whole = small_vit(tmp_path / "whole" / "vit.onnx")
     path = with_weights_beside(tmp_path / "apart" / "vit.onnx", whole, "vit.data")
     assert "int8 on a CPU" in lightened(tmp_path, card_of(path))
-    facts = onnx_file.read(tmp_path / "apart" / "vit.int8.onnx")
+    light = tmp_path / "apart" / "vit.int8.onnx"
+    facts = onnx_file.read(light)
     assert not facts.beside
     assert facts.precision == "int8"
+    assert lighter.variant(path, "cpu") == light
+    beside = path.with_name("vit.data")
+    beside.write_bytes(beside.read_bytes()[::-1])
+    assert lighter.variant(path, "cpu") == path
 
 
 def test_weights_that_stand_as_nodes_are_rounded_too(tmp_path: Path) -> None:
@@ -257,6 +266,53 @@ def test_a_network_that_does_not_take_pictures_is_left_as_it_is(tmp_path: Path, 
     spoil_record(format=0)(mine)
     told = lightened(tmp_path, card)
     assert "kept at full precision because it does not run so (" in told
+
+
+ASKS = """
+import sys
+root, packages, folder, path = sys.argv[1:]
+sys.path[:0] = [root, packages]
+from pathlib import Path
+from stash_sense_plugin.inference import lighter
+from stash_sense_plugin.inference.catalogue import Catalogue, LocalFile, ModelCard
+from stash_sense_plugin.inference.download import Models
+
+
+class Unheard:
+    def log(self, level, message): pass
+    def progress(self, fraction): pass
+    def check(self): pass
+
+
+card = ModelCard(
+    name="mine", task="similarity", about="Vectors", licence="MIT", commercial=True,
+    files={"network": LocalFile(path=path)}, overlaid=True,
+)
+print(lighter.lighten(Models(Path(folder), Catalogue({"mine": card})), card, Unheard()))
+"""
+
+
+def test_where_the_package_onnx_is_missing_that_is_said(tmp_path: Path) -> None:
+    """In a process that finds every package that is here but onnx."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for folder in site.getsitepackages():
+        for path in Path(folder).iterdir():
+            if path.stem.partition("-")[0] != "onnx":
+                (packages / path.name).symlink_to(path)
+    network = small_vit(tmp_path / "vit.onnx")
+    words = [sys.executable, "-I", "-B", "-S", "-c", ASKS, str(ROOT), str(packages)]
+    run = subprocess.run(
+        [*words, str(tmp_path / "models"), str(network)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == (
+        "mine: kept at full precision because the package onnx, which makes it lighter, is not"
+        " installed: press Set up"
+    )
 
 
 def test_a_row_that_we_do_not_run_has_nothing_to_say(tmp_path: Path) -> None:

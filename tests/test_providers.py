@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 
 from stash_sense_plugin.errors import ModelBroken
-from stash_sense_plugin.inference import providers, runtime, session
+from stash_sense_plugin.inference import lighter, providers, runtime, session
+from stash_sense_plugin.inference.catalogue import Catalogue, LocalFile, ModelCard
+from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.inference.lighter import Agreement
 from stash_sense_plugin.inference.providers import PROVIDERS, Device, Place
 from stash_sense_plugin.inference.session import Door
+from stash_sense_plugin.inference.shelf import Shelf
 from tests.small_networks import doubling
 
 Told = Sequence[tuple[str, Mapping[str, str]]]
@@ -281,6 +285,64 @@ def test_cuda_takes_no_more_memory_than_it_needs(tmp_path: Path) -> None:
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "HEURISTIC",
     }
+
+
+# --- Which file is opened --------------------------------------------------------------------
+
+
+@pytest.fixture
+def variants(tmp_path: Path) -> Path:
+    """A network with a variant for a card and another for a CPU."""
+    path = doubling(tmp_path / "x.onnx", ("batch", 3))
+    for precision in ("int8", "fp16"):
+        made = doubling(tmp_path / "made", ("batch", 3), note=precision)
+        lighter.adopt(path, made, precision, Agreement(1.0), "made by the test")
+    return path
+
+
+def shelf_of(path: Path, library: Library, device: Device = "auto", full: bool = False) -> Shelf:
+    card = ModelCard(
+        name="x",
+        task="similarity",
+        about="Doubles",
+        licence="MIT",
+        commercial=True,
+        files={"network": LocalFile(path=str(path))},
+        overlaid=True,
+    )
+    models = Models(path.parent / "models", Catalogue({"x": card}))
+    way = door(library)
+    way.resolve(device)
+    return Shelf(models, 1 << 30, 1, device, full, door=way)
+
+
+@pytest.mark.parametrize(
+    ("built_for", "device", "full", "name"),
+    [
+        pytest.param(FOR_CUDA, "auto", False, "x.fp16.onnx", id="a card"),
+        pytest.param(FOR_CUDA, "tensorrt", False, "x.fp16.onnx", id="TensorRT"),
+        pytest.param(FOR_CUDA, "auto", True, "x.onnx", id="a card at full precision"),
+        pytest.param(FOR_CUDA, "cpu", False, "x.int8.onnx", id="the CPU beside a card"),
+        pytest.param(PLAIN, "auto", False, "x.int8.onnx", id="a CPU"),
+        pytest.param(PLAIN, "cuda", False, "x.int8.onnx", id="a card that is not here"),
+        pytest.param(PLAIN, "auto", True, "x.onnx", id="a CPU at full precision"),
+        pytest.param((OPENVINO, CPU), "auto", False, "x.onnx", id="OpenVINO rounds by itself"),
+    ],
+)
+def test_the_variant_for_where_networks_run_is_opened(
+    variants: Path, built_for: tuple[str, ...], device: Device, full: bool, name: str
+) -> None:
+    shelf = shelf_of(variants, Library(built_for), device, full)
+    network = shelf.network(shelf.models.catalogue.card("x"), "network")
+    assert network.path.name == name
+
+
+def test_a_card_without_room_leaves_the_cpu_its_own_variant(variants: Path) -> None:
+    library = Library(FOR_CUDA)
+    shelf = shelf_of(variants, library)
+    library.raises = {CUDA: "CUDA failure 2: out of memory"}
+    network = shelf.network(shelf.models.catalogue.card("x"), "network")
+    assert (network.path.name, network.device) == ("x.int8.onnx", "cpu")
 
 
 # --- TensorRT's engines ----------------------------------------------------------------------

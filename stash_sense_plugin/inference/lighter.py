@@ -5,6 +5,7 @@
 record does not fit is not used, and is made anew when it is asked for again.
 """
 
+import hashlib
 import importlib.util
 import json
 import logging
@@ -115,13 +116,20 @@ class Record:
 
     def fits(self, source: Path) -> bool:
         """Say whether it is about these very files, with this onnxruntime on this processor."""
-        if (self.format, self.source_sha256) != (FORMAT, sha256_of(source)):
+        if (self.format, self.source_sha256) != (FORMAT, whole_sha256(source)):
             return False
         here = (version(), _processor())
         if self.precision == "int8" and (self.onnxruntime, self.processor) != here:
             return False
         made = variant_path(source, self.precision)
         return not self.kept or (made.is_file() and sha256_of(made) == self.made_sha256)
+
+
+def whole_sha256(source: Path) -> str:
+    """Return the SHA-256 of a network, over the files of its weights too where it has any."""
+    beside = onnx_file.read(source).beside
+    told = [sha256_of(path) for path in (source, *(source.parent / name for name in beside))]
+    return told[0] if len(told) == 1 else hashlib.sha256("".join(told).encode()).hexdigest()
 
 
 def variant_path(source: Path, precision: str) -> Path:
@@ -321,7 +329,7 @@ def _recorded(
         precision,
         bool(made_sha256),
         sentence,
-        sha256_of(source),
+        whole_sha256(source),
         made_sha256,
         round(agreement.cosine, 6),
         None if agreement.score is None else round(agreement.score, 6),

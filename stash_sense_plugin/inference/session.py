@@ -134,22 +134,22 @@ def open_network(
     `Network.device`. TensorRT keeps its engines in `cache`, and `full_precision` keeps it from
     half precision.
     """
-    return _door().open(path, threads, device, cache, full_precision=full_precision)
+    return here().open(path, threads, device, cache, full_precision=full_precision)
 
 
 def resolve(device: Device) -> Resolved:
     """Say where networks run that are opened on `device`; tried once in a process."""
-    return _door().resolve(device)
+    return here().resolve(device)
 
 
 def version() -> str:
     """Return onnxruntime's version."""
-    return _door().version
+    return here().version
 
 
 def offered() -> tuple[str, ...]:
     """Return what onnxruntime was built for, the best first: `CUDA`, `CPU`."""
-    return tuple(name.removesuffix("ExecutionProvider") for name in _door().offered)
+    return tuple(name.removesuffix("ExecutionProvider") for name in here().offered)
 
 
 def quantizer() -> Any:
@@ -319,7 +319,8 @@ def try_aloud(place: Place) -> None:
 
 
 @cache
-def _door() -> Door:
+def here() -> Door:
+    """Return the way to this environment's onnxruntime."""
     return Door(_library())
 
 

@@ -14,7 +14,7 @@ from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.providers import CARDS, Device
 from stash_sense_plugin.inference.resident import resident_bytes, return_memory
-from stash_sense_plugin.inference.session import Network, open_network, resolve
+from stash_sense_plugin.inference.session import Door, Network, here
 
 ENGINES = ".engines"
 """Where TensorRT's engines lie, below the folder of the networks; no network's name begins so."""
@@ -49,6 +49,7 @@ class Shelf:
         device: Device = "auto",
         full_precision: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        door: Door | None = None,
     ) -> None:
         self.models = models
         self._budget_bytes = budget_bytes
@@ -56,6 +57,7 @@ class Shelf:
         self._device: Device = device
         self._full_precision = full_precision
         self._clock = clock
+        self._door = door
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._opening = threading.Lock()
         self._lock = threading.Lock()
@@ -150,20 +152,20 @@ class Shelf:
 
     def _opened(self, path: Path) -> Network:
         """Open a network, or what was made of it for where networks run here."""
-        place = resolve(self._device).place
+        place = (self._door or here()).resolve(self._device).place
         chosen = lighter.variant(path, place, self._full_precision)
-        network = self._open_file(chosen)
+        network = self._open_file(chosen, self._device)
         if network.device in CARDS or place not in CARDS or chosen == path:
             return network
         # The card has no room for it, and what was made for a card is slow elsewhere.
         del network
-        return self._open_file(lighter.variant(path, "cpu", self._full_precision))
+        return self._open_file(lighter.variant(path, "cpu", self._full_precision), "cpu")
 
-    def _open_file(self, path: Path) -> Network:
-        return open_network(
+    def _open_file(self, path: Path, device: Device) -> Network:
+        return (self._door or here()).open(
             path,
             self._threads,
-            self._device,
+            device,
             self.models.folder / ENGINES,
             full_precision=self._full_precision,
         )
