@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 from demo.stash import StandIn
 from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing, SettingsError
 from stash_sense_plugin.inference import lighter
+from stash_sense_plugin.start import environment
+from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.tasks import MODES, Call
+from tests.export_kit import Maker
 from tests.file_site import Site, open_site
 from tests.small_networks import doubling
 from tests.stash_kit import empty
@@ -37,6 +41,7 @@ WORDS = """\
       textual: {{url: "{url}/textual", sha256: {sha256}}}
       tokenizer: {{url: "{url}/tokenizer", sha256: {sha256}}}
 """
+posix = pytest.mark.skipif(sys.platform == "win32", reason="scripts with #!")
 WANTED = {"skip_labels": True, "skip_acts": True, "skip_text": True}
 OPEN = "give scenes the TagMe tag and run the task Tag scenes"
 
@@ -299,6 +304,86 @@ def test_a_model_by_name_says_its_licence_too(
     (row,) = room.run("pull_models", names=["mine"])["models"]
     assert row["here"]
     assert room.told.said("info")[0].endswith("; licence AGPL-3.0")
+
+
+# --- What is made here --------------------------------------------------------------------------
+
+
+MADE = """\
+models:
+  made:
+    task: similarity
+    about: Made in a test
+    licence: MIT
+    commercial: true
+    export: {{by: timm, model: resnet18}}
+    files:
+      network: {{made: net.onnx}}
+      weights: {{url: "{url}/net.safetensors", sha256: {sha256}, bytes: {size}}}
+"""
+
+
+@pytest.fixture
+def made(room: Room, site: Site, sha256: str) -> Path:
+    """Adds a row that is made of weights which the site has; returns where it will lie."""
+    row = MADE.format(url=site.url, sha256=sha256, size=len(site.content))
+    room.engine.own_catalogue.write_text(row, "utf-8")
+    room.stash.configure_plugin("plugin", **WANTED, skip_objects=True, similarity_model="made")
+    return room.engine.home / "models" / "made"
+
+
+def set_up_extras(room: Room, folder: Path) -> Maker:
+    """Put a program in the place of the extras' Python that makes what it was prepared with."""
+    maker = Maker(folder, "tell(progress=0.5); make(); tell(done=True)")
+    python = Path(environment.extras_python(Home(str(room.engine.home))))
+    python.parent.mkdir(parents=True)
+    python.symlink_to(maker.python)
+    return maker
+
+
+@posix
+def test_weights_of_which_nothing_can_be_made_are_not_fetched(
+    room: Room, site: Site, made: Path
+) -> None:
+    with pytest.raises(ModelMissing, match="extras that bring torch are not set up"):
+        room.run("pull_models", names=["made"])
+    with pytest.raises(ModelMissing, match="made could not be made ready"):
+        room.run("download_models")
+    assert not site.asked
+    assert (rows(room)["made"]["made"], rows(room)["made"]["here"]) == (True, False)
+
+
+@posix
+def test_weights_are_fetched_made_into_networks_and_opened(
+    room: Room, site: Site, made: Path, tmp_path: Path
+) -> None:
+    set_up_extras(room, tmp_path)
+    assert room.run("download_models") == {"models": {"made": None}}
+    said = room.told.said("info")
+    assert "It takes 2 MB on the disk" in said[1]
+    assert "made: making its networks from net.safetensors, by torch" in said
+    assert "made runs on cpu in fp32" in said
+    assert room.told.fractions == sorted(room.told.fractions)
+    assert rows(room)["made"]["here"]
+    assert len(site.asked) == 1
+
+    # Without its weights it runs on; without what was made of them it is made again.
+    weights = next(made.rglob("net.safetensors"))
+    weights.unlink()
+    assert room.run("verify_models", names=["made"])["models"][0]["error"] is None
+    assert room.run("download_models") == {"models": {"made": None}}
+    assert len(site.asked) == 1
+    network = next(made.rglob("net.onnx"))
+    network.write_bytes(bytes(100))
+    assert room.run("download_models") == {"models": {"made": None}}
+    assert any("it is made again" in line for line in room.told.said("warning"))
+    assert len(site.asked) == 2
+    network.unlink()
+    room.run("pull_models", names=["made"])
+    assert network.is_file()
+    assert len(site.asked) == 2
+    room.run("remove_models", names=["made"])
+    assert not made.exists()
 
 
 # --- The list -----------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stash_sense_plugin.errors import ModelError, ModelMissing, SettingsError
-from stash_sense_plugin.inference import lighter
+from stash_sense_plugin.inference import export, lighter
 from stash_sense_plugin.inference.accepted import Accepted
 from stash_sense_plugin.inference.catalogue import WEIGHTS, ModelCard
 from stash_sense_plugin.inference.download import Order
 from stash_sense_plugin.inference.fetching import SPARE_BYTES
 from stash_sense_plugin.records import Level, Reporter
 from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.start import environment
+from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.tasks.asked import text, texts
 from stash_sense_plugin.tasks.engine import MEGABYTE, Call, Engine
 from stash_sense_plugin.tasks.models import model_row, take_settings
@@ -108,6 +110,9 @@ def _refusal(accepted: Accepted, card: ModelCard, settings: Settings) -> str:
 def _ordered(engine: Engine, card: ModelCard, reporter: Reporter) -> Order:
     """Ask how large the files are, and say so."""
     models = engine.shelf().models
+    if models.unmade(card):
+        # Weights of which nothing can be made here are not worth their download.
+        export.refuse(models, card, _torch(engine))
     order = models.order(card, reporter)
     if order.hosts:
         reporter.log("info", announced(order))
@@ -250,13 +255,22 @@ def make_ready(engine: Engine, card: ModelCard, reporter: Reporter) -> None:
     Raises ModelMissing or ModelBroken.
     """
     shelf = engine.shelf()
-    shelf.models.pull(card, reporter)
+    if shelf.models.unmade(card):
+        shelf.models.pull(card, _Part(reporter, 0.0, 0.5))
+        export.export(shelf.models, card, _Part(reporter, 0.5, 0.5), _torch(engine))
+    else:
+        shelf.models.pull(card, reporter)
     if told := _lightened(engine, card, reporter):
         reporter.log("info", told)
     # What was open before is another file now, or has a lighter variant.
     shelf.close()
     for told in dict.fromkeys(_opened(engine, card)):
         reporter.log("info", f"{card.name} {told}")
+
+
+def _torch(engine: Engine) -> str:
+    """Return the Python that reads weights, whether it is there or not."""
+    return environment.extras_python(Home(str(engine.home)))
 
 
 def _lightened(engine: Engine, card: ModelCard, reporter: Reporter) -> str | None:
