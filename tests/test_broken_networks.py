@@ -54,6 +54,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
         pytest.param(b"PK\x03\x04" + b"\x00" * 400, id="archive"),
         pytest.param(b"\x80\x02}q\x00." * 20, id="pickle"),
         pytest.param(b"\x00" * 4096, id="zeros"),
+        pytest.param(b"\x08\x01" * 1_100_000, id="more fields than any network has"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:

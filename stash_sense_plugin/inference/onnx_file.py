@@ -8,6 +8,7 @@ import mmap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from stash_sense_plugin.errors import ModelBroken
@@ -23,6 +24,10 @@ _WHOLE = frozenset({"QLinearConv", "QLinearMatMul", "MatMulInteger", "ConvIntege
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
 _DEEPEST = 30
 """How deep graphs may lie in graphs; those of `If` and `Loop` need two or three."""
+_MOST_FIELDS = 1_000_000
+"""Of one message: the largest graphs have some ten thousand nodes."""
+_MOST_SIDES = 64
+"""Of one weight."""
 _EXTERNAL = 1
 
 
@@ -91,16 +96,23 @@ def read(path: Path) -> OnnxFile:
 
     A file that names weights outside its own folder would make any file of this machine its own.
     """
+    stat = path.stat()
+    if stat.st_size > LARGEST_BYTES:
+        raise _broken(path, f"it has {stat.st_size / 1e9:.1f} GB, and no ONNX file may exceed 2 GB")
+    found = _said(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+    for name in found.beside:
+        _check_beside(path, name)
+    return found
+
+
+@lru_cache(maxsize=32)
+def _said(path: Path, _seen: tuple[int, ...]) -> OnnxFile:
+    """Read a file, once for as long as nobody touches it: it is asked about more than once."""
     found = OnnxFile(path)
-    size = path.stat().st_size
-    if size > LARGEST_BYTES:
-        raise _broken(path, f"it has {size / 1e9:.1f} GB, and no ONNX file may exceed 2 GB")
     if not _read_into(found):
         raise _broken(path, "it is no ONNX file, or it was cut short")
     if not found.graphs:
         raise _broken(path, "there is no network in it")
-    for name in found.beside:
-        _check_beside(path, name)
     return found
 
 
@@ -204,12 +216,15 @@ def _sparse(content: memoryview, found: OnnxFile) -> None:
 
 
 def _tensor(content: memoryview, found: OnnxFile, node_gives: str = "") -> None:
-    name, kind, elements, where = "", 0, 1, 0
+    name, kind, elements, where, sides = "", 0, 1, 0, 0
     beside = ""
     for number, value in _fields(content):
         if number == 1:
             for side in _numbers(value):
                 elements *= side
+                sides += 1
+                if sides > _MOST_SIDES:
+                    raise _Torn
         elif number == 2 and isinstance(value, int):
             kind = value
         elif number == 8:
@@ -236,8 +251,11 @@ _Value = int | memoryview
 
 def _fields(content: memoryview) -> Iterator[tuple[int, _Value]]:
     """Yield each field's number with its value: a number, or the bytes that it holds."""
-    at, end = 0, len(content)
+    at, end, count = 0, len(content), 0
     while at < end:
+        count += 1
+        if count > _MOST_FIELDS:
+            raise _Torn
         key, at = _varint(content, at)
         number, wire = key >> 3, key & 7
         if wire == 0:
