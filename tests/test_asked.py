@@ -94,7 +94,7 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
     "errors": {"limit": ({}, NUMBER), "after": ({}, NUMBER)},
     "models": {"log": ({}, SWITCH)},
     "verify_models": {"names": ({}, frozenset({"an empty list"}))},
-    "vocabulary": {"group": ({}, SWITCH)},
+    "vocabulary": {"group": ({}, frozenset({"a blank", "a line"}))},
     "check_vocabulary": {},
     "result": {"scene_id": ({}, SCENE)},
     "undo": {
