@@ -3,10 +3,12 @@
     python -m benchmarks.redecide [--scenes 10000] [--folder DIR]
 
 A store is made with planted scenes: 60 frames each, of 512 numbers, in which five of 200 labels
-hold for one to three stretches. Then the user's vocabulary lets the last fifth of the labels be
-written that was asked about, and all is decided again in a process of its own, with nothing of the
-store in memory. Last, the task Decide again does the same and writes what differs to a stand-in
-Stash. No network is run: the words' vectors are planted as well.
+hold for one to three stretches. The first 60 labels are seen by an object network too, whose boxes
+lie in the store with others that are too faint: the two are weighed together. Then the user's
+vocabulary lets the last fifth of the labels be written that was asked about, and all is decided
+again in a process of its own, with nothing of the store in memory. Last, the task Decide again does
+the same and writes what differs to a stand-in Stash. No network is run: the words' vectors are
+planted as well.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from stash_sense_plugin.library.store import Store, StorePrompts
 from stash_sense_plugin.pipeline.deciding import decide_all
 from stash_sense_plugin.pipeline.parts import DecideScene, Parts
 from stash_sense_plugin.records import (
+    Box,
     Decision,
     Fingerprint,
     FrameSource,
@@ -47,7 +50,7 @@ from stash_sense_plugin.tasks import MODES, Call, Engine
 from stash_sense_plugin.tasks.differing import decided_by
 from stash_sense_plugin.tasks.engine import plugin_id
 from stash_sense_plugin.tasks.looking import Looker
-from stash_sense_plugin.vocabulary import load_vocabulary
+from stash_sense_plugin.vocabulary import WORD_LISTS, load_vocabulary
 
 FRAMES, STEP_S = 60, 10.0
 DIMENSIONS = 512
@@ -56,10 +59,17 @@ CHANGED = LABELS // 5
 """The last labels, which the last fifth of the scenes has, are written only the second time."""
 HELD = 5
 """Labels in a scene."""
+DOUBLY = 60
+"""The first labels, which have a second source."""
+FAINT = 40
+"""Boxes in a scene that are too faint for any label."""
 ALONE: Final[dict[str, Any]] = {
-    f"skip_{each}": True for each in ("objects", "acts", "text", "facts", "quality")
+    "clip_model": "clip-vit-b32",
+    "object_model": "yolox-s",
+    **{f"skip_{each}": True for each in ("acts", "text", "facts", "quality")},
 }
-"""Settings: the labels that are seen by prompts are all there is."""
+"""Settings: the labels that are seen by prompts and by objects are all there is."""
+WORDS = sorted(f"coco/{word}" for word in WORD_LISTS["coco"])
 OURS = ROOT / "models" / "vocabulary.yaml"
 STORE = "store.sqlite"
 TILE = (16, 16)
@@ -169,6 +179,7 @@ def write_vocabulary(home: Path, *, changed: bool) -> None:
             "group": "planted",
             "tag": f"Tag {place}",
             "prompts": prompts,
+            **({"classes": [WORDS[place]]} if place < DOUBLY else {}),
             **(last if place >= LABELS - CHANGED else {}),
         }
     said = {"groups": {"planted": group}, "labels": labels}
@@ -207,10 +218,10 @@ def plant(home: Path, scenes: int) -> None:
     write_vocabulary(home, changed=False)
     with opened(home) as engine:
         store, parts = engine.store, parts_of(engine)
-        (detector,) = parts.detectors
-        plant_words(store, detector.model)
+        clip, boxes = _models(parts)
+        plant_words(store, clip)
         run = store.begin_run("sweep", {})
-        known = [_look(store, scene, scenes, detector.model) for scene in range(scenes)]
+        known = [_look(store, scene, scenes, clip, boxes) for scene in range(scenes)]
         for scene, result, _ in decide_all(store, known, parts, Quiet()):
             store.save_result(
                 run,
@@ -224,19 +235,53 @@ def plant(home: Path, scenes: int) -> None:
     write_vocabulary(home, changed=True)
 
 
-def _look(store: Store, scene: int, scenes: int, model: str) -> DecideScene:
-    times = [STEP_S * (index + 0.5) for index in range(FRAMES)]
-    vectors = vectors_of(scene, planted(scene, scenes))
+def _models(parts: Parts) -> tuple[str, str]:
+    """Return the models whose looks are planted: of CLIP, and of the network that sees COCO."""
+    models = [each.model for each in parts.detectors]
+    clip = next(each.model for each in parts.detectors if each.name == "clip")
+    return clip, next(each for each in models if each.startswith(f"{ALONE['object_model']}@"))
+
+
+def boxes_of(scene: int, plant: Planted, model: str) -> list[Observation]:
+    """Return what the object network saw: the labels that it knows, and much that is faint."""
+    chance = np.random.default_rng([scene, 3])
     seen = [
-        Observation(str(scene), index, times[index], "clip", model, "frame", 1.0, vector=vector)
-        for index, vector in enumerate(vectors)
+        (index, WORDS[label], 0.6 + 0.4 * chance.random())
+        for label, stretches in zip(plant.labels, plant.stretches, strict=True)
+        if label < DOUBLY
+        for first, last in stretches
+        for index in range(first, last + 1)
+    ]
+    places = chance.integers(0, (FRAMES, len(WORDS)), (FAINT, 2)).tolist()
+    seen += [(index, WORDS[word], 0.25) for index, word in places]
+    box = Box(0.25, 0.25, 0.5, 0.5)
+    return [
+        Observation(str(scene), index, _time_s(index), "objects", model, word, score, box)
+        for index, word, score in sorted(seen)
+    ]
+
+
+def _time_s(index: int) -> float:
+    return STEP_S * (index + 0.5)
+
+
+def _look(store: Store, scene: int, scenes: int, clip: str, boxes: str) -> DecideScene:
+    times = [_time_s(index) for index in range(FRAMES)]
+    plant = planted(scene, scenes)
+    vectors = [
+        Observation(str(scene), index, times[index], "clip", clip, "frame", 1.0, vector=vector)
+        for index, vector in enumerate(vectors_of(scene, plant))
     ]
     file = Fingerprint(f"{scene + 1:016x}", 1 + scene)
-    ran = Ran("clip", model, "cpu", "fp32", FRAMES, 1.0)
     duration_s = FRAMES * STEP_S
-    store.save_analysis(
-        file, "sprites", FrameSource.SPRITE, duration_s, times, "clip", model, seen, ran
-    )
+    for name, model, seen in (
+        ("clip", clip, vectors),
+        ("objects", boxes, boxes_of(scene, plant, boxes)),
+    ):
+        ran = Ran(name, model, "cpu", "fp32", FRAMES, 1.0)
+        store.save_analysis(
+            file, "sprites", FrameSource.SPRITE, duration_s, times, name, model, seen, ran
+        )
     return DecideScene(
         Decidable(str(scene + 1), scene + 1, file, f"/library/{scene}.mp4", duration_s, None)
     )
@@ -359,8 +404,8 @@ def decided_lines(found: Decided, flops: float, read_mb: float, written_mb: floa
     )
     yield (
         f"{found.scenes} scenes x {FRAMES} frames x {DIMENSIONS}, {LABELS} labels x {PROMPTS}"
-        f" prompts: {found.suggestions} suggestions, of which {found.changed_decisions} changed"
-        f" in {found.changed_scenes} scenes"
+        f" prompts, {DOUBLY} of them seen as objects too: {found.suggestions} suggestions, of which"
+        f" {found.changed_decisions} changed in {found.changed_scenes} scenes"
     )
     yield (
         f"decided in {found.seconds:.2f} s ({found.processor_s:.2f} s of processor time),"

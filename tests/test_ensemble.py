@@ -603,6 +603,11 @@ def test_text_that_was_not_looked_for_takes_no_label_back_without_studios() -> N
     assert judged.covered(looked("yolo@1")).studio("7", "Northlight")
 
 
+def test_studios_go_with_the_text_that_is_switched_off() -> None:
+    assert covering(DOG, running={"coco"}, off={"text"}).is_whole(looked("yolo@1"))
+    assert not covering(DOG, running={"coco"}).is_whole(looked("yolo@1"))
+
+
 # --- Real networks --------------------------------------------------------------------------------
 
 

@@ -88,7 +88,7 @@ def parts(store: Store, tmp_path: Path) -> Iterator[Parts]:
             planted,
             store=store,
             vocabulary=Vocabulary({**labels, **exclusive}),
-            detectors=(*planted.detectors, Dogs("dogs@1"), Reader(), Facts("facts@1")),
+            detectors=(planted.detectors[0], Dogs("dogs@1"), Reader(), Facts("facts@1")),
             studios=STUDIOS,
             floor=0.0,
         )

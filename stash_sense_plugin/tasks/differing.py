@@ -125,6 +125,7 @@ class Covering:
     """Whether some sources together look for all tags: many scenes were looked at alike."""
 
     def __post_init__(self) -> None:
+        self._off_sources.update(self.off - {"studio"})
         for label in self.vocabulary.labels.values():
             # A tag that the user has by another name is in Stash under that.
             for name in dict.fromkeys(map(str.casefold, (label.tag, *label.aliases))):
