@@ -185,7 +185,7 @@ def test_the_table_shows_what_was_seen_when_and_what_is_missing(shell: Shell, me
     assert face[0] in ("apply", "ask")
     assert face[-2:] == ["0:00-0:01", "nudenet-320n@3.4.2"]
     assert '  read 0:00-0:01: "NORTHLIGHT"' in rows
-    assert any(row.startswith("  without clip (clip-vit-b32") for row in rows)
+    assert any(row.startswith("  without clip (clip-") for row in rows)
     assert done.stderr == ""
 
 
@@ -299,7 +299,7 @@ def test_doctor_without_a_stash_says_what_is_missing(shell: Shell) -> None:
     assert done.returncode == (0 if report["well"] else 1)
     found = {fact["what"]: fact["found"] for fact in report["facts"]}
     assert found["Stash"].startswith("not asked")
-    assert "clip-vit-b32" in found["Detector clip"]
+    assert found["Detector clip"].startswith("clip-")
 
 
 # --- With a Stash -------------------------------------------------------------------------------
