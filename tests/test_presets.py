@@ -402,6 +402,45 @@ def test_a_library_that_is_no_nvml_is_no_card(tmp_path: Path) -> None:
     assert nvidia_memory_bytes([str(tmp_path / "text.so"), "libc.so.6", "not-there.so"]) is None
 
 
+class Nvml:
+    """NVIDIA's library with one card; each call returns 0, or the fault that it is to have."""
+
+    def __init__(self, total: int = 24 * GB, **faults: int) -> None:
+        self._total, self._faults = total, faults
+        self.asked: list[str] = []
+
+    def _answer(self, name: str) -> int:
+        self.asked.append(name)
+        return self._faults.get(name, 0)
+
+    def nvmlInit_v2(self) -> int:  # noqa: N802
+        return self._answer("init")
+
+    def nvmlDeviceGetHandleByIndex_v2(self, index: int, card: Any) -> int:  # noqa: N802
+        card._obj.value = 7
+        return self._answer("card") if index == 0 else 6
+
+    def nvmlDeviceGetMemoryInfo(self, card: Any, memory: Any) -> int:  # noqa: N802
+        if card.value == 7:
+            memory._obj[:] = [self._total, 1, 2]
+        return self._answer("memory")
+
+    def nvmlShutdown(self) -> int:  # noqa: N802
+        return self._answer("shutdown")
+
+
+def test_the_memory_of_a_card_is_asked_of_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = Nvml()
+    assert nvidia_memory_bytes(["nvml"], lambda name: nvml) == 24 * GB
+    assert nvml.asked == ["init", "card", "memory", "shutdown"]
+    for fault in ("init", "card", "memory"):
+        faulty = Nvml(**{fault: 999})
+        assert nvidia_memory_bytes(["nvml"], {"nvml": faulty}.__getitem__) is None
+        assert ("shutdown" in faulty.asked) == (fault != "init")
+    monkeypatch.setenv(gpu.OFF, "off")
+    assert nvidia_memory_bytes(["nvml"], lambda name: nvml) is None
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not gpu.look().driver, reason="no NVIDIA card, or no driver for it")
 def test_the_card_of_this_machine_has_memory() -> None:

@@ -57,10 +57,13 @@ class Here:
         return None
 
 
-def nvidia_memory_bytes(libraries: Sequence[str] = NVML) -> int | None:
+def nvidia_memory_bytes(
+    libraries: Sequence[str] = NVML, load: Callable[[str], Any] | None = None
+) -> int | None:
     """Return the memory of the first NVIDIA card, the one that networks use; None without one.
 
-    The driver's own library is asked, for a program of its own would take half a second.
+    The driver's own library is asked, for a program of its own would take half a second. `load`
+    opens a library by its name.
     """
     if os.environ.get(gpu.OFF, "").lower() in ("off", "0", "no", "false"):
         return None
@@ -71,7 +74,7 @@ def nvidia_memory_bytes(libraries: Sequence[str] = NVML) -> int | None:
         return None
     for name in libraries:
         with suppress(OSError, AttributeError):
-            return _first_card_bytes(ctypes, ctypes.CDLL(name))
+            return _first_card_bytes(ctypes, (load or ctypes.CDLL)(name))
     return None
 
 
