@@ -113,7 +113,7 @@ def test_auto_says_what_it_chose_and_why() -> None:
     )
     assert choose(Settings(), Hardware(1, 0), PLAIN).why == (
         "auto chose fast: 1 processor core, memory unknown, no graphics card that can be used"
-        " (balanced wants 4 and 6 GB); no model for acts and clothing"
+        " (balanced wants 4 cores and 6 GB); no model for acts and clothing"
     )
     assert choose(Settings(), WORKSHOP, FULL).why == (
         "auto chose accurate: 8 processor cores, 32 GB of memory, a graphics card with 24 GB;"

@@ -32,8 +32,7 @@ class Here:
         libraries: Sequence[str] = NVML,
     ) -> None:
         """`device` tells where a network comes to run; `libraries` are names of NVML."""
-        self._home = Home(str(home))
-        self._package = str(package)
+        self._home, self._package = home, package
         self._device = device
         self._libraries = libraries
         self._fixed: Hardware | None = None
@@ -42,8 +41,7 @@ class Here:
         """Return what is here now."""
         if self._fixed is None:
             self._fixed = Hardware(usable_cpus(), machine.memory_bytes(), self._gpu_memory_bytes())
-        fixed, extras = self._fixed, environment.extras_state(self._home, self._package)
-        can_export = extras == environment.READY
+        fixed, can_export = self._fixed, extras_python(self._home, self._package) is not None
         return Hardware(fixed.cpus, fixed.memory_bytes, fixed.gpu_memory_bytes, can_export)
 
     def _gpu_memory_bytes(self) -> int | None:
@@ -55,6 +53,15 @@ class Here:
         with suppress(ModelError):
             return memory if self._device() in ON_NVIDIA else None
         return None
+
+
+def extras_python(home: Path, package: Path) -> Path | None:
+    """Return the Python of the extras; None where they are not set up."""
+    place = Home(str(home))
+    with suppress(OSError):
+        if environment.extras_state(place, str(package)) == environment.READY:
+            return Path(environment.extras_python(place))
+    return None
 
 
 def nvidia_memory_bytes(

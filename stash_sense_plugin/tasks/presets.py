@@ -100,7 +100,7 @@ def choose(
     if settings.preset == "auto":
         head = f"auto chose {preset}: {_machine(hardware, unused=unused)}"
         if preset == "fast":
-            head += f" (balanced wants {CORES} and {MEMORY_GB} GB)"
+            head += f" (balanced wants {CORES} cores and {MEMORY_GB} GB)"
     else:
         head = f"{preset}, as the settings say"
     return Chosen(preset, "; ".join([head, *choice.told]), models)
