@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from stash_sense_plugin.detectors.text import MOST_LETTERS, TextDetector, clean, upright
+from stash_sense_plugin.detectors.text import (
+    MOST_LETTERS,
+    TextDetector,
+    clean,
+    logical,
+    upright,
+)
+from stash_sense_plugin.errors import ModelBroken, ModelMissing
 from stash_sense_plugin.records import Frame, FrameSource, Observation
 
 
@@ -107,6 +114,96 @@ def test_a_slanted_line_has_an_upright_box() -> None:
     corners = np.array([[64, 36], [320, 72], [320, 108], [64, 72]])
     box = upright(corners, 360, 640)
     assert [box.x, box.y, box.w, box.h] == pytest.approx([0.1, 0.1, 0.4, 0.2])
+
+
+# --- Language packs ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own_rec() -> Path:
+    """The network for letters that comes with rapidocr, as a pack's would lie on the disk."""
+    import rapidocr
+
+    (found,) = (Path(rapidocr.__file__).parent / "models").glob("*rec*.onnx")
+    return found
+
+
+def letters_of(network: Path) -> list[str]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    return str(session.get_modelmeta().custom_metadata_map["character"]).splitlines()
+
+
+def silenced(network: Path, target: Path) -> Path:
+    """Copy a network without the letters that it holds."""
+    import onnx
+
+    model = onnx.load(str(network))
+    del model.metadata_props[:]
+    onnx.save(model, str(target))
+    return target
+
+
+TITLE = ("Maple Street", 80, 100, 60)
+
+
+def test_a_pack_reads_and_is_named(own_rec: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "korean.onnx"
+    pack.symlink_to(own_rec)
+    (seen,) = read(TextDetector(pack={"rec": pack}, pack_name="text-korean"), titled(TITLE))
+    assert seen.text == "Maple Street"
+    assert seen.model.startswith("pp-ocr-korean@")
+
+
+def test_letters_come_from_their_file_where_the_network_holds_none(
+    own_rec: Path, tmp_path: Path
+) -> None:
+    """Other letters are read then, and nothing is fetched."""
+    rec = silenced(own_rec, tmp_path / "rec.onnx")
+    letters = tmp_path / "letters.txt"
+    swapped = {"M": "W", "S": "Z"}
+    letters.write_text("\n".join(swapped.get(each, each) for each in letters_of(own_rec)))
+    detector = TextDetector(pack={"rec": rec, "letters": letters}, pack_name="mine")
+    assert [each.text for each in read(detector, titled(TITLE))] == ["Waple Ztreet"]
+    assert detector.model.startswith("pp-ocr-mine@")
+
+
+@pytest.mark.parametrize(
+    ("letters", "says"),
+    [(None, "does not say which letters"), ("a\nb\nc", "has 3 letters for 18708")],
+)
+def test_letters_that_are_not_the_networks_are_refused(
+    own_rec: Path, tmp_path: Path, letters: str | None, says: str
+) -> None:
+    pack = {"rec": silenced(own_rec, tmp_path / "rec.onnx")}
+    if letters:
+        pack["letters"] = tmp_path / "letters.txt"
+        pack["letters"].write_text(letters)
+    with pytest.raises(ModelBroken, match=f"mine cannot be used: .*{says}.*letters"):
+        read(TextDetector(pack=pack, pack_name="mine"), titled(TITLE))
+
+
+def test_a_pack_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
+    detector = TextDetector(pack={"rec": tmp_path / "rec.onnx"}, pack_name="text-thai")
+    assert detector.model.startswith("pp-ocr-thai@")
+    with pytest.raises(ModelMissing, match=r"text-thai lacks its file rec.*models pull text-thai"):
+        read(detector, titled(TITLE))
+
+
+@pytest.mark.parametrize(
+    ("seen", "read_aloud"),
+    [
+        pytest.param("Maple (2) Street", "Maple (2) Street", id="left to right stays"),
+        pytest.param("םולש", "שלום", id="Hebrew"),
+        pytest.param("ةيبرعلا ةغللا", "اللغة العربية", id="Arabic, two words"),
+        pytest.param("2024 ماع", "عام 2024", id="a number keeps its order"),
+        pytest.param("Studio Maple ماع", "عام Studio Maple", id="so do Latin words"),
+        pytest.param("(م) ع", "ع (م)", id="brackets turn round"),
+    ],
+)
+def test_lines_are_kept_in_the_order_of_reading(seen: str, read_aloud: str) -> None:
+    assert logical(seen) == read_aloud
 
 
 @pytest.mark.real

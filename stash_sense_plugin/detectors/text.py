@@ -1,16 +1,19 @@
-"""Text on screen: PP-OCR through rapidocr."""
+"""Text on screen: PP-OCR through rapidocr, or through PaddleOCR in the extras environment."""
 
 import importlib.metadata
+import itertools
 import logging
+import os
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stash_sense_plugin.detectors.paddle import Line, PaddleReader, PaddleSetup, paddle_version
 from stash_sense_plugin.errors import MemoryShort, ModelBroken, ModelMissing
 from stash_sense_plugin.records import Box, Frame, Observation, Pixels, Wants
 from stash_sense_plugin.start import private
@@ -26,10 +29,20 @@ engine fails on what is nothing but a line of pixels."""
 MOST_LETTERS = 200
 """A line is cut here: no name on screen is longer."""
 SETUP = "run the task Set up"
+MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
+
+Engine = Literal["rapidocr", "paddleocr"]
+Pack = Mapping[str, Path]
+"""A language's networks, by role: rec, and where it has them det, cls and letters."""
 
 
 class TextDetector:
-    """Reads lines of text and says where they stand."""
+    """Reads lines of text and says where they stand.
+
+    Without a language pack it reads Chinese, English, Japanese and some fifty languages in Latin
+    letters: the networks that come with rapidocr, which PaddleOCR uses as well. `pack` gives the
+    files of another, and `pack_name` what it is called.
+    """
 
     name: ClassVar[str] = "text"
     wants: ClassVar[Wants] = Wants.MOMENTS
@@ -37,21 +50,43 @@ class TextDetector:
     device: ClassVar[str] = "cpu"
     precision: ClassVar[str] = "fp32"
 
-    def __init__(self, floor: float = FLOOR, threads: int | None = None, batch: int = 1) -> None:
+    def __init__(
+        self,
+        floor: float = FLOOR,
+        threads: int | None = None,
+        batch: int = 1,
+        engine: Engine = "rapidocr",
+        pack: Pack | None = None,
+        pack_name: str = "",
+        *,
+        engine_python: Path | None = None,
+    ) -> None:
         self._floor = floor
         self._threads = threads
         self.batch = batch
-        self._engine: Any = None
+        self._by_paddle = engine == "paddleocr"
+        self._python = engine_python
+        self._pack: Pack = dict(pack or {})
+        self._pack_name = pack_name
+        self._engine: _Rapid | PaddleReader | None = None
         # The engine keeps the settings of its last call, so that calls must not overlap.
         self._lock = threading.Lock()
 
     @property
     def model(self) -> str:
-        """Name and version, joined by `@`; raises ModelMissing where rapidocr is missing."""
+        """Name and version, joined by `@`; raises ModelMissing where the program is missing.
+
+        `pp-ocr@3.10.0`, `pp-ocr-korean@3.10.0`, `paddleocr@3.7.0-3.10.0`: the networks that
+        PaddleOCR uses come with rapidocr too.
+        """
+        pack = f"-{self._pack_name.removeprefix('text-')}" if self._pack_name else ""
         try:
-            return f"pp-ocr@{importlib.metadata.version('rapidocr')}"
+            version = importlib.metadata.version("rapidocr")
         except importlib.metadata.PackageNotFoundError as error:
             raise ModelMissing("Text recognition needs the package rapidocr", SETUP) from error
+        if self._by_paddle:
+            return f"paddleocr{pack}@{paddle_version(self._python)}-{version}"
+        return f"pp-ocr{pack}@{version}"
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[Observation]:
         """Yield each line read: label `text`, the line in `text`, its upright box.
@@ -76,24 +111,65 @@ class TextDetector:
     def close(self) -> None:
         """Let the networks go; the next frame opens them again."""
         with self._lock:
-            self._engine = None
+            engine, self._engine = self._engine, None
+            if engine is not None:
+                engine.close()
 
     def _read(self, pixels: Pixels) -> Iterator[tuple[str, float, Box]]:
         if min(pixels.shape[:2]) * min(1.0, SIDE_PX / max(pixels.shape[:2])) < LEGIBLE_PX:
             return
         with self._lock:
-            found = self._run(np.ascontiguousarray(pixels[..., ::-1]))
-        if getattr(found, "txts", None) is None or found.boxes is None:
-            return
+            if self._engine is None:
+                self._engine = self._opened()
+            found = self._engine.read(pixels)
         height, width = pixels.shape[:2]
-        for line, score, corners in zip(found.txts, found.scores, found.boxes, strict=True):
-            text, box = clean(line), upright(corners, height, width)
+        for line, score, corners in found:
+            text, box = clean(logical(line)), upright(corners, height, width)
             if text and score >= self._floor and box.w > 0 and box.h > 0:
                 yield text, min(1.0, float(score)), box
 
+    def _opened(self) -> "_Rapid | PaddleReader":
+        own = _own_files()
+        for role, path in self._pack.items():
+            if not path.is_file():
+                raise ModelMissing(
+                    f"The language pack {self._pack_name} lacks its file {role} ({path})",
+                    "run the task Download models, or"
+                    f" `python -m stash_sense_plugin models pull {self._pack_name}`",
+                )
+        files = {**own, **self._pack}
+        if not self._by_paddle:
+            return _Rapid(files, self._threads, self._floor, self._pack_name)
+        letters = files.get("letters")
+        setup = PaddleSetup(
+            self._python, files["det"], files["rec"], letters, SIDE_PX, self._threads
+        )
+        return PaddleReader(setup)
+
+
+class _Rapid:
+    """rapidocr with networks that are here."""
+
+    def __init__(self, files: Pack, threads: int | None, floor: float, pack_name: str) -> None:
+        self._floor = floor
+        self._pack_name = pack_name
+        self._engine = _open(files, threads)
+
+    def close(self) -> None:
+        """Let the networks go."""
+        self._engine = None
+
+    def read(self, pixels: Pixels) -> list[Line]:
+        """Return the lines of an RGB picture."""
+        found = self._run(np.ascontiguousarray(pixels[..., ::-1]))
+        self._check_letters()
+        if getattr(found, "txts", None) is None or found.boxes is None:
+            return []
+        lines = zip(found.txts, found.scores, found.boxes, strict=True)
+        return [(text, float(score), np.asarray(corners)) for text, score, corners in lines]
+
     def _run(self, picture: Pixels) -> Any:
         """Read a BGR picture; all that a call may choose is said each time."""
-        self._engine = self._engine or _open(self._threads)
         try:
             return self._engine(
                 picture,
@@ -106,27 +182,44 @@ class TextDetector:
             )
         except Exception as error:
             MemoryShort.check(error, "while text was read")
+            self._check_letters()
             raise ModelBroken(
                 f"Text recognition failed on a picture of {picture.shape}: {error}"
             ) from error
 
+    def _check_letters(self) -> None:
+        if why := _unlike(self._engine):
+            raise ModelBroken(
+                f"The language pack {self._pack_name or 'of rapidocr'} cannot be used: {why}",
+                "name the list of its letters as the file `letters`, one in each line",
+            )
 
-def _open(threads: int | None) -> Any:
+
+def _own_files() -> dict[str, Path]:
+    """Return the networks that come with rapidocr."""
     private.keep()
     try:
         import rapidocr
     except ImportError as error:
         raise ModelMissing(f"Text recognition does not load: {error}", SETUP) from error
-    _silence()
     models = Path(rapidocr.__file__).parent / "models"
+    return {role: _one(models, f"*{role}*.onnx") for role in ("det", "cls", "rec")}
+
+
+def _open(files: Pack, threads: int | None) -> Any:
+    import rapidocr
+
+    _silence()
     params: dict[str, Any] = {
         "Global.log_level": "critical",
         "Det.limit_type": "max",
         "Det.limit_side_len": SIDE_PX,
         # Named files, so that nothing is ever fetched on the way.
-        "Det.model_path": _one(models, "*det*.onnx"),
-        "Cls.model_path": _one(models, "*cls*.onnx"),
-        "Rec.model_path": _one(models, "*rec*.onnx"),
+        "Det.model_path": str(files["det"]),
+        "Cls.model_path": str(files["cls"]),
+        "Rec.model_path": str(files["rec"]),
+        # Read only where the network does not hold its letters; it would fetch a list otherwise.
+        "Rec.rec_keys_path": str(files.get("letters", os.devnull)),
     }
     if threads:
         params["EngineConfig.onnxruntime.intra_op_num_threads"] = threads
@@ -137,11 +230,28 @@ def _open(threads: int | None) -> Any:
         raise ModelBroken(f"Text recognition does not load: {error}", SETUP) from error
 
 
-def _one(folder: Path, pattern: str) -> str:
+def _unlike(engine: Any) -> str:
+    """Say why the letters cannot be those of the network; empty where they fit.
+
+    The network is opened with the first line that is found.
+    """
+    if engine.text_rec is None:
+        return ""
+    letters = len(engine.text_rec.postprocess_op.character)
+    outputs = engine.text_rec.session.session.get_outputs()[0].shape[-1]
+    # A blank and a space are added to every list.
+    if letters <= 2:
+        return "its network does not say which letters it reads"
+    if isinstance(outputs, int) and outputs != letters:
+        return f"it has {letters - 2} letters for {outputs - 2} that its network reads"
+    return ""
+
+
+def _one(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if not found:
         raise ModelMissing(f"The package rapidocr has no {pattern} in {folder}", SETUP)
-    return str(found[-1])
+    return found[-1]
 
 
 def _silence() -> None:
@@ -158,6 +268,46 @@ def clean(line: str) -> str:
         for letter in unicodedata.normalize("NFC", line)
     )
     return " ".join(printable.split())[:MOST_LETTERS].rstrip()
+
+
+def logical(line: str) -> str:
+    """Return a line in the order in which it is read aloud.
+
+    The networks read pictures from the left: of Arabic and Hebrew they tell the last letter first,
+    and words and numbers within in their own order.
+    """
+    if not any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in line):
+        return line
+    pieces = [
+        letters if onward else letters[::-1].translate(MIRRORED)
+        for onward, letters in _runs(line, _onward(line))
+    ]
+    return "".join(reversed(pieces))
+
+
+def _onward(line: str) -> list[bool]:
+    """Say of each letter whether it is read to the right, as words in Latin and numbers are.
+
+    What has no direction of its own (spaces, signs) has that of both its neighbours, where they
+    agree.
+    """
+    own = [_DIRECTIONS.get(unicodedata.bidirectional(letter)) for letter in line]
+    before = list(itertools.accumulate(own, _last))
+    after = list(itertools.accumulate(reversed(own), _last))[::-1]
+    return [bool(left and right) for left, right in zip(before, after, strict=True)]
+
+
+_DIRECTIONS = {"L": True, "EN": True, "AN": True, "R": False, "AL": False}
+
+
+def _last(known: bool | None, new: bool | None) -> bool | None:
+    return known if new is None else new
+
+
+def _runs(line: str, onward: Sequence[bool]) -> Iterator[tuple[bool, str]]:
+    marked = zip(onward, line, strict=True)
+    for key, run in itertools.groupby(marked, lambda each: each[0]):
+        yield key, "".join(letter for _, letter in run)
 
 
 def upright(corners: NDArray[np.floating], height: int, width: int) -> Box:
