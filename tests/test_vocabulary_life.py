@@ -1,0 +1,136 @@
+"""What the user's vocabulary does to a library in Stash: other names, parents, and never."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.stash import StandIn
+from tests.stash_kit import empty
+from tests.sweep_kit import Room, open_engine, write_clips
+
+QUIET = {
+    "skip_labels": True,
+    "skip_objects": True,
+    "skip_text": True,
+    "skip_quality": True,
+    "skip_acts": True,
+}
+DONE = {"Tagged"}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("words") / "clips")
+
+
+@pytest.fixture(scope="module")
+def stash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("stash"), media=[]) as running:
+        yield running
+
+
+@pytest.fixture
+def room(stash: StandIn, clips: Path, tmp_path: Path) -> Iterator[Room]:
+    empty(stash)
+    folder = tmp_path / "media"
+    folder.mkdir()
+    with open_engine(tmp_path / "home") as engine:
+        opened = Room(stash, clips, folder, engine=engine)
+        opened.configure(**QUIET)
+        yield opened
+
+
+def tagged(room: Room) -> int:
+    scene = room.add("tall.mp4")
+    room.run()
+    return scene
+
+
+def words(room: Room, text: str) -> None:
+    room.engine.own_vocabulary.write_text(text, "utf-8")
+
+
+def parents(room: Room, name: str) -> set[str]:
+    rows = {number: name for name, number in room.stash.tags().items()}
+    return {rows[parent] for parent in room.stash.tag_row(room.stash.tags()[name])["parents"]}
+
+
+@pytest.mark.parametrize("text", ["never: [vertical]\n", "only: [Kitchen]\n", "never: [picture]\n"])
+def test_what_is_left_out_is_taken_back_when_decided_again(room: Room, text: str) -> None:
+    scene = tagged(room)
+    assert room.tags(scene) == DONE | {"Vertical"}
+    words(room, text)
+    room.run("decide")
+    assert room.tags(scene) == DONE
+    words(room, "")
+    room.run("decide")
+    assert room.tags(scene) == DONE | {"Vertical"}
+
+
+def test_what_was_accepted_goes_too_and_is_not_accepted_any_more(room: Room) -> None:
+    scene = tagged(room)
+    item = {"scene_id": str(scene), "name": "Vertical"}
+    room.run("accept", items=[item])
+    words(room, "never: [Vertical]\n")
+    room.run("decide")
+    assert room.tags(scene) == DONE
+    told = room.run("accept", items=[item])
+    assert told["accepted"] == 0
+    assert room.tags(scene) == DONE
+
+
+def test_another_name_of_the_tag_is_written_and_the_old_one_goes(room: Room) -> None:
+    scene = tagged(room)
+    words(room, "labels:\n  vertical: {tag: Upright}\n")
+    room.run("decide")
+    assert room.tags(scene) == DONE | {"Upright"}
+
+
+def test_the_users_own_tag_of_another_name_is_used_kept_and_taken_back(room: Room) -> None:
+    room.stash.add_tag("Portrait Format")
+    words(room, "labels:\n  vertical: {aliases: [portrait format]}\n")
+    scene = tagged(room)
+    assert room.tags(scene) == DONE | {"Portrait Format"}
+    room.run("decide")
+    assert room.tags(scene) == DONE | {"Portrait Format"}
+    room.configure(**QUIET, never="portrait format")
+    room.run("decide")
+    assert room.tags(scene) == DONE
+    assert "Portrait Format" in room.stash.tags()
+    assert "Vertical" not in room.stash.tags()
+
+
+def test_refusing_it_by_our_name_takes_the_users_tag_away(room: Room) -> None:
+    room.stash.add_tag("Portrait Format")
+    words(room, "labels:\n  vertical: {aliases: [Portrait Format]}\n")
+    scene = tagged(room)
+    room.run("refuse", items=[{"scene_id": str(scene), "name": "Vertical"}])
+    assert room.tags(scene) == DONE
+    room.run("decide")
+    assert room.tags(scene) == DONE
+
+
+def test_accepting_it_writes_the_users_tag(room: Room) -> None:
+    room.stash.add_tag("Portrait Format")
+    words(room, "labels:\n  vertical: {aliases: [Portrait Format], apply: never}\n")
+    scene = tagged(room)
+    assert room.tags(scene) == DONE
+    room.run("accept", items=[{"scene_id": str(scene), "name": "Vertical"}])
+    assert room.tags(scene) == DONE | {"Portrait Format"}
+
+
+def test_a_new_tag_lies_below_its_parents_and_undo_takes_all(room: Room) -> None:
+    words(room, "groups:\n  picture: {parents: [Formats]}\n")
+    tagged(room)
+    assert parents(room, "Vertical") == {"Formats"}
+    assert parents(room, "Formats") == {"Stash Sense"}
+    room.run("undo", what="everything", confirm="everything")
+    assert not {"Vertical", "Formats"} & set(room.stash.tags())
+
+
+def test_undo_of_one_tag_takes_the_parents_that_it_leaves_empty(room: Room) -> None:
+    words(room, "labels:\n  vertical: {parents: [Formats]}\n")
+    tagged(room)
+    room.run("undo", what="tag", tag="Vertical")
+    assert not {"Vertical", "Formats"} & set(room.stash.tags())
