@@ -46,11 +46,10 @@ def _keep_answers(exporter: Any, to: Path) -> None:
     """Ask the very module that was exported about pictures, wide ones where it takes these."""
     import torch
 
-    side = int(exporter.imgsz[0])
-    samples = pictures(side).mul(0.25).add(0.5).clamp(0, 1)
-    if exporter.model.task == "detect":
-        stride = int(max(exporter.model.stride))
-        samples = samples[:, :, : max(stride, side // 2 // stride * stride)]
+    stride = int(max(exporter.model.stride))
+    # Wide ones, where it takes these; larger than it was traced with, as it may choose 300 boxes.
+    side, more = int(exporter.imgsz[0]), stride if exporter.model.task == "detect" else 0
+    samples = pictures(side + more)[:, :, :side].mul(0.25).add(0.5).clamp(0, 1)
     with torch.inference_mode():
         answers = exporter.model(samples[:SAMPLES].contiguous())
     first = answers[0] if isinstance(answers, list | tuple) else answers
