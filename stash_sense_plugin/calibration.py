@@ -136,8 +136,8 @@ SHIPPED: Mapping[str, Platt] = MappingProxyType(
         "nudenet": through((0.45, 0.5), (0.8, 0.88)),
         # Computed, not recognised: the score itself says how clear the case is.
         "picture": through((0.5, 0.6), (0.9, 0.97)),
-        # Computed as well: 0.5 lies between what was degraded on purpose and what was not, and
-        # nine in ten of what scores as much are what the fact says (benchmarks/quality.py).
+        # Computed as well: at 0.5 next to no picture that was left as it is passes
+        # (benchmarks/quality.py), but a user's idea of a fault may be another.
         "quality": through((0.5, 0.6), (0.9, 0.95)),
         # Recognition is seldom sure of what is not text; the detector's floor has spoken before.
         "text": through((0.5, 0.6), (0.9, 0.96)),

@@ -5,6 +5,11 @@ frequency (Field 1987), so that power times frequency squared stays level up to 
 at the edge of the spectrum for a sharp picture, at half of it for one enlarged twofold. Only the
 sharpest places are looked at, so that sky, walls and drawn areas do not count, and what the
 smoothest places hold as well is noise, and is taken off.
+
+Not measured: how a picture was made softer (enlarging, a soft lens and a codec that smoothed all
+away leave the same spectrum), enlarging by less than half as much again, blocks of codecs that
+smooth their edges (H.264, HEVC: they smear instead), combed lines of interlaced video, and whether
+dark or bright is meant so. How often each fact is told: benchmarks/quality.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,8 +43,11 @@ WEAKER_DB, WEAKEST_DB = -8.0, -16.0
 BLURRY_LINES = (0.38, 0.25)
 """Lines of detail by the picture's own, or by 720 where it has more: no blur seen, surely some."""
 SEEN_LINES = 720
-UPSCALED_REACH = (0.82, 0.62)
+UPSCALED_REACH = (0.8, 0.64)
 """How far the spectrum reaches, 0..1: as a soft lens leaves it, and as enlarging twofold does."""
+ENDS_WEIGHT = 0.1
+"""By how much the end of all detail counts beside where it begins to end: codecs fill the spectrum
+up again, so that it is often not seen."""
 CLASSES = {"sd": 480, "hd": 720, "full-hd": 1080, "4k": 2160}
 SUPPORTS_LINES = (0.55, 0.8)
 """Lines of detail by those of a class: not of it, and surely of it. Lenses and codecs take a
@@ -225,7 +233,8 @@ def upscaled(detail: Detail) -> float:
     Enlarging, a very soft lens and a codec that smoothed all away leave the same spectrum.
     """
     reaches = [
-        0.75 * fades + 0.25 * ends for fades, ends in zip(detail.fades, detail.ends, strict=True)
+        (1 - ENDS_WEIGHT) * fades + ENDS_WEIGHT * ends
+        for fades, ends in zip(detail.fades, detail.ends, strict=True)
     ]
     return ramp(max(reaches), *UPSCALED_REACH)
 
