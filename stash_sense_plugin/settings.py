@@ -9,9 +9,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from stash_sense_plugin.inference.providers import Device
+
+TextEngine = Literal["rapidocr", "paddleocr"]
+"""The programs that read text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Settings:
     """Empty: none, and the vectors of `clip_model` serve."""
     text_language: str = ""
     """Empty: what comes with rapidocr."""
-    text_engine: str = "rapidocr"
+    text_engine: TextEngine = "rapidocr"
     also_models: str = ""
     """Rows that run besides, separated by commas."""
     accept_licences: str = ""
@@ -97,7 +100,7 @@ NO_MODEL = "none"
 CHOICES = {
     "preset": ("auto", "fast", "balanced", "accurate"),
     "device": get_args(Device),
-    "text_engine": ("rapidocr", "paddleocr"),
+    "text_engine": get_args(TextEngine),
 }
 """The words that a setting may have, which are compared without case."""
 

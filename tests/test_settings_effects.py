@@ -367,6 +367,46 @@ def test_a_preset_takes_a_model_whose_licence_was_accepted(room: Room) -> None:
     assert "no model has the licence 'gpl-9'" in str(room.told.said("warning"))
 
 
+@shows("text_engine")
+def test_text_is_read_by_the_named_program_or_it_is_said_why_not(room: Room) -> None:
+    scene = looked_at(room, "studio.mp4", skip_text=None, text_engine="paddleocr", text_frames=1)
+    assert "text" not in ran(room, scene)
+    assert "PaddleOCR needs the extras" in str(room.result(scene)["skipped"])
+    scene = looked_at(room, "studio.mp4", skip_text=None, text_frames=1)
+    assert "pp-ocr@" in models_of(room, scene)
+
+
+LETTERS = """\
+  {name}:
+    task: text
+    about: The pack that comes with rapidocr
+    licence: Apache-2.0
+    commercial: true
+    files: {{rec: {file}}}
+"""
+
+
+@shows("text_language")
+def test_text_is_read_by_the_named_pack(room: Room) -> None:
+    there = "{package: rapidocr, path: models/PP-OCRv6_rec_small.onnx}"
+    rows = LETTERS.format(name="text-own", file=there)
+    rows += LETTERS.format(name="text-away", file="{url: https://models.example/rec.onnx}")
+    room.engine.own_catalogue.write_text(f"models:\n{rows}", "utf-8")
+
+    def read(pack: str | None) -> int:
+        seen = {"skip_text": None, "text_language": pack, "text_frames": 1}
+        return looked_at(room, "studio.mp4", **seen)
+
+    scene = read("text-own")
+    assert "pp-ocr-own@" in models_of(room, scene)
+    assert "NORTHLIGHT" in str(room.result(scene)["texts"])
+    scene = read("text-away")
+    assert "The files of text-away are not here" in models_of(room, scene)
+    assert room.result(scene)["texts"] == []
+    assert "pp-ocr@" in models_of(room, read("text-none"))
+    assert "There is no model called 'text-none'" in str(room.told.said("warning"))
+
+
 @shows("device")
 def test_networks_run_where_the_user_says_or_it_is_said_why_not(room: Room) -> None:
     colours(room, "hues", "tagger")

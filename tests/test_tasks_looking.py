@@ -124,8 +124,8 @@ def test_a_second_look_needs_neither_weights_nor_video(tmp_path: Path, clip: Pat
     """Design: analyse once, decide forever. Weights and video are taken away first."""
     home, scene = tmp_path / "home", scene_of(clip)
     weights = write_weights(home)
-    models = {"clip_model": "colours", "object_model": "own-bodies"}
-    settings = replace(QUICK, skip_labels=False, skip_quality=False, **models)
+    seeing = replace(QUICK, skip_labels=False, skip_quality=False)
+    settings = replace(seeing, clip_model="colours", object_model="own-bodies")
 
     engine = open_engine(home, PACKAGE, small)
     engine.settings = settings

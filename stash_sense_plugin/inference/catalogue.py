@@ -349,7 +349,7 @@ class Catalogue:
             near = difflib.get_close_matches(name, self._cards, n=3, cutoff=0.4)
             raise CatalogueError(
                 f"There is no model called {name!r}",
-                f"choose one of {', '.join(near or sorted(self._cards))}",
+                f"choose one of {', '.join(near)}" if near else "the task Models lists them all",
             ) from None
 
 

@@ -21,7 +21,7 @@ from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.settings import Settings, named_settings, read_settings
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.operations import plugin_called, plugin_settings, signed_in
-from stash_sense_plugin.tasks.hardware import Here
+from stash_sense_plugin.tasks.hardware import Here, extras_python
 from stash_sense_plugin.tasks.presets import (
     Chosen,
     Hardware,
@@ -81,7 +81,7 @@ class Engine:
         self.home = home
         self.clock = clock
         """Seconds that pass: by them a sweep writes now and then, and its turn in Stash ends."""
-        self.root = package.parent
+        self.package, self.root = package, package.parent
         self._hardware = hardware or Here(home, package)
         self._defaults = Settings()
         self._settings: Settings | None = None
@@ -254,7 +254,8 @@ class Engine:
         """
         shelf, wished = self.shelf(), settings or self.settings
         filled = resolved(wished, self.choose(wished))
-        return Sighting(shelf, filled, self.prompts).sight()
+        python = extras_python(self.home, self.package)
+        return Sighting(shelf, filled, self.prompts, python).sight()
 
     # --- Stash
 

@@ -1,7 +1,9 @@
 """Which detectors look: built from the user's settings, with what is missing said."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot
 from stash_sense_plugin.detectors.objects import ObjectDetector
@@ -10,7 +12,7 @@ from stash_sense_plugin.detectors.quality import QualityDetector
 from stash_sense_plugin.detectors.similarity import SimilarityDetector
 from stash_sense_plugin.detectors.taggers import TaggerDetector
 from stash_sense_plugin.detectors.text import TextDetector
-from stash_sense_plugin.errors import ModelMissing
+from stash_sense_plugin.errors import ModelBroken, ModelMissing
 from stash_sense_plugin.inference.catalogue import ModelCard, Task
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.library.store import StorePrompts
@@ -39,11 +41,19 @@ class Sight:
 class Sighting:
     """Builds detectors from settings in which every network is named."""
 
-    def __init__(self, shelf: Shelf, settings: Settings, prompts: StorePrompts) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        settings: Settings,
+        prompts: StorePrompts,
+        extras_python: Path | None = None,
+    ) -> None:
+        """`extras_python` runs what needs the extras; None where they are not set up."""
         self._shelf = shelf
         self._models = shelf.models
         self._settings = settings
         self._prompts = prompts
+        self._extras_python = extras_python
         self._detectors: list[Detector] = []
         self._missing: dict[str, ModelMissing] = {}
         self._skipped: list[Skipped] = []
@@ -104,7 +114,25 @@ class Sighting:
             self._add(card, SimilarityDetector(self._shelf, card))
 
     def _add_text(self) -> None:
-        self._detectors.append(TextDetector())
+        if not self._settings.text_language:
+            self._detectors.append(self._text(None, ""))
+            return
+        card = self._named("text_language")
+        if card is None:
+            return
+        try:
+            files = {role: self._models.path(card, role) for role in card.files}
+        except ModelMissing:
+            files = {}
+        except ModelBroken as error:
+            self._skipped.append(Skipped(f"text ({card.name})", error.message, error.remedy))
+            return
+        self._add(card, self._text(files, card.name))
+
+    def _text(self, pack: Mapping[str, Path] | None, name: str) -> TextDetector:
+        engine = self._settings.text_engine
+        python = self._extras_python
+        return TextDetector(engine=engine, pack=pack, pack_name=name, engine_python=python)
 
     # --- Rows
 
@@ -146,6 +174,11 @@ class Sighting:
 
     def _add(self, card: ModelCard, detector: Detector) -> None:
         self._detectors.append(detector)
+        # One whose program is missing cannot say its version, and is passed over by itself.
+        with suppress(ModelMissing):
+            self._note_missing(card, detector)
+
+    def _note_missing(self, card: ModelCard, detector: Detector) -> None:
         if not self._models.has(card):
             self._missing[detector.model] = ModelMissing(
                 f"The files of {card.name} are not here",
