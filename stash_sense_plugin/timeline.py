@@ -131,6 +131,8 @@ def _count_score(scores: list[float], label: Label) -> float:
 
     At least n is as sure as the n-th best; at most m is as unsure as the one after the m-th.
     """
+    if not scores:
+        return 0.0
     ranked = sorted((_unit(score) for score in scores), reverse=True)
     if len(ranked) < label.min_count:
         return 0.0

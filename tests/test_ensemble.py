@@ -21,6 +21,7 @@ from stash_sense_plugin.learning.evaluation import (
     TagColumn,
     evaluate,
 )
+from stash_sense_plugin.library.looks import kept_looks, read_looks
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.pipeline.deciding import conclude, decide_all, digest
 from stash_sense_plugin.pipeline.gating import gates_of, through_gates
@@ -428,6 +429,17 @@ def test_likeness_is_never_read_to_decide(store: Store, parts: Parts) -> None:
     both = replace(parts, detectors=(*alone.detectors, Sees("objects", "yolo@1")))
     ((_, result, _),) = decide_all(store, [known(store, 0)], both, Job())
     assert [each.detector for each in result.ran] == ["objects"]
+
+
+def test_words_that_nobody_asks_for_are_not_read(store: Store) -> None:
+    keep(store, look("yolo@1", {**SAW, **NOT}))
+    file_id = known(store, 0).known.file_id
+    [kept] = kept_looks(store, [file_id], [("objects", "yolo@1")]).values()
+    for words, number in ((None, 40), ({"coco/dog"}, 20), (set(), 0)):
+        found = read_looks(store, [kept], words)[file_id]
+        assert isinstance(found, list)
+        assert len(found[0].observations) == number
+        assert found[0].times_s == tuple(TIMES)
 
 
 def test_evaluate_scores_each_source_as_deciding_weighs_it(store: Store, parts: Parts) -> None:

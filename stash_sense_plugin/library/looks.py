@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stash_sense_plugin.errors import StoreError
@@ -99,15 +99,17 @@ def _chosen(rows: Sequence[sqlite3.Row], wanted: Sequence[Wanted]) -> tuple[sqli
 
 
 def read_looks(
-    store: Database, kept: Sequence[Kept]
+    store: Database, kept: Sequence[Kept], words: Collection[str] | None = None
 ) -> dict[int, list[StoredAnalysis] | StoreError]:
     """Read the looks at some files, with few queries for all.
 
-    Vectors come apart from observations, as `embedded`. A file whose looks are damaged has its
-    error, which names it, and the others are read. Raises StoreError for what concerns them all.
+    Only observations of these `words` are read, where they are given: a tagger sees hundreds in
+    each frame that nobody asks for. Vectors come apart from observations, as `embedded`. A file
+    whose looks are damaged has its error, which names it, and the others are read. Raises
+    StoreError for what concerns them all.
     """
     try:
-        return _Reading(store, kept).looks()
+        return _Reading(store, kept, words).looks()
     except StoreError as error:
         if not _is_damage(error):
             raise
@@ -116,7 +118,7 @@ def read_looks(
     # One bad page fails the whole query: each file is asked for by itself.
     single: dict[int, list[StoredAnalysis] | StoreError] = {}
     for each in kept:
-        single |= read_looks(store, [each])
+        single |= read_looks(store, [each], words)
     return single
 
 
@@ -128,7 +130,9 @@ def _is_damage(error: StoreError) -> bool:
 class _Reading:
     """The looks at some files in the making."""
 
-    def __init__(self, store: Database, kept: Sequence[Kept]) -> None:
+    def __init__(
+        self, store: Database, kept: Sequence[Kept], words: Collection[str] | None
+    ) -> None:
         self._store = store
         self._kept = kept
         rows = [row for each in kept for row in each.rows]
@@ -136,7 +140,7 @@ class _Reading:
         with store.read_beside() as db:
             self._blobs = dict(_blobs(db, embedding))
             self._vector_times = _vector_times(db, embedding)
-            self._seen = _seen(db, {row["id"]: row for row in rows if row["observations"]})
+            self._seen = _seen(db, {row["id"]: row for row in rows if row["observations"]}, words)
             plain = {row["sampling_id"] for row in rows if row["id"] not in embedding}
             self._times = _grouped(db, "frames", "sampling_id", plain)
 
@@ -211,15 +215,19 @@ def _grouped(
 
 
 def _seen(
-    db: sqlite3.Connection, analyses: Mapping[int, sqlite3.Row]
+    db: sqlite3.Connection,
+    analyses: Mapping[int, sqlite3.Row],
+    words: Collection[str] | None = None,
 ) -> dict[int, list[Observation]]:
-    """Return observations without vectors, by analysis."""
+    """Return observations without vectors, by analysis; of some words, or of all."""
     ids = tuple(analyses)
+    asked = () if words is None else tuple(words)
+    only = "" if words is None else f" AND label IN ({_marks(asked)})"
     found: defaultdict[int, list[Observation]] = defaultdict(list)
     for row in db.execute(
         f"SELECT * FROM observations WHERE analysis_id IN ({_marks(ids)})"
-        " AND vector_row IS NULL ORDER BY analysis_id, place",
-        ids,
+        f" AND vector_row IS NULL{only} ORDER BY analysis_id, place",
+        (*ids, *asked),
     ):
         of = analyses[row["analysis_id"]]
         found[row["analysis_id"]].append(

@@ -97,7 +97,7 @@ def decide_all(
     blocks of vectors, whatever the number of scenes. Raises Cancelled between scenes.
     """
     decider = Decider(parts, reporter.check)
-    for scene, found in _looked(store, scenes, parts.detectors):
+    for scene, found in _looked(store, scenes, parts.detectors, _words(parts)):
         reporter.check()
         if isinstance(found, StoreError):
             reporter.log("warning", f"{scene.known.source} is left as it is: {found.message}")
@@ -135,8 +135,17 @@ def digest(result: SceneResult) -> bytes:
 # --- Reading ahead ------------------------------------------------------------------------------
 
 
+def _words(parts: Parts) -> frozenset[str]:
+    """Return the words that deciding asks for; studios and texts are in what is read."""
+    labels = (word for label in parts.vocabulary.labels.values() for word in label.words)
+    return frozenset({"text", *labels, *(w for gate in parts.gates.values() for w in gate.words)})
+
+
 def _looked(
-    store: Store, scenes: Iterable[DecideScene], detectors: Sequence[Detector]
+    store: Store,
+    scenes: Iterable[DecideScene],
+    detectors: Sequence[Detector],
+    words: frozenset[str],
 ) -> Iterator[tuple[DecideScene, Looks]]:
     """Yield scenes with what is kept of them; while one block is decided, the next is read."""
     wanted = [_wanted(each) for each in detectors if each.name not in NAMELESS]
@@ -144,7 +153,7 @@ def _looked(
     with ThreadPoolExecutor(1, thread_name_prefix="stash-sense-store") as reader:
         under_way: tuple[_Block, Future[dict[int, Looks]]] | None = None
         for block in blocks:
-            ahead = reader.submit(read_looks, store, [kept for _, kept in block])
+            ahead = reader.submit(read_looks, store, [kept for _, kept in block], words)
             if under_way is not None:
                 yield from _joined(*under_way)
             under_way = block, ahead
@@ -281,7 +290,8 @@ class Decider:
         frames = Frames.at(look.times_s, duration_s)
         for label in labels.values():
             found = showing(label, (each for word in label.words for each in words.get(word, ())))
-            if not found:
+            # A range begins with a frame of `enter`, and no frame has more than its best.
+            if all(each.score < label.enter for each in found):
                 continue
             samples = sample_scores(look.times_s, found, label)
             scores = [sample.score for sample in samples]
