@@ -19,6 +19,7 @@ from stash_sense_plugin.start.pythons import Interpreter
 ROOT = Path(__file__).resolve().parent.parent
 CORE = str(ROOT / "requirements.txt")
 EXTRAS = str(ROOT / "requirements-extras.txt")
+OPTIONAL = str(ROOT / "requirements-optional.txt")
 
 ELEVEN = Interpreter("/usr/bin/python3.11", (3, 11), makes_environments=True)
 TWELVE = Interpreter("/usr/bin/python3", (3, 12), makes_environments=True)
@@ -622,6 +623,33 @@ def test_where_there_are_no_extras_it_says_why(machine: Machine, says: str) -> N
         plan.make_extras(machine, "/home/extras.part-1", EXTRAS)
     assert says in caught.value.message
     assert caught.value.remedy
+
+
+# --- What may be missing --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("machine", [DEBIAN, MAC, WINDOWS, DEBIAN._replace(gpu=NVIDIA)])
+def test_what_makes_networks_lighter_is_tried_and_never_built(machine: Machine) -> None:
+    made = plan.make(machine, "/home/env", CORE)
+    [step] = made.optional
+    assert step.argv[-4:] == ("--only-binary", ":all:", "-r", OPTIONAL)
+    assert step.reaches_out
+    assert step.by_pip
+    assert made.left_out == ""
+    assert not packages.only(packages.rows_of(CORE), ("onnx",))
+
+
+def test_on_alpine_it_says_that_networks_stay_as_they_come() -> None:
+    made = plan.make(ALPINE, "/home/env", CORE)
+    assert made.optional == ()
+    assert "onnx" in made.left_out
+    assert "int8" in made.left_out
+
+
+def test_a_package_without_the_file_of_options_has_none(tmp_path: Path) -> None:
+    alone = tmp_path / "requirements.txt"
+    alone.write_text("numpy>=2\n")
+    assert plan.make(DEBIAN, "/home/env", str(alone)).optional == ()
 
 
 # --- What pip is told, and how steps end ----------------------------------------------------

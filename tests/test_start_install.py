@@ -419,7 +419,8 @@ def test_on_alpine_apk_is_asked_first_and_the_hosts_are_said_before(
     asked = (tmp_path / "asked").read_text()
     assert asked == "add --no-cache py3-onnxruntime py3-opencv py3-pyclipper\n"
     # All of it is said before the first byte comes: of apk, of pip, and that networks follow.
-    assert said[2:6] == [
+    assert said[2].startswith("Left out: onnx")
+    assert said[3:7] == [
         "This reaches: a.example (about 147 MB)",
         "This reaches: no other machine: a local folder has the packages (about 141 MB)",
         runner.MODELS_LATER,
@@ -633,12 +634,34 @@ def test_where_the_new_environment_cannot_be_named_the_old_one_stays(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["env"]
 
 
+# --- What may be missing --------------------------------------------------------------------
+
+
+def test_without_what_may_be_missing_the_set_up_goes_on(plugin: PluginFolder) -> None:
+    (plugin.package.parent / "requirements-optional.txt").write_text("not-there-at-all==1.0\n")
+    reply, log = plugin.call("set_up")
+    assert "error" not in reply
+    warnings = [text for level, text in log if level == "w"]
+    assert [text for text in warnings if "makes networks lighter failed" in text]
+    assert any(text.endswith("the set-up goes on without it") for text in warnings)
+    home = Home(str(plugin.home))
+    requirements = environment.requirements_of(str(plugin.package))
+    assert environment.state(home, requirements) == environment.READY
+
+
+def test_what_may_be_missing_joins_the_environment(plugin: PluginFolder) -> None:
+    write_wheel(plugin.folder / "wheels", "1.0", "lighter", {"lighter.py": ""})
+    (plugin.package.parent / "requirements-optional.txt").write_text("lighter==1.0\n")
+    assert "error" not in plugin.call("set_up")[0]
+    assert next((plugin.home / "env").rglob("lighter.py"))
+
+
 # --- The extras -----------------------------------------------------------------------------
 
 
 def test_the_extras_come_into_an_environment_of_their_own(plugin: PluginFolder) -> None:
     wheels = plugin.folder / "wheels"
-    modules = ("torch", "open_clip", "ultralytics", "timm", "paddleocr", "mediapipe")
+    modules = [name for name in packages.EXTRA_IMPORTS if name != "cv2"]
     write_wheel(wheels, "1.0", "all_extras", {f"{name}.py": "" for name in modules})
     name, _, number = packages.ONE_CV2.partition("==")
     write_wheel(wheels, number, name.replace("-", "_"), {"cv2.py": ""})

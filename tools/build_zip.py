@@ -14,6 +14,7 @@ SHIPPED = ("stash_sense_plugin", "models", "ui")
 ALONGSIDE = (
     "requirements.txt",
     "requirements-extras.txt",
+    "requirements-optional.txt",
     "LICENSE",
     "README.md",
     "CHANGELOG.md",

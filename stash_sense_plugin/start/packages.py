@@ -27,7 +27,10 @@ IMPORTS = (
 )
 """What requirements.txt brings, by the names that the code imports."""
 
-EXTRA_IMPORTS = ("torch", "open_clip", "ultralytics", "timm", "paddleocr", "mediapipe", "cv2")
+EXTRA_IMPORTS = (
+    *("torch", "open_clip", "ultralytics", "timm", "safetensors", "onnx", "onnxscript"),
+    *("paddleocr", "mediapipe", "cv2"),
+)
 """What requirements-extras.txt brings."""
 
 APK = {"onnxruntime": "py3-onnxruntime", "cv2": "py3-opencv", "pyclipper": "py3-pyclipper"}
@@ -72,6 +75,8 @@ OF_APK = Weight(147_000_000, 500_000_000)
 MUSL_WITH_APK = Weight(
     MUSL.download_bytes + OF_APK.download_bytes, MUSL.disk_bytes + OF_APK.disk_bytes
 )
+OPTIONAL = Weight(23_000_000, 40_000_000)
+"""What requirements-optional.txt brings."""
 EXTRAS = Weight(3_510_000_000, 6_900_000_000)
 """Measured on Linux, where torch brings CUDA's libraries along, whether there is a GPU or not."""
 EXTRAS_WITHOUT_CUDA = Weight(900_000_000, 2_300_000_000)

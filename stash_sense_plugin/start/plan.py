@@ -1,5 +1,6 @@
 """How the environments are made here: steps as data, decided from what the machine is."""
 
+import os
 from typing import Optional, Tuple
 
 from stash_sense_plugin.start import alpine, distribution, gpu, packages
@@ -35,12 +36,36 @@ def make(machine: Machine, folder: str, requirements: str) -> Plan:
     refuse(machine)
     rows = packages.rows_of(requirements)
     if machine.kind == MUSL:
-        return alpine.plan(machine, folder, rows)
+        return alpine.plan(machine, folder, rows)._replace(left_out=WITHOUT_OPTIONAL)
     chosen = choose(machine)
     runtime, why = runtime_for(machine, rows)
     if runtime is None:
-        return _plain(chosen, folder, requirements, why)
-    return _with_gpu(chosen, folder, rows, runtime)
+        made = _plain(chosen, folder, requirements, why)
+    else:
+        made = _with_gpu(chosen, folder, rows, runtime)
+    return _with_optional(made, folder, requirements)
+
+
+WITHOUT_OPTIONAL = (
+    "Left out: onnx, which makes networks lighter (int8), has no ready-made package for Alpine"
+    " Linux: networks run there as they come"
+)
+
+
+def _with_optional(made: Plan, folder: str, requirements: str) -> Plan:
+    """Add what may fail: the rows of the file beside `requirements`; nothing where it is not."""
+    path = os.path.join(os.path.dirname(requirements), "requirements-optional.txt")
+    if not os.path.isfile(path):
+        return made
+    # Whoever has no wheel of it is not to build it for an hour.
+    asked = ("--only-binary", ":all:", "-r", path)
+    title = "Installing what makes networks lighter"
+    step = pip_install(title, interpreter_in(folder), asked, 0.0)
+    weight = Weight(
+        made.weight.download_bytes + packages.OPTIONAL.download_bytes,
+        made.weight.disk_bytes + packages.OPTIONAL.disk_bytes,
+    )
+    return made._replace(optional=(step,), weight=weight)
 
 
 def refuse(machine: Machine) -> None:

@@ -188,6 +188,8 @@ def _carry_out(todo: Plan, here: Machine, place: Place, part: str, journal: Jour
     python = " ".join(filter(None, [todo.interpreter.name, "({})".format(todo.interpreter.path)]))
     journal.say("info", "{} with Python {}".format(place.task, python))
     journal.say("info", weight_told(todo, here))
+    if todo.left_out:
+        journal.say("info", todo.left_out)
     why = todo.why_no_gpu
     if why and here.gpu.found:
         journal.say("info", "{} is not used: {}".format(here.gpu.found, why))
@@ -197,6 +199,8 @@ def _carry_out(todo: Plan, here: Machine, place: Place, part: str, journal: Jour
         for step in todo.steps:
             works.do(step)
         tried = _try(todo.trial, works) if todo.trial else None
+        for step in todo.optional:
+            _do_if_it_can_be(step, works)
         works.do(todo.check)
     used = tried == ""
     runtime = todo.trial.runtime if todo.trial and used else todo.runtime
@@ -218,6 +222,14 @@ def weight_told(todo: Plan, here: Machine) -> str:
     if here.disk_free_bytes >= 0:
         told += ", of {} that are free".format(gigabytes(here.disk_free_bytes))
     return told
+
+
+def _do_if_it_can_be(step: Step, works: "Works") -> None:
+    """Do what nothing that tags needs; say why it failed, and go on."""
+    try:
+        works.do(step)
+    except StepFailed as error:
+        works.journal.say("warning", "{}; the set-up goes on without it".format(error.message))
 
 
 def _try(trial: Trial, works: "Works") -> str:

@@ -85,6 +85,10 @@ class Plan(NamedTuple):
     """What is tried between the steps and the check."""
     why_no_gpu: str = ""
     """Why no graphics card is used; empty where there is none."""
+    optional: Tuple[Step, ...] = ()
+    """What comes before the check and may fail: that is told, and nothing is missed that tags."""
+    left_out: str = ""
+    """What there is none of for this machine, in a sentence; empty where nothing is."""
     leans_on: Tuple[str, ...] = ()
     """Modules that may lie outside of it, with the distribution's own packages."""
 
