@@ -100,7 +100,7 @@ def both(first: Change, second: Change) -> Change:
         pytest.param(lambda pixels: pixels, set(), id="as it is"),
         pytest.param(noisy(6), set(), id="grain is no fault told here"),
         pytest.param(jpeg(85), set(), id="a good JPEG"),
-        pytest.param(enlarged(1.25), set(), id="hardly enlarged"),
+        pytest.param(enlarged(1.15), set(), id="hardly enlarged"),
         pytest.param(enlarged(2), {"upscaled"}, id="enlarged twofold"),
         pytest.param(enlarged(3), {"upscaled"}, id="enlarged threefold"),
         pytest.param(both(enlarged(2), noisy(4)), {"upscaled"}, id="grain added after enlarging"),
