@@ -9,7 +9,7 @@ from rich.table import Table
 
 from stash_sense_plugin.cli.desk import DONE, SOME_FAILED, Desk, WrongUsage
 from stash_sense_plugin.cli.showing import cells, shown
-from stash_sense_plugin.inference.listing import FOR_WHAT, notes, runs_on
+from stash_sense_plugin.inference.listing import FOR_WHAT, meanings, notes, runs_on
 
 ACTIONS = {
     "list": "models",
@@ -91,6 +91,7 @@ def _show_listed(console: Console, listed: Mapping[str, Any]) -> None:
         if rows:
             console.print(shown(f"\n{what} ({task})", "bold"))
             console.print(_table(rows))
+    console.print(shown("\n" + "\n".join(meanings(listed)), "dim"))
 
 
 def _table(rows: Iterable[Mapping[str, Any]]) -> Table:
@@ -99,7 +100,7 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> Table:
     table.add_column("Model", no_wrap=True)
     table.add_column("MB", justify="right", no_wrap=True)
     table.add_column("Here", no_wrap=True)
-    table.add_column("Licence", max_width=18)
+    table.add_column("Licence", max_width=16)
     table.add_column("What it sees, and what to know", ratio=1)
     for row in rows:
         mark = "*" if row["chosen"] else ""

@@ -25,6 +25,16 @@ def lines(report: Row) -> Iterator[str]:
             yield f"{what} ({task})"
         for row in rows:
             yield f"- {row['name']}: {'; '.join(told(row))}. {row['about']}"
+    yield from meanings(report)
+
+
+def meanings(report: Row) -> Iterator[str]:
+    """Say what the short notes of a list mean, as far as it has them."""
+    rows = report["models"]
+    if any(row["untried"] for row in rows):
+        yield "Untried: none of us ran these weights; they check themselves at first use."
+    if any(row["made"] and not row["here"] for row in rows):
+        yield "With the extras: made here, once, from weights that torch reads: run Set up extras."
 
 
 def told(row: Row) -> Iterator[str]:
@@ -65,11 +75,11 @@ def notes(row: Row) -> Iterator[str]:
     if row["suits"] == "gpu":
         yield "wants a GPU"
     if row["made"] and not row["here"]:
-        yield "made here, with Set up extras"
+        yield "with the extras"
     if row["lighter"]:
         yield f"{' and '.join(row['lighter'])} made"
     if row["untried"]:
-        yield "untried: checks itself at first use"
+        yield "untried"
     if row["language"]:
         yield f"reads {row['language']}"
     if row["own"]:

@@ -35,12 +35,9 @@ def list_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obj
     logged = switched_on(call.args, "log")
     beside = engine.aside()
     take_settings(beside, call, reporter)
+    rows = [_row(engine, beside, card) for card in _grouped(beside)]
     chosen = beside.chosen
-    report: dict[str, object] = {
-        "preset": chosen.preset,
-        "why": chosen.why,
-        "models": [_row(engine, beside, card) for card in _grouped(beside)],
-    }
+    report: dict[str, object] = {"preset": chosen.preset, "why": chosen.why, "models": rows}
     if logged:
         for line in lines(report):
             reporter.log("info", line)
