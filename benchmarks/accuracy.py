@@ -396,7 +396,7 @@ def measure_pictures(real: Path, model: str) -> dict[str, object]:
         counts = Counts()
         for path in paths:
             said = shown_of(looker, path) & judged
-            there = _tags_there(labels, list(_things_there(folder, path, names)))
+            there = tags_there(labels, list(_things_there(folder, path, names)))
             counts += Counts(len(said & there), len(there - said), len(said - there))
         engine.close()
     return {"pictures": len(paths), "tags": len(judged), **_rates(counts)}
@@ -408,7 +408,7 @@ def shown_of(looker: Looker, path: Path) -> set[str]:
     return {each.name for each in result.suggestions if each.decision >= Decision.ASK}
 
 
-def _tags_there(labels: Iterable[Label], things: Sequence[Thing]) -> set[str]:
+def tags_there(labels: Iterable[Label], things: Sequence[Thing]) -> set[str]:
     """Return the tags that a picture's true boxes make, by the labels' own counts and sizes."""
     found = set()
     for label in labels:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import VIDEO, judge, look_at_video, main, read_truth
-from benchmarks.measures import Stretch
+from benchmarks.accuracy import VIDEO, judge, look_at_video, main, read_truth, tags_there
+from benchmarks.measures import Stretch, Thing
+from stash_sense_plugin.records import Box
+from stash_sense_plugin.vocabulary import Label
 
 
 def test_without_the_media_it_says_what_to_name(
@@ -38,3 +40,17 @@ def test_the_flow_finds_what_small_networks_can_see_in_sprites(real: Path) -> No
     assert objects["f1"] >= 0.8
     assert places["f1"] >= 0.3
     assert told["frames"] == {"sprite": 81, "video": 0, "image": 0}
+
+
+def test_true_boxes_make_tags_by_the_labels_own_counts_and_sizes() -> None:
+    large, small = Box(0, 0, 0.5, 0.5), Box(0, 0, 0.1, 0.1)
+    labels = [
+        Label("dog", "Dog", "thing", classes=("coco/dog",), min_share=0.05),
+        Label("pack", "Pack of dogs", "thing", classes=("coco/dog",), min_count=2),
+        Label("single", "One dog", "thing", classes=("coco/dog",), max_count=1),
+    ]
+    one = [Thing("1", "dog", small)]
+    two = [*one, Thing("1", "dog", large), Thing("1", "cat", large)]
+    assert tags_there(labels, []) == set()
+    assert tags_there(labels, one) == {"One dog"}
+    assert tags_there(labels, two) == {"Dog", "Pack of dogs"}
