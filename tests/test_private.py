@@ -127,6 +127,9 @@ def ask_for_everything(library: Private) -> set[str]:
     assert library.operate("result", scene_id=str(scenes[0]))["result"]
     library.operate("models")
     library.operate("verify_models", names=[])
+    assert library.operate("vocabulary")["labels"]
+    library.operate("check_vocabulary")
+    library.operate("similar", scene_id=str(scenes[0]))
     gone = {"mode": "remove_models", "names": ["clip-vit-b32-laion"]}
     library.stash.run_task(PLUGIN_ID, None, gone)
     library.stash.run_task(PLUGIN_ID, "Doctor")
@@ -137,6 +140,7 @@ def ask_for_everything(library: Private) -> set[str]:
         library.stash.run_task(PLUGIN_ID, task)
     return {
         *("tag_scenes", "tag_scene", "tag_file", "errors", "result", "models", "verify_models"),
+        *("vocabulary", "check_vocabulary", "similar"),
         *("remove_models", "doctor", "set_up", "download_models"),
         *later,
     }
