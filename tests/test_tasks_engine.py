@@ -54,6 +54,12 @@ def own(engine: Engine) -> Callable[..., None]:
     return write
 
 
+def test_what_the_preset_chose_is_not_said_to_be_the_users_word(engine: Engine) -> None:
+    """Reading it first must not take the names that it filled in for names that were written."""
+    assert "you chose" not in engine.chosen.why
+    assert engine.chosen.preset == "fast"
+
+
 def names(engine: Engine) -> list[str]:
     return [f"{each.name} {each.model.partition('@')[0]}" for each in engine.sight().detectors]
 

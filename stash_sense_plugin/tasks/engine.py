@@ -169,7 +169,8 @@ class Engine:
     @property
     def chosen(self) -> Chosen:
         """What became of the preset, and why; raises CatalogueError."""
-        return self._chosen or self.choose(self.settings)
+        settings = self.settings  # reading them chooses, where nothing was chosen yet
+        return self._chosen or self.choose(settings)
 
     @property
     def defaults(self) -> Settings:
