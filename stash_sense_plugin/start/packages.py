@@ -29,7 +29,7 @@ IMPORTS = (
 
 EXTRA_IMPORTS = (
     *("torch", "open_clip", "ultralytics", "timm", "safetensors", "onnx", "onnxscript"),
-    *("paddleocr", "mediapipe", "cv2"),
+    *("onnxruntime", "paddleocr", "mediapipe", "cv2"),
 )
 """What requirements-extras.txt brings."""
 
