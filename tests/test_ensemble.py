@@ -54,13 +54,13 @@ from tests.test_redecide import TIMES, Job, known, print_of, saw
 
 DOG = Label("dog", "Dog", "animal", classes=("coco/dog",), shortest_s=0.0)
 BY_CLIP = replace(DOG, name="dog (clip)", of="dog", classes=(), prompts=("a dog",))
-BY_JOYTAG = replace(DOG, name="dog (joytag)", of="dog", classes=("joytag/dog",), weight=0.5)
+BY_TAGGER = replace(DOG, name="dog (danbooru)", of="dog", classes=("danbooru/dog",), weight=0.5)
 CURVES = {
     ("coco", ""): Platt(8.0, -4.0),
     ("clip-free", ""): Platt(4.0, -2.0),
-    ("joytag", ""): Platt(6.0, -3.0),
+    ("danbooru", ""): Platt(6.0, -3.0),
 }
-WORDS_OF = {"yolo": "coco", "yolo-b": "coco", "joy": "joytag", "nsfw": "nsfw"}
+WORDS_OF = {"yolo": "coco", "yolo-b": "coco", "joy": "danbooru", "nsfw": "nsfw"}
 
 shares = st.floats(0.0, 1.0)
 weights = st.floats(0.01, 100.0)
@@ -200,7 +200,7 @@ def test_things_of_one_tag_are_not_pooled_the_surest_counts() -> None:
 @pytest.mark.parametrize("scores", [(0.9, 0.3), (0.55, 0.99)])
 def test_the_evidence_shows_every_source(scores: tuple[float, float]) -> None:
     """Scales differ: a network that is never quite sure would show nothing."""
-    looks = [seen(DOG, scores[0]), seen(replace(BY_JOYTAG, stay=0.2), scores[1], model="joy@1")]
+    looks = [seen(DOG, scores[0]), seen(replace(BY_TAGGER, stay=0.2), scores[1], model="joy@1")]
     found = only(decide(looks, 10.0, fitted=CURVES))
     assert {each.model for each in found.evidence} == {"yolo@1", "joy@1"}
     assert len({each.time_s for each in found.evidence}) == len(found.evidence) == 5
@@ -209,7 +209,7 @@ def test_the_evidence_shows_every_source(scores: tuple[float, float]) -> None:
 def test_the_evidence_of_a_picture_shows_every_source() -> None:
     looks = [
         replace(each, samples=(Sample(0.0, 0.9),), ranges=())
-        for each in (seen(DOG, 0.9), seen(BY_JOYTAG, 0.9, model="joy@1"))
+        for each in (seen(DOG, 0.9), seen(BY_TAGGER, 0.9, model="joy@1"))
     ]
     found = only(decide(looks, None, fitted=CURVES))
     assert [(each.time_s, each.model) for each in found.evidence] == [
@@ -219,11 +219,11 @@ def test_the_evidence_of_a_picture_shows_every_source() -> None:
 
 
 def test_thresholds_curves_and_never_go_by_the_thing() -> None:
-    looks = [seen(BY_JOYTAG, 0.9, model="joy@1")]
-    sure = {("joytag", "dog"): Platt(1.0, 5.0)}
+    looks = [seen(BY_TAGGER, 0.9, model="joy@1")]
+    sure = {("danbooru", "dog"): Platt(1.0, 5.0)}
     found = only(decide(looks, 10.0, fitted=sure, thresholds={"dog": 0.999}))
     assert (found.decision, found.label) == (Decision.ASK, "dog")
-    found = only(decide(looks, 10.0, fitted=sure, thresholds={"dog (joytag)": 0.999}))
+    found = only(decide(looks, 10.0, fitted=sure, thresholds={"dog (danbooru)": 0.999}))
     assert found.decision is Decision.APPLY
     never = DecideOptions(never=frozenset({"dog"}))
     assert only(decide(looks, 10.0, never, sure)).decision is Decision.HIDE
@@ -255,7 +255,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def parts(store: Store) -> Parts:
-    labels = {label.name: label for label in (DOG, BY_CLIP, BY_JOYTAG)}
+    labels = {label.name: label for label in (DOG, BY_CLIP, BY_TAGGER)}
     return Parts(store, Vocabulary(labels), fitted=CURVES, words_of=WORDS_OF)
 
 
@@ -269,7 +269,7 @@ SAW, NOT = {"coco/dog": [0.9] * 20}, {"coco/cat": [0.9] * 20}
 @pytest.mark.parametrize(
     ("other", "silent"),
     [
-        pytest.param(look("joy@1", {}, "tagger"), BY_JOYTAG, id="it looked"),
+        pytest.param(look("joy@1", {}, "tagger"), BY_TAGGER, id="it looked"),
         pytest.param(look("new@1", {}, "tagger"), None, id="of no catalogue"),
         pytest.param(look("nsfw@1", {}, "tagger"), None, id="other words"),
         pytest.param(look("joy@1", {}, "tagger", ()), None, id="it saw no frame"),
@@ -447,7 +447,7 @@ def test_evaluate_scores_each_source_as_deciding_weighs_it(store: Store, parts: 
     looks = [
         look("yolo@1", SAW),
         look("yolo-b@1", NOT),
-        look("joy@1", {"joytag/dog": [0.7] * 20}, "tagger"),
+        look("joy@1", {"danbooru/dog": [0.7] * 20}, "tagger"),
     ]
     for each in looks:
         keep(store, each)
@@ -456,9 +456,9 @@ def test_evaluate_scores_each_source_as_deciding_weighs_it(store: Store, parts: 
     scores = scorer.scores([print_of(0)], 20.0)
     assert {name: each.holds for name, each in scores.items()} == {
         "dog": True,
-        "dog (joytag)": True,
+        "dog (danbooru)": True,
     }
-    pool = [(told(label, scores[label.name].score), label.weight) for label in (DOG, BY_JOYTAG)]
+    pool = [(told(label, scores[label.name].score), label.weight) for label in (DOG, BY_TAGGER)]
     ((_, result, _),) = decide_all(
         store, [known(store, 0)], replace(parts, detectors=detectors), Job()
     )
@@ -553,7 +553,7 @@ def covering(*labels: Label, running: set[str], off: set[str] | None = None) -> 
         off=frozenset(off or ()),
         detectors_of={
             "coco": frozenset({"objects"}),
-            "joytag": frozenset({"tagger"}),
+            "danbooru": frozenset({"tagger"}),
             "nsfw": frozenset({"tagger"}),
         },
         running=frozenset(running),
@@ -568,23 +568,23 @@ def looked(*models: str) -> SceneResult:
     return SceneResult("clip", 20.0, {}, ran=ran)
 
 
-BOTH = (DOG, BY_JOYTAG)
+BOTH = (DOG, BY_TAGGER)
 
 
 @pytest.mark.parametrize(
     ("labels", "running", "off", "models", "goes"),
     [
-        pytest.param(BOTH, {"coco", "joytag"}, (), ("yolo@1", "joy@1"), True, id="all looked"),
-        pytest.param(BOTH, {"coco", "joytag"}, (), ("yolo@1",), False, id="one is still to look"),
+        pytest.param(BOTH, {"coco", "danbooru"}, (), ("yolo@1", "joy@1"), True, id="all looked"),
+        pytest.param(BOTH, {"coco", "danbooru"}, (), ("yolo@1",), False, id="one is still to look"),
         pytest.param(BOTH, {"coco"}, (), ("yolo@1",), True, id="the other does not run"),
         pytest.param(BOTH, {"coco"}, (), ("joy@1",), False, id="who runs has not looked"),
         pytest.param(BOTH, {"coco"}, (), (), False, id="nobody looked"),
         pytest.param(BOTH, {"coco"}, {"tagger"}, ("yolo@1",), True, id="the other is off"),
-        pytest.param(BOTH, {"joytag"}, {"objects"}, (), False, id="the other is still to look"),
+        pytest.param(BOTH, {"danbooru"}, {"objects"}, (), False, id="the other is still to look"),
         pytest.param(BOTH, set(), {"objects", "tagger"}, (), True, id="all are off"),
-        pytest.param((BY_JOYTAG,), {"coco"}, (), ("yolo@1",), False, id="it knew alone"),
-        pytest.param((BY_JOYTAG,), set(), {"tagger"}, (), True, id="alone, and off"),
-        pytest.param((ACT,), {"joytag"}, (), ("joy@1",), False, id="another tagger looked"),
+        pytest.param((BY_TAGGER,), {"coco"}, (), ("yolo@1",), False, id="it knew alone"),
+        pytest.param((BY_TAGGER,), set(), {"tagger"}, (), True, id="alone, and off"),
+        pytest.param((ACT,), {"danbooru"}, (), ("joy@1",), False, id="another tagger looked"),
         pytest.param((), set(), (), (), True, id="no label has it"),
     ],
 )

@@ -56,12 +56,21 @@ def test_ours_loads_and_has_the_places_and_scales() -> None:
     vocabulary = load_vocabulary(OURS)
     assert len({label.thing for label in vocabulary.labels.values()}) >= 250
     assert {"kitchen", "bedroom", "bathroom", "house front", "street"} <= set(vocabulary.labels)
-    fitted_by_nobody = {"joytag", "quality"}
+    fitted_by_nobody = {"danbooru", "quality"}
     assert {label.scale for label in vocabulary.labels.values()} <= {*SHIPPED, *fitted_by_nobody}
     assert {group.name for group in vocabulary.groups.values()} == {
         *(label.group for label in vocabulary.labels.values()),
         OWN,
     }
+
+
+def test_every_tagger_that_ships_speaks_words_of_ours() -> None:
+    """Whichever of them somebody chooses, it gives tags."""
+    spoken = {label.source for label in load_vocabulary(OURS).labels.values()}
+    rows = [card for card in load_catalogue(OURS.parent / "catalogue.yaml") if card.words]
+    taggers = [card for card in rows if card.task == "tagger"]
+    assert len(taggers) > 1
+    assert {card.words for card in taggers} <= spoken
 
 
 def test_no_mere_class_becomes_a_tag() -> None:

@@ -65,7 +65,7 @@ def test_what_nothing_here_can_see_is_said_with_what_would(engine: Engine) -> No
     assert "models pull clip-vit-b32" in unseen["kitchen"]["remedy"]
     assert "models pull yolox-s" in unseen["dog"]["remedy"]
     assert "set tagger_model to joytag" in unseen["blowjob"]["remedy"]
-    assert {"clip", "joytag"} <= set(re.findall(r"\w+", unseen["kissing"]["says"]))
+    assert {"clip", "danbooru"} <= set(re.findall(r"\w+", unseen["kissing"]["says"]))
     # One of its sources comes with the packages.
     assert not {"nudity", "vertical", "website on screen", "face close-up"} & set(unseen)
 
