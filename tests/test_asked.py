@@ -87,15 +87,18 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
         "forget": ({}, SWITCH),
         "dry_run": ({}, SWITCH),
     },
-    "tag_file": {"path": ({}, FILE)},
+    "tag_file": {
+        "path": ({}, FILE),
+        "settings": ({"path": "/no/such/file"}, frozenset({"an empty object"})),
+    },
     "pull_models": {"names": ({}, SWITCH), "accept": ({"names": ["no-such"]}, SWITCH)},
     "remove_models": {"names": ({}, SWITCH)},
     "tag_scene": {"scene_id": ({}, SCENE)},
     "errors": {"limit": ({}, NUMBER), "after": ({}, NUMBER)},
-    "models": {"log": ({}, SWITCH)},
+    "models": {"log": ({}, SWITCH), "settings": ({}, frozenset({"an empty object"}))},
     "verify_models": {"names": ({}, frozenset({"an empty list"}))},
     "vocabulary": {"group": ({}, frozenset({"a blank", "a line"}))},
-    "check_vocabulary": {},
+    "check_vocabulary": {"settings": ({}, frozenset({"an empty object"}))},
     "result": {"scene_id": ({}, SCENE)},
     "undo": {
         "what": ({"confirm": "everything"}, WORD),
@@ -137,6 +140,7 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
         "scene_id": ({}, SCENE),
         "path": ({}, FILE),
         "limit": ({"scene_id": "1"}, NUMBER),
+        "settings": ({"scene_id": "1"}, SWITCH),
     },
     "store_stats": {},
     "store_vacuum": {"dry_run": ({}, SWITCH)},
@@ -257,6 +261,25 @@ def test_a_place_of_no_list_is_refused(room: VerdictRoom, by: str, value: str) -
     for after in (HOSTILE[value], json.dumps([str(value), 1, "x"])):
         with pytest.raises(SettingsError, match="after is"):
             asked(room, "suggestions", {**more, "after": after})
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("mode", ["tag_file", "models", "check_vocabulary"])
+def test_a_setting_of_a_call_is_meant_or_refused(room: VerdictRoom, mode: str, value: str) -> None:
+    before = room.engine.settings
+    told = HOSTILE[value]
+    names = {"frames", "skip_text", "tagger_model", "preset", "x"}
+    for name in (*names, *([told] if isinstance(told, str) else [])):
+        args = {"path": "/no/such/file", "settings": {name: told}}
+        try:
+            json.dumps(MODES[mode].run(room.engine, Call(args), Told()))
+        except SettingsError as error:
+            check_plain(error)
+        else:
+            # Blanks leave a default in force.
+            assert value in {"a blank", "a line"}
+            assert name in {"frames", "tagger_model", "preset"}
+    assert room.engine.settings == before
 
 
 @pytest.mark.parametrize("mode", ["tag_file", "store_export", "store_import"])

@@ -214,6 +214,28 @@ def test_a_reader_that_has_enough_breaks_nothing(shell: Shell, media: Path) -> N
     assert done.stderr == b""
 
 
+def test_a_setting_holds_for_its_command_alone(shell: Shell, media: Path) -> None:
+    only = ("skip_text=yes", "skip_quality=true", "skip_labels=1", "skip_objects=TRUE")
+    words = [word for each in only for word in ("--set", each)]
+    (result,) = shell.json("tag", "--json", *words, media / "tall.png")
+    assert {each["detector"] for each in result["ran"]} == {"picture"}
+    (result,) = shell.json("tag", "--json", media / "tall.png")
+    assert {each["detector"] for each in result["ran"]} > {"picture"}
+
+
+def test_a_network_is_chosen_without_a_stash(shell: Shell, media: Path) -> None:
+    chosen = ("--set", "similarity_model=dinov2-small")
+    (report,) = shell.json("models", "list", "--json", *chosen)
+    rows = {row["name"]: row["chosen"] for row in report["models"]}
+    assert rows["dinov2-small"] == "the setting similarity_model"
+    done = shell.run("similar", *chosen, media / "tall.png")
+    assert done.returncode == 1
+    assert "models pull dinov2-small" in done.stderr
+    done = shell.run("tag", "--set", "object_model=no-such", media / "tall.png")
+    assert done.returncode == 1
+    assert "no-such" in done.stdout
+
+
 # --- Usage --------------------------------------------------------------------------------------
 
 
@@ -227,6 +249,14 @@ def test_a_reader_that_has_enough_breaks_nothing(shell: Shell, media: Path) -> N
         pytest.param(["models", "list", "x"], id="a name too many"),
         pytest.param(["models", "remove"], id="nothing to remove"),
         pytest.param(["models", "--accept", "MIT"], id="a licence for nothing"),
+        pytest.param(["tag", "--set", "frames", "x"], id="a setting without a value"),
+        pytest.param(["tag", "--set", "frame=3", "x"], id="no such setting"),
+        pytest.param(["tag", "--set", "frames=many", "x"], id="no number of frames"),
+        pytest.param(["tag", "--set", "skip_text=perhaps", "x"], id="neither true nor false"),
+        pytest.param(["tag", "--set", "frames=3", "--set", "frames=4", "x"], id="two values"),
+        pytest.param(
+            ["models", "pull", "yolox-s", "--set", "frames=3"], id="a setting for nothing"
+        ),
         pytest.param(["tag-scenes"], id="no Stash"),
         pytest.param(["tag-scenes", "--all", "--ids", "1"], id="two choices"),
         pytest.param(["--stash", "http://h", "tag-scenes", "--ids", "abc"], id="no number"),

@@ -254,7 +254,7 @@ def test_what_cannot_be_compared_is_said(
 def test_a_scene_that_the_model_never_saw_is_said(room: VerdictRoom) -> None:
     scene = room.scene()
     room.looked(scene)
-    with pytest.raises(SettingsError, match=f"never looked at scene {scene}: tag it first"):
+    with pytest.raises(SettingsError, match=f"never looked at scene {scene}.*models pull clip-"):
         room.run("similar", scene_id=scene)
 
 

@@ -34,6 +34,19 @@ models:
 """
 
 
+ROW_TWO = """\
+  two:
+    task: classifier
+    about: Two more words
+    licence: mine
+    commercial: true
+    words: two
+    classes: [key, lock]
+    files:
+      network: {path: two.onnx}
+"""
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with open_engine(tmp_path / "home") as opened:
@@ -68,6 +81,55 @@ def test_what_nothing_here_can_see_is_said_with_what_would(engine: Engine) -> No
     assert {"clip", "danbooru"} <= set(re.findall(r"\w+", unseen["kissing"]["says"]))
     # One of its sources comes with the packages.
     assert not {"nudity", "vertical", "website on screen", "face close-up"} & set(unseen)
+
+
+def test_what_is_to_be_done_can_all_be_done_together(engine: Engine) -> None:
+    engine.own_catalogue.write_text(ROW + ROW_TWO, "utf-8")
+    for name in ("mine.onnx", "two.onnx"):
+        (engine.home / name).write_bytes(b"weights")
+    own(
+        engine,
+        "labels:\n"
+        "  car: {group: vehicle, tag: A Red Car, classes: [mine/red_car]}\n"
+        "  key: {group: thing, tag: Key, classes: [two/key]}\n",
+    )
+    engine.settings = Settings(tagger_model="none")
+    unseen = checked(engine, "unseen")
+    told = {name: unseen[name]["remedy"] for name in ("blowjob", "car", "key")}
+    # One place, and the list of most labels has it.
+    assert told["blowjob"].startswith("set tagger_model to joytag")
+    assert told["car"] == "add my-tagger to also_models"
+    assert told["key"] == "add two to also_models"
+    engine.settings = Settings(tagger_model="my-tagger")
+    unseen = checked(engine, "unseen")
+    assert "car" not in unseen
+    assert unseen["blowjob"]["remedy"].startswith("add joytag to also_models")
+    (engine.home / "two.onnx").unlink()
+    key = checked(engine, "unseen")["key"]["remedy"]
+    assert key.startswith("add two to also_models and put its file here: ")
+    assert key.endswith("two.onnx")
+
+
+def test_labels_that_begin_below_what_is_asked_are_told_once_for_a_group(engine: Engine) -> None:
+    labels = "".join(
+        f"  thing {number}: {{group: own, tag: Thing {number}, classes: [mine/t{number}],"
+        " enter: 0.4, ask: 0.6}\n"
+        for number in range(9)
+    )
+    own(engine, f"labels:\n{labels}")
+    found = checked(engine, "faint")
+    assert (
+        "and 4 more by mine: enter 0.4 means 0.39 at first, and ask is 0.6"
+        in (found["own"]["says"])
+    )
+
+
+def test_words_of_a_list_that_are_tags_already_are_told_once(engine: Engine) -> None:
+    words = ROW.replace('[red_car, "old, house"]', "[kitchen, dog, red_car]")
+    with_tagger(engine, words + "    suggest_all: true\n")
+    found = checked(engine, "same-tag")
+    assert {"Dog, Kitchen", "Kitchen, Dog"} & set(found)
+    assert len(found) == 1
 
 
 def test_what_is_switched_off_is_said_so(engine: Engine) -> None:
@@ -150,7 +212,7 @@ def test_names_of_nothing_are_said_with_their_line(engine: Engine) -> None:
 
 def test_ours_alone_has_nothing_to_complain_of_but_what_is_unseen(engine: Engine) -> None:
     told: Any = check_vocabulary(engine, Call({}), Told())
-    assert {each["kind"] for each in told["findings"]} <= {"unseen"}
+    assert {each["kind"] for each in told["findings"]} <= {"unseen", "faint"}
     assert told["labels"] >= 250
     assert told["overlay"] is None
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from stash_sense_plugin.cli.desk import DONE, SOME_FAILED, Desk, WrongUsage
 from stash_sense_plugin.cli.showing import cells, shown
+from stash_sense_plugin.cli.stated import add_settings, settings_of
 from stash_sense_plugin.inference.listing import FOR_WHAT, meanings, notes, runs_on
 
 ACTIONS = {
@@ -34,6 +35,7 @@ def add(commands: Any) -> None:
         default="",
         help="with pull: accept a licence that does not allow every use, by its very name",
     )
+    add_settings(sub)
     about_actions = (
         "pull fetches NAMEs; remove deletes what was fetched of them; verify reads NAMEs, or all"
         " that are here, whole"
@@ -47,8 +49,9 @@ def add(commands: Any) -> None:
 def show_models(asked: argparse.Namespace, desk: Desk) -> int:
     """List the catalogue, fetch or delete rows of it, or check what was fetched."""
     _check(asked)
+    settings = settings_of(asked)
     args = {"names": asked.names} | ({"accept": asked.accept} if asked.accept else {})
-    listed = desk.ask(ACTIONS[asked.action], args if asked.action != "list" else {})
+    listed = desk.ask(ACTIONS[asked.action], settings if asked.action == "list" else args)
     if asked.json:
         desk.print_json(listed)
     elif asked.action == "verify":
@@ -66,6 +69,8 @@ def _check(asked: argparse.Namespace) -> None:
         raise WrongUsage(USAGE)
     if asked.accept and asked.action != "pull":
         raise WrongUsage("--accept goes with `models pull NAME`")
+    if asked.settings and asked.action != "list":
+        raise WrongUsage("--set goes with `models list`")
 
 
 def _show_verified(console: Console, rows: Iterable[Mapping[str, Any]]) -> None:

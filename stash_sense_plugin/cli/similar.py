@@ -8,6 +8,7 @@ from rich.table import Table
 
 from stash_sense_plugin.cli.desk import DONE, Desk
 from stash_sense_plugin.cli.showing import cells
+from stash_sense_plugin.cli.stated import add_settings, settings_of
 from stash_sense_plugin.cli.suggestions import count
 
 
@@ -22,6 +23,7 @@ def add(commands: Any) -> None:
     sub.set_defaults(command=similar)
     sub.add_argument("what", metavar="SCENE_OR_FILE", help="a scene's number, or a file")
     sub.add_argument("--limit", type=count, metavar="N", help="so many at most (else 10)")
+    add_settings(sub)
     sub.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 
@@ -29,7 +31,8 @@ def similar(asked: argparse.Namespace, desk: Desk) -> int:
     """Ask which they are, and show them."""
     number = asked.what.isascii() and asked.what.isdigit()
     named = {"scene_id": asked.what} if number else {"path": str(Path(asked.what).absolute())}
-    done = desk.ask("similar", named | ({"limit": asked.limit} if asked.limit else {}))
+    limit = {"limit": asked.limit} if asked.limit else {}
+    done = desk.ask("similar", {**named, **limit, **settings_of(asked)})
     if asked.json:
         desk.print_json(done)
         return DONE

@@ -7,6 +7,7 @@ from typing import Any
 
 from stash_sense_plugin.cli.desk import DONE, SOME_FAILED, Desk
 from stash_sense_plugin.cli.showing import show_result
+from stash_sense_plugin.cli.stated import add_settings, settings_of
 from stash_sense_plugin.errors import StashSenseError
 from stash_sense_plugin.records import Failure, SceneResult
 
@@ -18,14 +19,15 @@ def add(commands: Any) -> None:
     )
     sub.set_defaults(command=tag)
     sub.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    add_settings(sub)
     sub.add_argument("files", nargs="+", metavar="FILE", type=Path)
 
 
 def tag(asked: argparse.Namespace, desk: Desk) -> int:
     """Look at each file; its result is printed as soon as it is there."""
-    failed = False
+    failed, settings = False, settings_of(asked)
     for file in asked.files:
-        result = _look(file.absolute(), desk)
+        result = _look(file.absolute(), settings, desk)
         failed = failed or result["error"] is not None
         if asked.json:
             desk.print_json(result)
@@ -34,10 +36,10 @@ def tag(asked: argparse.Namespace, desk: Desk) -> int:
     return SOME_FAILED if failed else DONE
 
 
-def _look(file: Path, desk: Desk) -> Mapping[str, Any]:
+def _look(file: Path, settings: Mapping[str, object], desk: Desk) -> Mapping[str, Any]:
     """Return what is said of a file; one that breaks the worker keeps no other from its turn."""
     try:
-        result: Mapping[str, Any] = desk.ask("tag_file", {"path": str(file)})
+        result: Mapping[str, Any] = desk.ask("tag_file", {"path": str(file), **settings})
     except StashSenseError as error:
         failure = Failure(error.kind, error.message, error.remedy)
         return SceneResult(str(file), None, {}, error=failure).as_json()

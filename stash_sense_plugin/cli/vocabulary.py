@@ -10,6 +10,7 @@ from rich.table import Table
 
 from stash_sense_plugin.cli.desk import DONE, Desk, WrongUsage
 from stash_sense_plugin.cli.showing import cells, shown
+from stash_sense_plugin.cli.stated import add_settings, settings_of
 
 TITLES = {
     "no-such-label": "Names of nothing",
@@ -17,6 +18,7 @@ TITLES = {
     "unknown-word": "Words that their network does not say",
     "unmapped": "Networks without labels",
     "no-effect": "Without effect",
+    "faint": "Seen before they are asked about",
     "same-tag": "One name for several",
 }
 NAMED = 8
@@ -31,16 +33,19 @@ def add(commands: Any) -> None:
     sub.add_argument("--json", action="store_true", help="print JSON and nothing else")
     sub.add_argument("action", nargs="?", choices=("check", "list"), default="check")
     sub.add_argument("--group", metavar="GROUP", help="list this group alone")
+    add_settings(sub)
 
 
 def vocabulary(asked: argparse.Namespace, desk: Desk) -> int:
     """Say what in the vocabulary has no effect here, or list its labels."""
     if asked.group and asked.action != "list":
         raise WrongUsage("--group is for `vocabulary list`")
+    if asked.settings and asked.action != "check":
+        raise WrongUsage("--set is for `vocabulary check`")
     if asked.action == "list":
         found = desk.ask("vocabulary", {"group": asked.group} if asked.group else {})
     else:
-        found = desk.ask("check_vocabulary", {})
+        found = desk.ask("check_vocabulary", settings_of(asked))
     if asked.json:
         desk.print_json(found)
     elif asked.action == "list":

@@ -20,6 +20,7 @@ from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.tasks.asked import switched_on, texts
 from stash_sense_plugin.tasks.engine import MEGABYTE, Call, Engine
 from stash_sense_plugin.tasks.presets import ALWAYS_HERE, wanted
+from stash_sense_plugin.tasks.stated import engine_of
 
 LIGHTER = ("int8", "fp16")
 """The precisions of what is made of a network beside it."""
@@ -30,10 +31,11 @@ LIGHTER = ("int8", "fp16")
 def list_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Return the catalogue, a row each, grouped by what they are for.
 
-    With `log`, it is logged in plain lines besides.
+    With `log`, it is logged in plain lines besides. Without a Stash, `settings` may hold values
+    for this call.
     """
     logged = switched_on(call.args, "log")
-    beside = engine.aside()
+    beside = engine_of(engine, call) or engine.aside()
     take_settings(beside, call, reporter)
     rows = [_row(engine, beside, card) for card in _grouped(beside)]
     chosen = beside.chosen

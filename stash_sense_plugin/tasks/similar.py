@@ -7,6 +7,7 @@ from pathlib import Path
 from stash_sense_plugin.detectors.clip import ClipDetector
 from stash_sense_plugin.detectors.similarity import SimilarityDetector
 from stash_sense_plugin.errors import SettingsError
+from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.library.vectors import (
@@ -24,6 +25,7 @@ from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids
 from stash_sense_plugin.tasks.asked import given, scene_id, whole_number, whole_path
 from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.stated import engine_of
 
 FEW = 10
 MOST = 200
@@ -36,10 +38,11 @@ def similar(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]
 
     Every file is compared by the mean of its frames' vectors: the similarity model's where one
     is set, else CLIP's. That model must have looked at it; `limit` says how many are told.
+    Without a Stash, `settings` may hold values for this call.
     """
-    asked = _Asked.read(call.args)
+    asked, own = _Asked.read(call.args), engine_of(engine, call)
     if call.server is None:
-        return _told(engine, engine.defaults, asked, None)
+        return _told(engine, own.settings if own else engine.defaults, asked, None)
     beside = engine.aside()
     with beside.stash(call, reporter) as client:
         return _told(engine, beside.settings, asked, client)
@@ -74,26 +77,37 @@ def _told(
     engine: Engine, settings: Settings, asked: _Asked, client: StashClient | None
 ) -> dict[str, object]:
     store, file = engine.store, asked.file(engine.store)
-    detector, model = _looker(engine, settings)
+    detector, card, models = _looker(engine, settings)
+    model = models.label(card)
     wanted = scene_vector(store, file, detector, model)
     if wanted is None:
         what = asked.path or f"scene {asked.scene_id}"
-        raise SettingsError(f"{model} never looked at {what}", "tag it first, with labels on")
+        raise SettingsError(
+            f"{model} never looked at {what}", _remedy(card, models, detector, settings)
+        )
     vectors = file_vectors(store, detector, model)
     found = nearest(vectors, wanted, asked.limit + SPARE, frozenset({file}))
     rows = _rows(store, found, asked.scene_id, client)
     return {"model": model, "detector": detector, "similar": rows[: asked.limit]}
 
 
-def _looker(engine: Engine, settings: Settings) -> tuple[str, str]:
-    """Return the detector whose vectors are compared, and its model."""
+def _remedy(card: ModelCard, models: Models, detector: str, settings: Settings) -> str:
+    """Say what makes a network look at it."""
+    if not models.has(card):
+        return f"its files are not here: models pull {card.name}, then tag it"
+    off = detector == ClipDetector.name and settings.skip_labels
+    return "change the setting skip_labels, then tag it" if off else "tag it first"
+
+
+def _looker(engine: Engine, settings: Settings) -> tuple[str, ModelCard, Models]:
+    """Return the detector whose vectors are compared, its model's row, and where its files lie."""
     catalogue = engine.catalogue()
     detector, name = (
         (SimilarityDetector.name, settings.similarity_model)
         if settings.similarity_model
         else (ClipDetector.name, settings.clip_model)
     )
-    return detector, Models(engine.home / "models", catalogue).label(catalogue.card(name))
+    return detector, catalogue.card(name), Models(engine.home / "models", catalogue)
 
 
 def _rows(

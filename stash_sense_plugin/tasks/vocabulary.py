@@ -1,8 +1,8 @@
 """What the vocabulary comes to here: which labels hold, and what no network of ours can see."""
 
 import string
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -10,12 +10,14 @@ import yaml
 
 from stash_sense_plugin.calibration import probability
 from stash_sense_plugin.errors import SettingsError
-from stash_sense_plugin.inference.catalogue import ModelCard
+from stash_sense_plugin.inference.catalogue import LocalFile, ModelCard
 from stash_sense_plugin.records import Reporter, folded
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.tasks.asked import text
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.models import take_settings
+from stash_sense_plugin.tasks.presets import ALSO_TASKS
+from stash_sense_plugin.tasks.stated import engine_of
 from stash_sense_plugin.tasks.words import listed, told
 from stash_sense_plugin.vocabulary import OWN, Label, Vocabulary
 
@@ -36,9 +38,9 @@ class Finding:
     """One thing that is not as its writer may believe."""
 
     kind: str
-    """`unseen`, `unknown-word`, `unmapped`, `no-effect`, `same-tag` or `no-such-label`."""
+    """`unseen`, `unknown-word`, `unmapped`, `no-effect`, `faint`, `same-tag` or `no-such-label`."""
     subject: str
-    """The label, tag or word list that it is about."""
+    """The label, tag, group or word list that it is about."""
     says: str
     remedy: str = ""
 
@@ -84,9 +86,10 @@ def _row(label: Label) -> dict[str, object]:
 def check_vocabulary(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Say what in the vocabulary has no effect here, and what the networks see that it lacks.
 
-    Raises VocabularyError or CatalogueError, naming file and line, for a file that cannot be read.
+    Without a Stash, `settings` may hold values for this call. Raises VocabularyError or
+    CatalogueError, naming file and line, for a file that cannot be read.
     """
-    beside = engine.aside()
+    beside = engine_of(engine, call) or engine.aside()
     take_settings(beside, call, reporter)
     vocabulary = beside.vocabulary()
     findings = list(_findings(beside, vocabulary))
@@ -108,7 +111,8 @@ def _findings(engine: Engine, vocabulary: Vocabulary) -> Iterator[Finding]:
     yield from _unknown_words(vocabulary, looking)
     yield from _unmapped(vocabulary, looking)
     yield from _without_effect(vocabulary, engine.settings)
-    yield from _same_tags(vocabulary)
+    yield from _faint(vocabulary)
+    yield from _same_tags(vocabulary, looking.wanted_whole)
 
 
 class _Looking:
@@ -135,23 +139,55 @@ class _Looking:
             return [card for card in self.catalogue if card.task == "clip"]
         return [card for card in self.catalogue if card.words == source]
 
-    def how_to_see(self, source: str) -> str:
-        """Say what would make somebody look for a source's labels."""
+    @property
+    def wanted_whole(self) -> frozenset[str]:
+        """The word lists of which every word is suggested."""
+        return frozenset(
+            card.words for card in self.catalogue if card.suggest_all and card.words is not None
+        )
+
+    def ways_to_see(self, sources: Sequence[str]) -> dict[str, str]:
+        """Say of each source what would make somebody look for its labels.
+
+        All of it can be done together: a setting that holds one network is given away once, to
+        the first source that needs it.
+        """
+        taken = {_SETTING_OF[card.task] for card in self.chosen if card.task in _SETTING_OF}
+        return {source: self._way(source, taken) for source in sources}
+
+    def _way(self, source: str, taken: set[str]) -> str:
         if source in SWITCHES and getattr(self.settings, SWITCHES[source]):
             return f"change the setting {SWITCHES[source]}"
         for card in self.chosen:
             if (card.words or card.task) == source:
-                return f"fetch the network: models pull {card.name}"
-        rows = self.speakers(source)
+                return self._bring(card)
+        rows = sorted(self.speakers(source), key=lambda card: not self.models.has(card))
         if not rows:
             return f"no row of the catalogue has the word list {source}: add one (docs/models.md)"
         first = rows[0]
-        others = f" (also {_listed(card.name for card in rows[1:])})" if rows[1:] else ""
         switch = _SWITCH_OF[first.task]
         if getattr(self.settings, switch):
             return f"change the setting {switch}; {first.name} would see them"
-        where = _SETTING_OF[first.task]
-        return f"set {where} to {first.name}{others} and fetch it: models pull {first.name}"
+        others = f" (also {_listed(card.name for card in rows[1:])})" if rows[1:] else ""
+        where, name = self._place(first, taken), first.name
+        put = f"add {name} to also_models" if where == ALSO else f"set {where} to {name}"
+        bring = "" if self.models.has(first) else f" and {self._bring(first)}"
+        return f"{put}{others}{bring}"
+
+    def _place(self, card: ModelCard, taken: set[str]) -> str:
+        """Return the setting that a network is written into, and count it as taken."""
+        where = _SETTING_OF[card.task]
+        if card.task in ALSO_TASKS and where in taken:
+            return ALSO
+        taken.add(where)
+        return where
+
+    def _bring(self, card: ModelCard) -> str:
+        """Say how the files of a network come here."""
+        own = [file.path for file in card.files.values() if isinstance(file, LocalFile)]
+        if own:
+            return f"put its file here: {_listed(own)}"
+        return f"fetch it: models pull {card.name}"
 
     def words_of(self, source: str) -> frozenset[str] | None:
         """Return all words of a list; None where no list is here to know them by."""
@@ -159,6 +195,8 @@ class _Looking:
         known = [words for words in found if words is not None]
         return frozenset(word for words in known for word in words.names) if known else None
 
+
+ALSO: Final = "also_models"
 
 _SWITCH_OF = {
     "clip": "skip_labels",
@@ -179,11 +217,14 @@ def _unseen(vocabulary: Vocabulary, looking: _Looking) -> Iterator[Finding]:
     sources: defaultdict[str, set[str]] = defaultdict(set)
     for label in vocabulary.labels.values():
         sources[label.thing].add(label.source)
-    for thing, able in sources.items():
-        if not able & looking.sources:
-            hows = dict.fromkeys(looking.how_to_see(source) for source in sorted(able))
-            who = " or ".join(sorted(able))
-            yield Finding("unseen", thing, f"nothing here sees it: {who} would", "; or ".join(hows))
+    unseen = {thing: able for thing, able in sources.items() if not able & looking.sources}
+    lacking = Counter(source for able in unseen.values() for source in able)
+    # A place goes to the source of most labels.
+    ways = looking.ways_to_see(sorted(lacking, key=lambda source: (-lacking[source], source)))
+    for thing, able in unseen.items():
+        who = " or ".join(sorted(able))
+        hows = dict.fromkeys(ways[source] for source in sorted(able))
+        yield Finding("unseen", thing, f"nothing here sees it: {who} would", "; or ".join(hows))
 
 
 def _unknown_words(vocabulary: Vocabulary, looking: _Looking) -> Iterator[Finding]:
@@ -248,11 +289,31 @@ def _without_effect(vocabulary: Vocabulary, settings: Settings) -> Iterator[Find
                 says = (
                     f"enter {label.enter:g} is below the floor {settings.floor:g} of {label.source}"
                 )
-                yield Finding("no-effect", thing, says, "lower the setting floor")
+                yield Finding("no-effect", thing, says, "lower the setting floor_percent")
 
 
-def _same_tags(vocabulary: Vocabulary) -> Iterator[Finding]:
-    """Tags that several labels become, and names that lead to two tags."""
+def _faint(vocabulary: Vocabulary) -> Iterator[Finding]:
+    """Groups with labels that begin to be seen before they are sure enough to be asked about."""
+    faint: defaultdict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
+    for label in vocabulary.labels.values():
+        means = probability(label.scale, label.thing, label.enter)
+        if means < label.ask:
+            says = f"enter {label.enter:g} means {means:.2f} at first, and ask is {label.ask:g}"
+            faint[label.group, label.source, says][label.thing] = None
+    by_group: defaultdict[str, list[str]] = defaultdict(list)
+    for (group, source, says), things in faint.items():
+        by_group[group].append(f"{_listed(things)} by {source}: {says}")
+    for group, some in by_group.items():
+        remedy = "nothing, where faint moments are only to lengthen surer ones; else lower ask"
+        yield Finding("faint", group, "; ".join(some), remedy)
+
+
+def _same_tags(vocabulary: Vocabulary, whole: frozenset[str]) -> Iterator[Finding]:
+    """Tags that several labels become, and names that lead to two tags.
+
+    Where words of the lists of which all are wanted (`whole`) become tags that there are already,
+    that is said once.
+    """
     tags: defaultdict[str, dict[str, None]] = defaultdict(dict)
     names: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for label in vocabulary.labels.values():
@@ -260,12 +321,24 @@ def _same_tags(vocabulary: Vocabulary) -> Iterator[Finding]:
         for alias in label.aliases:
             names[folded(alias)][label.tag] = None
     called = {folded(label.tag): label.tag for label in vocabulary.labels.values()}
+    unasked = {
+        label.thing
+        for label in vocabulary.labels.values()
+        if label.group == OWN and label.source in whole and not label.stated
+    }
+    shared: list[str] = []
     for tag, things in tags.items():
-        if len(things) > 1:
+        if len(things) > 1 and len(things.keys() - unasked) <= 1:
+            shared.append(called[tag])
+        elif len(things) > 1:
             says = f"{_listed(things)} all become it: the surest of them counts"
             yield Finding(
                 "same-tag", called[tag], says, "as it should be, where they mean the same"
             )
+    if shared:
+        says = f"each is a word of {_listed(sorted(whole))} too: the surest of its labels counts"
+        remedy = "as it should be, where they mean the same"
+        yield Finding("same-tag", _listed(shared), says, remedy)
     for alias, owners in names.items():
         others = dict.fromkeys([*owners, *([called[alias]] if alias in called else [])])
         if len(others) > 1:
