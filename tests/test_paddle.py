@@ -3,25 +3,36 @@
 import gc
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from stash_sense_plugin.detectors.paddle import PaddleReader, PaddleSetup, paddle_version
+from stash_sense_plugin.detectors.paddle import (
+    READ_LIMIT_S,
+    PaddleReader,
+    PaddleSetup,
+    paddle_version,
+)
 from stash_sense_plugin.detectors.text import TextDetector
-from stash_sense_plugin.errors import ModelBroken, ModelMissing
+from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing
 from stash_sense_plugin.records import Frame, FrameSource, Pixels
 from tests import paddle_stand_in as stand_in
 
 PROGRAM = Path(stand_in.__file__)
 
 
-def reader(tmp_path: Path, rec: str = "rec.onnx", **limits_s: float) -> PaddleReader:
+def reader(
+    tmp_path: Path,
+    rec: str = "rec.onnx",
+    read_limit_s: float = READ_LIMIT_S,
+    check: Callable[[], None] | None = None,
+) -> PaddleReader:
     python = Path(sys.executable)
     setup = PaddleSetup(python, tmp_path / "det.onnx", tmp_path / rec, None, 640, 2, PROGRAM)
-    return PaddleReader(setup, **limits_s)
+    return PaddleReader(setup, read_limit_s=read_limit_s, check=check)
 
 
 def picture(asked: int) -> Pixels:
@@ -97,6 +108,23 @@ def test_one_that_never_answers_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ModelBroken, match=r"within 0\.3 s"):
         reading.read(picture(stand_in.HANG))
     assert not any(map(is_running, lives(tmp_path)))
+
+
+def test_a_stop_is_heard_while_it_reads_and_the_next_picture_is_read(tmp_path: Path) -> None:
+    checks = 0
+
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 1:
+            raise Cancelled("Stopped")
+
+    reading = reader(tmp_path, check=check)
+    with pytest.raises(Cancelled):
+        reading.read(picture(stand_in.HANG))
+    assert not any(map(is_running, lives(tmp_path)))
+    assert reading.read(picture(stand_in.READ))
+    reading.close()
 
 
 def test_what_lacks_in_the_extras_is_said_by_name(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ OPEN_LIMIT_S = 180.0
 """Its libraries are large: from a cold disk they took half a minute."""
 READ_LIMIT_S = 120.0
 ENDS_S = 5.0
+STEP_S = 0.5
+"""How long it is waited for an answer before a stop is heard."""
 READER = Path(__file__).resolve().parents[1] / "extras" / "paddle_reader.py"
 SAID_BYTES = 2000
 
@@ -50,16 +53,21 @@ class PaddleSetup:
 
 
 class PaddleReader:
-    """One process, opened with the first picture; opened once more where it dies at one."""
+    """One process, opened with the first picture; opened once more where it dies at one.
+
+    `check` is called while it is waited for, and may end that by raising.
+    """
 
     def __init__(
         self,
         setup: PaddleSetup,
         open_limit_s: float = OPEN_LIMIT_S,
         read_limit_s: float = READ_LIMIT_S,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self._setup = setup
         self._limits_s = open_limit_s, read_limit_s
+        self._check = check
         self._process: _Process | None = None
 
     def read(self, pixels: Pixels) -> list[Line]:
@@ -79,7 +87,7 @@ class PaddleReader:
     def _tried(self, pixels: Pixels) -> list[Line]:
         try:
             return self._opened().read(pixels, self._limits_s[1])
-        except (_Died, ModelBroken):
+        except BaseException:
             # What comes of it now would be taken for the answer to the next picture.
             self.close()
             raise
@@ -92,7 +100,7 @@ class PaddleReader:
 
     def _opened(self) -> "_Process":
         if self._process is None:
-            process = _Process(self._setup)
+            process = _Process(self._setup, self._check)
             try:
                 process.open(self._limits_s[0])
             except BaseException:
@@ -122,10 +130,11 @@ class _Died(Exception):
 class _Process:
     """A running reader and the folder that it works in."""
 
-    def __init__(self, setup: PaddleSetup) -> None:
+    def __init__(self, setup: PaddleSetup, check: Callable[[], None] | None) -> None:
         if setup.python is None or not setup.python.exists():
             raise ModelMissing("Text recognition with PaddleOCR needs the extras", SETUP_EXTRAS)
         self._setup = setup
+        self._check = check
         self._folder = tempfile.mkdtemp(prefix="stash-sense-reader-")
         self._said = Path(self._folder) / "said.txt"
         self._lines: _Lines = queue.SimpleQueue()
@@ -179,13 +188,7 @@ class _Process:
                 raise _Died(self._last_words()) from error
 
     def _answer(self, limit_s: float) -> Mapping[str, Any]:
-        try:
-            line = self._lines.get(timeout=limit_s)
-        except queue.Empty:
-            raise ModelBroken(
-                f"PaddleOCR did not answer within {limit_s:g} s",
-                "set the text program to rapidocr",
-            ) from None
+        line = self._next(limit_s)
         if line is None:
             raise _Died(self._last_words())
         try:
@@ -200,6 +203,21 @@ class _Process:
             raise ModelBroken(f"PaddleOCR failed ({told['error']})", SETUP_EXTRAS)
         answer: Mapping[str, Any] = told
         return answer
+
+    def _next(self, limit_s: float) -> bytes | None:
+        """Wait for a line in short steps, between which a stop is heard."""
+        ends_s = time.monotonic() + limit_s
+        while True:
+            left_s = ends_s - time.monotonic()
+            with suppress(queue.Empty):
+                return self._lines.get(timeout=max(0.0, min(STEP_S, left_s)))
+            if self._check is not None:
+                self._check()
+            if left_s <= STEP_S:
+                raise ModelBroken(
+                    f"PaddleOCR did not answer within {limit_s:g} s",
+                    "set the text program to rapidocr",
+                )
 
     def _last_words(self) -> str:
         with suppress(subprocess.TimeoutExpired):

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -60,12 +60,15 @@ class TextDetector:
         pack_name: str = "",
         *,
         engine_python: Path | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
+        """`check` hears a stop while another program reads, by raising."""
         self._floor = floor
         self._threads = threads
         self.batch = batch
         self._by_paddle = engine == "paddleocr"
         self._python = engine_python
+        self._check = check
         self._pack: Pack = dict(pack or {})
         self._pack_name = pack_name
         self._engine: _Rapid | PaddleReader | None = None
@@ -144,7 +147,7 @@ class TextDetector:
         setup = PaddleSetup(
             self._python, files["det"], files["rec"], letters, SIDE_PX, self._threads
         )
-        return PaddleReader(setup)
+        return PaddleReader(setup, check=self._check)
 
 
 class _Rapid:

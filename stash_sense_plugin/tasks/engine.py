@@ -248,15 +248,17 @@ class Engine:
                 self._written = written
             return self._shelf
 
-    def sight(self, settings: Settings | None = None) -> Sight:
+    def sight(
+        self, settings: Settings | None = None, check: Callable[[], None] | None = None
+    ) -> Sight:
         """Build the detectors that settings ask for, the last ones unless others are given.
 
-        No network is opened yet.
+        No network is opened yet. `check` hears a stop while they look.
         """
         shelf, wished = self.shelf(), settings or self.settings
         filled = resolved(wished, self.choose(wished))
         python = extras_python(self.home, self.package)
-        return Sighting(shelf, filled, self.prompts, python).sight()
+        return Sighting(shelf, filled, self.prompts, python, check).sight()
 
     # --- Stash
 

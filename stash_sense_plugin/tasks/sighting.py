@@ -1,6 +1,6 @@
 """Which detectors look: built from the user's settings, with what is missing said."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +47,18 @@ class Sighting:
         settings: Settings,
         prompts: StorePrompts,
         extras_python: Path | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
-        """`extras_python` runs what needs the extras; None where they are not set up."""
+        """`extras_python` runs what needs the extras; None where they are not set up.
+
+        `check` hears a stop, by raising, where one frame may take long.
+        """
         self._shelf = shelf
         self._models = shelf.models
         self._settings = settings
         self._prompts = prompts
         self._extras_python = extras_python
+        self._check = check
         self._detectors: list[Detector] = []
         self._missing: dict[str, ModelMissing] = {}
         self._skipped: list[Skipped] = []
@@ -131,8 +136,13 @@ class Sighting:
 
     def _text(self, pack: Mapping[str, Path] | None, name: str) -> TextDetector:
         engine = self._settings.text_engine
-        python = self._extras_python
-        return TextDetector(engine=engine, pack=pack, pack_name=name, engine_python=python)
+        return TextDetector(
+            engine=engine,
+            pack=pack,
+            pack_name=name,
+            engine_python=self._extras_python,
+            check=self._check,
+        )
 
     # --- Rows
 
