@@ -544,7 +544,9 @@ def test_the_preset_is_told_with_what_runs_and_what_is_missing(room: Room) -> No
     assert preset == "balanced, as the settings say; joytag names acts and clothing"
     assert level == OK
     ((tagger, level),) = named(found, "Detector tagger")
-    assert re.fullmatch(r"joytag@\w+ is missing", tagger)
+    said = re.fullmatch(r"joytag@\w+ is missing: its (\d+) labels wait for it, .*", tagger)
+    assert said is not None
+    assert int(said[1]) > 50
     assert level == PROBLEM
     assert [told for told, _ in named(found, "Detector objects")][1:] == ["nudenet-320n@3.4.2"]
     assert named(found, "Precision") == [("as published: nudenet-320n", OK)]

@@ -308,18 +308,31 @@ def _detector(engine: Engine, detector: Detector, sight: Sight) -> Iterator[Fact
     except ModelError as error:
         yield Fact("Models", what, error.message, PROBLEM, error.remedy or "run the task Set up")
         return
-    absent = sight.missing.get(model)
+    absent, card = sight.missing.get(model), _card(engine, model)
     if absent is None:
         yield Fact("Models", what, model)
     else:
-        yield Fact("Models", what, f"{model} is missing", PROBLEM, absent.remedy)
-    card = _card(engine, model)
+        told = f"{model} is missing{_waiting(engine, detector, card)}"
+        yield Fact("Models", what, told, PROBLEM, absent.remedy)
     if card is not None and not card.commercial:
         told = f"{card.name}: {card.licence}, not for commercial use"
         yield Fact("Models", "Licence", told, NOTE)
     if card is not None and card.untried:
         told = f"{card.name} was not tried by who made Stash Sense: look at its first results"
         yield Fact("Models", "Untried", told, NOTE)
+
+
+def _waiting(engine: Engine, detector: Detector, card: ModelCard | None) -> str:
+    """Say how many labels a network keeps waiting that is not here."""
+    source = card.words if card is not None and card.words else detector.name
+    try:
+        labels = engine.vocabulary().labels.values()
+    except SettingsError:
+        return ""  # what is wrong with it has a line of its own
+    count = sum(label.source == source for label in labels)
+    if not count:
+        return ""
+    return f": its {count} labels wait for it, but for those that others see too"
 
 
 def _models_of(sight: Sight) -> Iterator[str]:
