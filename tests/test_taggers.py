@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stash_sense_plugin.detectors.taggers import TaggerDetector
-from stash_sense_plugin.detectors.words import MOST_LETTERS, named
+from stash_sense_plugin.detectors.words import MOST_LETTERS, Words, is_left_out, named
 from stash_sense_plugin.errors import ModelBroken, ModelMissing
 from stash_sense_plugin.inference.catalogue import Catalogue, LocalFile, ModelCard, load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.records import Frame, FrameSource, Observation, Pixels, Wants
+from stash_sense_plugin.tasks.words import told
 from tests.small_networks import Side, colour_words
 
 Floats = NDArray[np.float32]
@@ -30,8 +31,8 @@ def plain(red: int, green: int, blue: int) -> Pixels:
     return np.full((30, 40, 3), (red, green, blue), np.uint8)
 
 
-def detector_of(path: Path, floor: float = 0.2, batch: int = 8, **facts: Any) -> TaggerDetector:
-    told = {
+def card_of(path: Path, **facts: Any) -> ModelCard:
+    stated = {
         "name": "net",
         "task": "tagger",
         "about": "Three colours",
@@ -44,7 +45,11 @@ def detector_of(path: Path, floor: float = 0.2, batch: int = 8, **facts: Any) ->
         "std": (1.0, 1.0, 1.0),
         "overlaid": True,
     }
-    card = ModelCard.model_validate(told | facts)
+    return ModelCard.model_validate(stated | facts)
+
+
+def detector_of(path: Path, floor: float = 0.2, batch: int = 8, **facts: Any) -> TaggerDetector:
+    card = card_of(path, **facts)
     models = Models(path.parent / "models", Catalogue({"net": card}))
     return TaggerDetector(Shelf(models, 1 << 30, threads=1), card, floor, batch)
 
@@ -319,7 +324,7 @@ models:
 """
 ROOMS = {
     "bathroom": {"bathroom", "shower", "jacuzzi/indoor"},
-    "bedroom": {"bedroom", "bedchamber", "hotel_room", "youth_hostel", "dorm_room", "childs_room"},
+    "bedroom": {"bedroom", "bedchamber", "hotel_room", "youth_hostel", "dorm_room"},
     "kitchen": {"kitchen", "galley", "pantry", "wet_bar", "restaurant_kitchen"},
     "frontal": {"house", "mansion", "residential_neighborhood", "driveway", "yard", "lawn",
                 "manufactured_home", "beach_house", "cottage", "chalet", "porch", "patio",
@@ -385,6 +390,43 @@ def test_rooms_are_known_among_365_places(real: Path, tmp_path: Path) -> None:
 
 
 # --- Our own rows --------------------------------------------------------------------------------
+
+
+OF_AGE = (
+    "child female_child children baby babies toddlercon infant kid kids loli oppai_loli shota"
+    " younger older old old_man aged_down age_difference mature_female teenage teen petite minors"
+    " flat_chest school_uniform school_swimsuit old_school_swimsuit competition_school_swimsuit"
+    " school_bag school_desk school_chair school_hat lolita_hairband lolita_fashion gothic_lolita"
+    " mitakihara_school_uniform tokiwadai_school_uniform ooarai_school_uniform schoolgirl serafuku"
+    " gakuran gym_uniform kindergarten_uniform randoseru minigirl siblings sisters brothers family"
+    " stepsister mother_and_son father_and_daughter incest twins cousins 12_years_old underage"
+)
+OF_NONE = (
+    "babydoll baby_doll hololive lollipop person sitting_on_person 1girl catgirl tomboy cowboy_hat"
+    " playboy_bunny cowgirl_position bandaged_arm damaged twintails cold bold_text old_fashioned"
+    " kidney sixteenth_notes reason lawson armature photo_album bed desk skirt massage page image"
+    " bandage cleavage sonar nun_(habit) another_view amateur uniform nurse teddy_bear living_room"
+)
+
+
+@pytest.mark.parametrize("written", [str, str.upper, lambda word: word.replace("_", " ")])
+@pytest.mark.parametrize("out", [(), ("red",)])
+def test_no_row_lets_its_network_speak_of_age(
+    hues: Path, written: Callable[[str], str], out: tuple[str, ...]
+) -> None:
+    """A row of the user's in place of ours leaves nothing of it in."""
+    card = card_of(hues, leave_out=out)
+    assert [word for word in OF_AGE.split() if not is_left_out(written(word), card)] == []
+    assert [word for word in OF_NONE.split() if is_left_out(written(word), card)] == []
+
+
+def test_words_of_age_are_neither_told_nor_listed(hues: Path) -> None:
+    files = with_list(hues, "list.txt", "school uniform\nOld_Man\nnavy")
+    detector = detector_of(hues, files=files, leave_out=(), suggest_all=True)
+    assert words_of(detector, plain(255, 255, 255)) == ["hues/navy"]
+    listing = Words(("school uniform", "Old_Man", "Red Dress", "navy"))
+    card = card_of(hues, leave_out=("red_dress",))
+    assert told(listing, card) == ("navy",)
 
 
 def test_no_word_of_a_persons_age_is_ever_told() -> None:

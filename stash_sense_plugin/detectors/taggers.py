@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stash_sense_plugin.detectors.feeding import feed, finite, input_side, trial_pictures
-from stash_sense_plugin.detectors.words import Words, own_names, read_words
+from stash_sense_plugin.detectors.words import Words, is_left_out, own_names, read_words
 from stash_sense_plugin.errors import ModelBroken
 from stash_sense_plugin.inference.catalogue import ModelCard
 from stash_sense_plugin.inference.session import Network
@@ -144,13 +144,12 @@ def _floors(words: Words, card: ModelCard, floor: float) -> Floats:
     """
     floors = np.full(len(words.names), floor, np.float32)
     unmet = set(card.floors)
-    out = {_folded(word) for word in card.leave_out}
     for index, word in enumerate(words.names):
         for category in words.in_category(index) & card.floors.keys():
             unmet.discard(category)
             least = card.floors[category]
             floors[index] = NEVER if least >= 1 else least
-        if _folded(word) in out:
+        if is_left_out(word, card):
             floors[index] = NEVER
     if unmet:
         there = ", ".join(sorted({*words.categories} - {""})) or "none"
@@ -160,11 +159,6 @@ def _floors(words: Words, card: ModelCard, floor: float) -> Floats:
             "check floors of its row in the catalogue",
         )
     return floors
-
-
-def _folded(word: str) -> str:
-    """Return a word as those to leave out are compared: lists write blanks in both ways."""
-    return word.casefold().replace(" ", "_")
 
 
 def _reading(network: Network, card: ModelCard, words: Words, floors: Floats) -> _Reading:

@@ -3,6 +3,7 @@
 import ast
 import csv
 import io
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,34 @@ CATEGORIES: Mapping[str, str] = {
 """What the numbers mean in lists that keep Danbooru's categories."""
 
 
+OF_AGE = re.compile(
+    r"""
+    # Children, and what is theirs; no lingerie of that name.
+    child | school | kindergar[td]en |
+    (?<![a-z]) (?: toddler | loli(?!pop) | shota | adolescen | juvenil | (?:pre-?)?pubescen
+        | puberty | infant | under_?age | newborn | mesugaki | randoseru | jail_?bait
+        | barely_legal | minigirl | miniboy
+        ) |
+    (?<![a-z]) (?: kid(?:s|do|die|dies)? | bab(?:y|ies)(?!_?doll) | baby(?:face|faced|ish)
+        | (?:pre-?)?teen(?:s|y|ie|age|aged|ager|agers)? | tweens? | minors? | cribs? | diapers?
+        | diapered | pacifiers? | nursery | playpens? | imouto
+        # What pupils wear.
+        | serafuku | gakuran | buruma | gym_uniform | sailor_(?:suit|uniform)
+        # Ages, those of others beside them, and builds that stand for one.
+        | young(?:er|est)? | older | oldest | elderly | aged? | ages | years?_old | mature
+        | old_(?:man|men|woman|women|lady|ladies) | [mgd]ilfs? | grann(?:y|ies) | petite
+        | flat_chest(?:ed)?
+        # Families.
+        | famil(?:y|ies)(?!_room) | incest\w* | twins | triplets | cousins? | nieces? | nephews?
+        | (?:step|half|grand)?_?(?:sister|brother|sibling|daughter|son|mother|father|parent)s?
+        ) (?![a-z]) |
+    ^old$
+    """,
+    re.VERBOSE,
+)
+"""In a folded word: what tells how old people look, or who is whose child. Nobody tags by that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """A network's words in its order, each with its category, or with ``."""
@@ -41,6 +70,17 @@ class Words:
             return frozenset()
         written = self.categories[index]
         return frozenset({written, CATEGORIES.get(written, written)})
+
+
+def folded_word(word: str) -> str:
+    """Return a word as words are compared: lists write blanks in both ways."""
+    return word.strip().casefold().replace(" ", "_")
+
+
+def is_left_out(word: str, card: ModelCard) -> bool:
+    """Whether a network's word is never told: by its row, or for the age that it speaks of."""
+    plain = folded_word(word)
+    return bool(OF_AGE.search(plain)) or plain in map(folded_word, card.leave_out)
 
 
 def own_names(metadata: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from stash_sense_plugin.detectors.words import Words, read_words
+from stash_sense_plugin.detectors.words import Words, is_left_out, read_words
 from stash_sense_plugin.errors import ModelError
 from stash_sense_plugin.inference.catalogue import Catalogue, ModelCard
 from stash_sense_plugin.inference.download import Models
@@ -25,12 +25,11 @@ def listed(models: Models, card: ModelCard) -> Words | None:
 
 
 def told(words: Words, card: ModelCard) -> tuple[str, ...]:
-    """Return the words that a network's row lets it say."""
-    out = {word.casefold() for word in card.leave_out}
+    """Return the words that a network is let say: no row lets one speak of age."""
     return tuple(
         word
         for index, word in enumerate(words.names)
-        if word.casefold() not in out
+        if not is_left_out(word, card)
         and all(card.floors.get(each, 0.0) < LEFT_OUT for each in words.in_category(index))
     )
 
