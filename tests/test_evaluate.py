@@ -205,6 +205,22 @@ def test_an_alias_is_the_tag(paper: Paper) -> None:
     assert [tag["name"] for tag in report_of(paper)["tags"]] == ["Portrait Format"]
 
 
+def test_a_tag_that_the_vocabulary_calls_otherwise_is_the_labels_tag(paper: Paper) -> None:
+    words = "labels:\n  vertical: {aliases: [Portrait Format, Upright]}\n"
+    paper.engine.own_vocabulary.write_text(words, "utf-8")
+    paper.scene("one", "Upright", facts={"vertical": SURE})
+    paper.scene("two", "Upright", "Holiday", facts={"vertical": FAINT})
+    paper.scene("three", "Holiday", facts={"vertical": SURE})
+    report = report_of(paper)
+    upright = tag_of(report, "Upright")["written"]
+    assert (upright["right"], upright["wrong"], upright["missed"]) == (1, 1, 1)
+    assert "Upright" not in str(report["unknown"])
+    assert "Holiday" in str(report["unknown"])
+    # Our own name goes before the others, as it does where tags are written.
+    paper.scene("four", "Vertical", facts={"vertical": SURE})
+    assert [tag["name"] for tag in report_of(paper)["tags"]] == ["Vertical"]
+
+
 def test_what_the_user_said_counts(paper: Paper) -> None:
     paper.scene("his", "Vertical", facts={"vertical": SURE})
     sayings = []

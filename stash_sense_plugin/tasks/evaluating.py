@@ -44,9 +44,11 @@ from stash_sense_plugin.pipeline.parts import word_lists
 from stash_sense_plugin.records import Reporter, Scene
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.kinds import names_of
 from stash_sense_plugin.stash.operations import all_tags, scenes_with_any_tag
 from stash_sense_plugin.tasks.asked import switched_on, whole_number
 from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.kinds import kinds_of
 from stash_sense_plugin.tasks.looking import Looker
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.scoring import Scorer
@@ -165,6 +167,7 @@ class _Library:
         self._settings = engine.settings
         self._book = _tags(client, engine.settings)
         self._vocabulary = engine.vocabulary()
+        self._kinds = kinds_of(self._vocabulary)
         self._scenes = list(scenes_with_any_tag(client))
         self._learnt = Learnt(engine.store)
         self._ours = self._learnt.ever_written()
@@ -230,8 +233,13 @@ class _Library:
     def _ids(self, words: Words) -> frozenset[str]:
         """The tags that verdicts speak of, by id or name."""
         tags = [word for kind, word in words if kind == "tag"]
-        found = (word if word in self._book.tags else self._book.id_of(word) for word in tags)
+        found = (word if word in self._book.tags else self._id_called(word) for word in tags)
         return self._book.counted(tag_id for tag_id in found if tag_id is not None)
+
+    def _id_called(self, name: str) -> str | None:
+        """The tag that is used for this name: by it, or by what else the vocabulary calls it."""
+        found = map(self._book.id_of, names_of(name, self._kinds))
+        return next((tag_id for tag_id in found if tag_id is not None), None)
 
     def _columns(self, facts: Collection[SceneTags]) -> tuple[list[Label], list[TagColumn]]:
         """The labels whose tags the user gives, each source of them, and these tags."""
@@ -239,7 +247,7 @@ class _Library:
         used = frozenset().union(*(each.by_hand | each.accepted for each in facts))
         labels, tags = [], dict[str, TagColumn]()
         for label in self._vocabulary.labels.values():
-            tag_id = self._book.id_of(label.tag)
+            tag_id = self._id_called(label.tag)
             is_never = bool(never & {label.thing.casefold(), label.tag.casefold()})
             if tag_id is not None and tag_id in used and not is_never:
                 labels.append(label)
@@ -262,7 +270,7 @@ class _Library:
             SceneRow(scene.id, _title(scene), group, facts[scene.id].by_hand)
             for scene, group in zip(judged, groups, strict=True)
         ]
-        sayable = {self._book.id_of(each.tag) for each in self._vocabulary.labels.values()}
+        sayable = {self._id_called(each.tag) for each in self._vocabulary.labels.values()}
         return Findings(
             scenes=rows,
             labels=self._label_columns(labels, tags),
@@ -300,7 +308,7 @@ class _Library:
         place = {tag.id: number for number, tag in enumerate(tags)}
         thresholds = self._learnt.thresholds()
         return [
-            self._column(label, place[self._book.id_of(label.tag) or ""], thresholds)
+            self._column(label, place[self._id_called(label.tag) or ""], thresholds)
             for label in labels
         ]
 
