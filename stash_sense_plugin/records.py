@@ -448,6 +448,12 @@ class LedgerEntry:
     of_run: str = ""
     """The run that it belongs to, where an undo did again what that run had done."""
 
+    @property
+    def asked_as(self) -> tuple[str, ...]:
+        """Our own names of a tag that the user has by another name."""
+        found = self.detail.get("asked_as")
+        return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
+
 
 class Ledger(Protocol):
     """Remembers every write before and after it is made; each call is durable when it returns."""

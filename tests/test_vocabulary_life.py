@@ -134,3 +134,108 @@ def test_undo_of_one_tag_takes_the_parents_that_it_leaves_empty(room: Room) -> N
     tagged(room)
     room.run("undo", what="tag", tag="Vertical")
     assert not {"Vertical", "Formats"} & set(room.stash.tags())
+
+
+# --- What is taken away under another name --------------------------------------------------------
+
+ALIAS = "labels:\n  vertical: {aliases: [Portrait Format]}\n"
+
+
+def taken_away(room: Room, *, noticed: bool = True) -> int:
+    """A scene from which the user took his own tag that we had written."""
+    room.stash.add_tag("Portrait Format")
+    words(room, ALIAS)
+    scene = tagged(room)
+    room.stash.untag_scene(scene, room.stash.tags()["Portrait Format"])
+    if noticed:
+        room.again(scene)
+        room.run()
+    return scene
+
+
+def said(room: Room) -> list[tuple[str, str, str | None]]:
+    rows = room.run("suggestions")["suggestions"]
+    return [(row["name"], row["decision"], row["said"]) for row in rows]
+
+
+def test_what_was_taken_away_by_its_other_name_is_refused_by_ours(room: Room) -> None:
+    scene = taken_away(room)
+    assert room.tags(scene) == DONE
+    assert said(room) == []
+    [verdict] = room.run("verdicts")["verdicts"]
+    assert (verdict["name"], verdict["source"]) == ("Portrait Format", "noticed")
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_it_does_not_come_back_when_the_alias_goes(room: Room, noticed: bool) -> None:
+    scene = taken_away(room, noticed=noticed)
+    words(room, "")
+    room.run("decide")
+    room.again(scene)
+    room.run()
+    assert room.tags(scene) == DONE
+    assert said(room) == []
+
+
+def test_it_does_not_come_back_when_the_users_tag_is_deleted(room: Room) -> None:
+    scene = taken_away(room)
+    room.stash.remove_tag(room.stash.tags()["Portrait Format"])
+    room.again(scene)
+    room.run()
+    assert room.tags(scene) == DONE
+
+
+@pytest.mark.parametrize("text", [ALIAS, ""])
+def test_who_accepts_it_by_our_name_has_it_again(room: Room, text: str) -> None:
+    scene = taken_away(room)
+    words(room, text)
+    room.run("decide")
+    room.run("accept", items=[{"scene_id": str(scene), "name": "Vertical"}])
+    expected = DONE | {"Portrait Format" if text else "Vertical"}
+    assert room.tags(scene) == expected
+    room.run("decide")
+    assert room.tags(scene) == expected
+
+
+def test_who_forgets_that_it_was_taken_away_has_it_again(room: Room) -> None:
+    scene = taken_away(room)
+    [verdict] = room.run("verdicts")["verdicts"]
+    room.run("verdicts", forget=verdict["id"])
+    room.run("decide")
+    assert room.tags(scene) == DONE | {"Portrait Format"}
+
+
+def test_its_marker_does_not_come_back_either(room: Room) -> None:
+    room.stash.add_tag("Portrait Format")
+    room.configure(**QUIET, markers=True)
+    words(room, ALIAS)
+    scene = tagged(room)
+    [marker] = room.stash.scene_markers(scene)
+    room.stash.remove_marker(marker["id"])
+    words(room, "")
+    room.again(scene)
+    room.run()
+    assert room.tags(scene) == DONE | {"Vertical"}
+    assert room.stash.scene_markers(scene) == []
+
+
+def test_refusing_it_by_our_name_takes_it_when_the_alias_is_gone(room: Room) -> None:
+    room.stash.add_tag("Portrait Format")
+    words(room, ALIAS)
+    scene = tagged(room)
+    words(room, "")
+    room.run("refuse", items=[{"scene_id": str(scene), "name": "Vertical"}])
+    assert room.tags(scene) == DONE
+
+
+def test_what_an_undo_put_again_is_refused_by_our_name_too(room: Room) -> None:
+    room.stash.add_tag("Portrait Format")
+    words(room, ALIAS)
+    scene = tagged(room)
+    words(room, "never: [vertical]\n")
+    run = room.run("decide")["run_id"]
+    assert room.tags(scene) == DONE
+    room.run("undo", what="run", run=run)
+    assert room.tags(scene) == DONE | {"Portrait Format"}
+    [entry] = room.engine.ledger.ours([str(scene)])
+    assert (entry.target_name, entry.asked_as) == ("Portrait Format", ("Vertical",))

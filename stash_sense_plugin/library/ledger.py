@@ -167,7 +167,8 @@ class StoreLedger:
         """Return what the user refused for this scene or any file of it, in any run.
 
         Each refusal is there twice: (kind, id) and (kind, casefolded name), so that a tag made
-        anew under the name, or renamed under the id, stays refused. Kinds: `REFUSABLE`.
+        anew under the name, or renamed under the id, stays refused. So it is with our own name of
+        what was written under an alias. Kinds: `REFUSABLE`.
         """
         return Verdicts(self._store).said_of(scene, self._without)[1]
 
@@ -531,7 +532,7 @@ def _refuse(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> None:
         raise StoreError(f"A refusal of {entry.target_name} needs a scene or a file")
     scene = Scene(entry.scene_id, "", "", entry.fingerprint, None)
     what = (REFUSABLE[entry.action], entry.target_name, entry.target_id)
-    keep(db, Saying(scene, *what, Said.REFUSED, "noticed", entry.detail), now)
+    keep(db, Saying(scene, *what, Said.REFUSED, "noticed", entry.detail, entry.asked_as), now)
     gone = "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
     db.execute(f"{gone} AND row = ?", (entry.row,))
     if entry.scene_id:

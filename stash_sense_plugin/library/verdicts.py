@@ -169,7 +169,9 @@ def keep(db: sqlite3.Connection, saying: Saying, now: float) -> None:
             now,
         ),
     )
-    _show(db, saying.said, *_thing(saying))
+    scene_id, kind, target_id, _ = _thing(saying)
+    for name in _words_of(folded(saying.name), saying.detail):
+        _show(db, saying.said, scene_id, kind, target_id, name)
     _reconsider(db, scene.id, file.oshash, file.size_bytes)
 
 
@@ -197,25 +199,46 @@ def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> bool:
     A thing that was refused may have got another name since, and its name another thing: what was
     refused under the other word stays refused.
     """
-    there = (row["target_id"], row["name"])
-    words = (saying.target_id, folded(saying.name))
-    names = {words[1], *map(folded, saying.also)}
-    left = ("" if there[0] == words[0] else there[0], "" if there[1] in names else there[1])
+    there = (row["target_id"], _names(row))
+    named = folded(saying.name)
+    names = {named, *map(folded, saying.also)}
+    target_id = "" if there[0] == saying.target_id else there[0]
+    left = (target_id, tuple(each for each in there[1] if each not in names))
     if row["said"] == Said.ACCEPTED:
         gone = left != there
     elif saying.said is Said.REFUSED:
-        gone = there == words
+        known = _words_of(named, saying.detail)
+        gone = there[0] == saying.target_id and set(there[1]) <= set(known)
     else:
         gone = not any(left)
         if not gone and left != there:
-            values = (*left, row["id"])
-            db.execute(
-                "UPDATE OR REPLACE verdicts SET target_id = ?, name = ? WHERE id = ?", values
-            )
+            _leave(db, row, *left)
     if gone:
         db.execute("DELETE FROM verdicts WHERE id = ?", (row["id"],))
     # Of a refusal under both words, what is said now of one leaves the other.
     return gone or (saying.said is Said.ACCEPTED and left != there)
+
+
+def _leave(db: sqlite3.Connection, row: sqlite3.Row, target_id: str, names: Sequence[str]) -> None:
+    """Let a refusal speak of these words alone."""
+    detail = from_json(row["detail"])
+    if "asked_as" in detail:
+        detail["asked_as"] = list(names[1:])
+    db.execute(
+        "UPDATE OR REPLACE verdicts SET target_id = ?, name = ?, detail = ? WHERE id = ?",
+        (target_id, names[0] if names else "", to_json(detail), row["id"]),
+    )
+
+
+def _names(row: sqlite3.Row) -> tuple[str, ...]:
+    """The folded names of which a verdict speaks."""
+    return _words_of(row["name"], from_json(row["detail"]))
+
+
+def _words_of(name: str, detail: Mapping[str, Any]) -> tuple[str, ...]:
+    """A name and, where the tag was found by an alias, our own; none twice, and no empty one."""
+    names = (name, *map(folded, detail.get("asked_as", ())))
+    return tuple(each for each in dict.fromkeys(names) if each)
 
 
 def said_of(db: sqlite3.Connection, scene: Scene, without: str = "") -> tuple[Words, Words]:
@@ -223,7 +246,8 @@ def said_of(db: sqlite3.Connection, scene: Scene, without: str = "") -> tuple[Wo
     accepted, refused = [], set()
     said = [_word(row) for row in _rows_of(db, scene)]
     for row in said if not without else [old for each in said for old in _unsaid(each, without)]:
-        words = {(row["kind"], word) for word in (row["target_id"], row["name"]) if word}
+        names = _words_of(row["name"], row["detail"])
+        words = {(row["kind"], word) for word in (row["target_id"], *names) if word}
         if row["said"] == Said.REFUSED:
             refused |= words
         else:

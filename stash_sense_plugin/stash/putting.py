@@ -176,6 +176,7 @@ class _Putting:
                 if tag_id is None:
                     written.append(judging.ended(entry, Ending.PASSED, judging.NO_LONGER))
                     continue
+                self._writer.ask_as(tag_id, entry.asked_as)
                 wanted.setdefault(scene.id, []).append((tag_id, entry.target_name))
                 again[scene.id, tag_id] = entry.row
         return written + self._writer.add_tags(scenes, wanted, again)
@@ -199,6 +200,7 @@ class _Putting:
                 if tag_id is None:
                     written.append(judging.ended(entry, Ending.PASSED, judging.NO_LONGER))
                     continue
+                self._writer.ask_as(tag_id, entry.asked_as)
                 again[MarkerWanted(tag_id, entry.target_name, start_s, end_s, title)] = entry.row
         if again:
             written += self._writer.create_markers(scene, tuple(again), again=again)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene
+from stash_sense_plugin.records import Action, Ledger, LedgerEntry, Outcome, Scene, folded
 
 _KINDS = {
     Action.ADD_TAG: "tag",
@@ -49,7 +49,8 @@ class RehearsedLedger:
         for entry in entries:
             self.withdraw([entry.row] if entry.row is not None else [])
             if kind := _KINDS.get(entry.action):
-                words = {(kind, entry.target_id), (kind, entry.target_name.strip().casefold())}
+                names = map(folded, (entry.target_name, *entry.asked_as))
+                words = {(kind, word) for word in (entry.target_id, *names)}
                 self._refused.setdefault(entry.scene_id, set()).update(words)
 
     def refused(self, scene: Scene) -> frozenset[tuple[str, str]]:

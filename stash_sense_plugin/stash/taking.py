@@ -242,13 +242,14 @@ class Taking:
     # --- Rows
 
     def _row(self, entry: LedgerEntry, detail: Mapping[str, object]) -> LedgerEntry:
-        """The row that takes another one back; a marker's keeps what makes it again."""
+        """The row that takes another one back; it keeps what makes a marker, or its row, again."""
         exact = judging.exact_of(entry)
+        kept = {"exact": exact, "asked_as": list(entry.asked_as)}
         return replace(
             entry,
             run_id=self._run_id,
             action=TAKES_BACK[entry.action],
-            detail={**detail, **({"exact": exact} if exact else {})},
+            detail={**detail, **{key: value for key, value in kept.items() if value}},
             outcome=Outcome.INTENDED,
             row=None,
             takes_back=entry.row,

@@ -11,7 +11,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -96,6 +96,8 @@ class Writer:
         self._tags: dict[str, str] = {}
         self._called: dict[str, str] = {}
         """By the name that was asked for, the alias under which Stash has the tag."""
+        self._asked: dict[str, dict[str, None]] = {}
+        """By tag that was found by an alias, the names that were asked for."""
         self._names: dict[str, frozenset[str]] = {}
         """Of tags that were found, all their names and aliases, casefolded."""
         self._visit = _Visit()
@@ -161,6 +163,7 @@ class Writer:
                 ending, reason = judging.before_adding(scene, tag_id, name, states, lost, refused)
                 if ending is None:
                     detail = self._times(states[scene.id]) | judging.had(states[scene.id])
+                    detail |= self._asked_as(tag_id)
                     row = self._row(Action.ADD_TAG, scene, tag_id, name, detail)
                     entries.append(replace(row, takes_back=again.get((scene.id, tag_id))))
                 else:
@@ -239,7 +242,19 @@ class Writer:
         self._names[tag.id] = self._names.get(tag.id, frozenset()) | set(map(str.casefold, known))
         if by != name:
             self._called[name] = by
+            self.ask_as(tag.id, [name])
         return tag.id
+
+    def ask_as(self, tag_id: str, names: Iterable[str]) -> None:
+        """Remember in the rows of a tag what it is called by us, where the user calls it otherwise.
+
+        What is taken away under the one name is refused under the other too.
+        """
+        for name in names:
+            self._asked.setdefault(tag_id, {})[name] = None
+
+    def _asked_as(self, tag_id: str) -> dict[str, object]:
+        return {"asked_as": [*self._asked[tag_id]]} if tag_id in self._asked else {}
 
     def _refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
         """What is refused for a scene, and what has a refused name among its aliases.
@@ -254,8 +269,8 @@ class Writer:
         return refused | {("tag", tag_id) for tag_id in merged}
 
     def _create_tag(self, name: str, again: bool) -> str:
-        if not again:
-            self._refuse_gone(name)
+        if not again and (known := self._made_by_us(name)) is not None:
+            return known
         if self.dry_run:
             return ""
         parent_ids = self._parents(name, again)
@@ -325,14 +340,18 @@ class Writer:
         )
         return (Outcome.OURS if ours else Outcome.WAS_THERE), tag.id
 
-    def _refuse_gone(self, name: str) -> None:
+    def _made_by_us(self, name: str) -> str | None:
+        """The tag that we made under this name since it was looked for; None where we made none.
+
+        Raises TagGone where we made one and it is gone.
+        """
         made = [
             entry
             for entry in self._ledger.ours([""])
             if entry.action is Action.CREATE_TAG and entry.target_name.casefold() == name.casefold()
         ]
         if not made:
-            return
+            return None
         now = operations.tag_by_id(self.client, made[-1].target_id)
         if now is None:
             raise TagGone(
@@ -340,6 +359,8 @@ class Writer:
                 "create it or give its name as an alias to a tag to have it used, or name it in "
                 "the setting 'Never suggest'",
             )
+        if operations.is_called(now, name):
+            return now.id
         raise TagGone(
             f"The tag {name!r}, which Stash Sense created, is now called {now.name!r}",
             f"give it the alias {name!r} to have it used",
@@ -425,7 +446,7 @@ class Writer:
         known = {"there": [marker.id for marker in state.markers], **judging.seen_at(state)}
         entries = []
         for wish in wishes:
-            detail = {"exact": list(wish.exact), **known}
+            detail = {"exact": list(wish.exact), **known, **self._asked_as(wish.tag_id)}
             entry = self._row(Action.CREATE_MARKER, scene, "", wish.tag_name, detail)
             entries.append(replace(entry, takes_back=again.get(wish)))
         if self.dry_run:

@@ -428,7 +428,7 @@ def _is_about(entry: LedgerEntry, item: Item, ids: set[str]) -> bool:
         "tag": (Action.ADD_TAG, Action.CREATE_MARKER),
         "studio": (Action.SET_STUDIO,),
     }.get(item.kind, ())
-    named = folded(entry.target_name) == folded(item.name)
+    named = folded(item.name) in map(folded, (entry.target_name, *entry.asked_as))
     return entry.action in actions and (named or _target_of(entry) in ids)
 
 
