@@ -14,7 +14,9 @@ from benchmarks import redecide
 from stash_sense_plugin.calibration import Platt
 from stash_sense_plugin.errors import Cancelled
 from stash_sense_plugin.identity.studio import StudioName
+from stash_sense_plugin.inference.catalogue import load_catalogue
 from stash_sense_plugin.library.analyses import as_kept
+from stash_sense_plugin.library.looks import kept_looks
 from stash_sense_plugin.library.scenes import Decidable
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.pipeline.deciding import conclude, decide_all, digest
@@ -33,7 +35,10 @@ from stash_sense_plugin.records import (
     Suggestion,
     TimeRange,
 )
+from stash_sense_plugin.settings import Settings
+from stash_sense_plugin.tasks.differing import Covering
 from stash_sense_plugin.vocabulary import Label, Vocabulary
+from tests.sweep_kit import ROOT
 from tests.test_pipeline import Late, Reader
 
 DOG = Label("dog", "Dog", "animal", classes=("toy/dog",), shortest_s=0.0)
@@ -388,3 +393,60 @@ def test_the_benchmark_finds_what_it_planted_and_the_task_writes_what_differs(
     assert (written.scenes, written.changed, written.written["tags"]) == (scenes, 2, 10)
     assert "2 of 10 scenes changed (10 tags" in redecide.written_line(written)
     assert redecide.measure(tmp_path).changed_scenes == 0
+
+
+# --- Who has not looked ---------------------------------------------------------------------------
+
+
+class Tags(Late):
+    name = "tagger"
+
+
+LISTS = {"joy": "danbooru", "wd": "danbooru", "rooms": "places", "yolo": "coco"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept", "counts"),
+    [
+        pytest.param("joy@2", "joy@1", True, id="an older one"),
+        pytest.param("joy@1", "wd@1", True, id="another of the same words"),
+        pytest.param("joy@1", "rooms@1", False, id="one of other words"),
+        pytest.param("joy@1", "gone@1", True, id="one that is listed no more"),
+        pytest.param(None, "rooms@1", True, id="one that cannot say"),
+    ],
+)
+def test_a_network_stands_in_for_one_of_its_own_words(
+    store: Store, parts: Parts, wanted: str | None, kept: str, counts: bool
+) -> None:
+    saw(store, 0, "tagger", kept, [])
+    file = known(store, 0).known.file_id
+    found = kept_looks(store, [file], [("tagger", wanted)], LISTS)
+    assert [row["model"] for each in found.values() for row in each.rows] == [kept] * counts
+    if wanted is not None:
+        some = replace(parts, detectors=(Tags(wanted),), words_of=LISTS)
+        looked = [ran.model for _, result, _ in decide_all(store, [known(store, 0)], some, Job())
+                  for ran in result.ran]  # fmt: skip
+        assert looked == [kept] * counts
+
+
+@pytest.mark.parametrize(
+    ("missing", "goes"),
+    [
+        pytest.param((), False, id="it is here and has still to look"),
+        pytest.param(("joytag@1",), True, id="it is not fetched"),
+    ],
+)
+def test_a_network_that_is_not_here_is_not_waited_for(missing: tuple[str, ...], goes: bool) -> None:
+    """What the other wrote and sees no more is taken back; what one alone knows stays."""
+    catalogue = load_catalogue(ROOT / "models" / "catalogue.yaml")
+    bed = Label("bed", "Bed", "thing", classes=("coco/bed",))
+    by_tagger = Label("bed (danbooru)", "Bed", "thing", classes=("danbooru/bed",), of="bed")
+    act = Label("act", "Act", "act", classes=("danbooru/act",))
+    labels = {label.name: label for label in (bed, by_tagger, act)}
+    detectors = (Dogs("yolox-s@1"), Tags("joytag@1"))
+    covering = Covering.of(Settings(), Vocabulary(labels), catalogue, detectors, missing)
+    looked = SceneResult("s", 20.0, {}, ran=(Ran("objects", "yolox-s@1", "cpu", "fp32", 3, 0.0),))
+    assert covering.covered(looked).tag("7", "Bed") is goes
+    assert not covering.covered(looked).tag("8", "Act")
+    by_both = replace(looked, ran=(*looked.ran, Ran("tagger", "joytag@1", "cpu", "fp32", 3, 0.0)))
+    assert covering.covered(by_both).tag("7", "Bed")

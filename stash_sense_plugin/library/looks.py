@@ -4,6 +4,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.analyses import (
@@ -61,22 +62,28 @@ def file_ids(store: Database, files: Iterable[Fingerprint]) -> list[int]:
 
 
 def kept_looks(
-    store: Database, file_ids: Sequence[int], wanted: Sequence[Wanted]
+    store: Database,
+    file_ids: Sequence[int],
+    wanted: Sequence[Wanted],
+    words_of: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[int, Kept]:
     """Choose what counts of each file: the newest look of each detector's own model.
 
-    Where that model has not looked, the newest of any other stands in, but for vectors: words are
-    compared with those of their own model alone. A file without any look has none here.
+    Where that model has not looked, the newest of another stands in, unless `words_of` (word list
+    by network) says that it speaks other words; and but for vectors: words are compared with those
+    of their own model alone. A file without any look has none here.
     """
     found: defaultdict[int, list[sqlite3.Row]] = defaultdict(list)
     with store.read() as db:
         for row in db.execute(_ANALYSES.format(marks=_marks(file_ids)), tuple(file_ids)):
             found[row["file_id"]].append(row)
-    chosen = {file_id: _chosen(rows, wanted) for file_id, rows in found.items()}
+    chosen = {file_id: _chosen(rows, wanted, words_of) for file_id, rows in found.items()}
     return {file_id: Kept(file_id, rows) for file_id, rows in chosen.items() if rows}
 
 
-def _chosen(rows: Sequence[sqlite3.Row], wanted: Sequence[Wanted]) -> tuple[sqlite3.Row, ...]:
+def _chosen(
+    rows: Sequence[sqlite3.Row], wanted: Sequence[Wanted], words_of: Mapping[str, str]
+) -> tuple[sqlite3.Row, ...]:
     """Return for each detector the newest row that serves it, and no row twice."""
     own = set(wanted)
     taken: dict[int, sqlite3.Row] = {}
@@ -92,10 +99,17 @@ def _chosen(rows: Sequence[sqlite3.Row], wanted: Sequence[Wanted]) -> tuple[sqli
                 if row["detector"] == detector != EMBEDS
                 and (detector, row["model"]) not in own
                 and row["id"] not in taken
+                and _speak_alike(model, row["model"], words_of)
             )
             if (other := next(others, None)) is not None:
                 taken[other["id"]] = other
     return tuple(taken.values())
+
+
+def _speak_alike(model: str | None, other: str, words_of: Mapping[str, str]) -> bool:
+    """Whether two networks may speak the same words: of one that is not listed nobody knows."""
+    known = [words_of.get(each.partition("@")[0]) for each in (model or "", other)]
+    return None in known or known[0] == known[1]
 
 
 def read_looks(

@@ -97,7 +97,7 @@ def decide_all(
     blocks of vectors, whatever the number of scenes. Raises Cancelled between scenes.
     """
     decider = Decider(parts, reporter.check)
-    for scene, found in _looked(store, scenes, parts.detectors, _words(parts)):
+    for scene, found in _looked(store, scenes, parts):
         reporter.check()
         if isinstance(found, StoreError):
             reporter.log("warning", f"{scene.known.source} is left as it is: {found.message}")
@@ -142,14 +142,12 @@ def _words(parts: Parts) -> frozenset[str]:
 
 
 def _looked(
-    store: Store,
-    scenes: Iterable[DecideScene],
-    detectors: Sequence[Detector],
-    words: frozenset[str],
+    store: Store, scenes: Iterable[DecideScene], parts: Parts
 ) -> Iterator[tuple[DecideScene, Looks]]:
     """Yield scenes with what is kept of them; while one block is decided, the next is read."""
-    wanted = [_wanted(each) for each in detectors if each.name not in NAMELESS]
-    blocks = _blocks(store, scenes, wanted)
+    words = _words(parts)
+    wanted = [_wanted(each) for each in parts.detectors if each.name not in NAMELESS]
+    blocks = _blocks(store, scenes, wanted, parts.words_of)
     with ThreadPoolExecutor(1, thread_name_prefix="stash-sense-store") as reader:
         under_way: tuple[_Block, Future[dict[int, Looks]]] | None = None
         for block in blocks:
@@ -168,12 +166,15 @@ def _joined(block: _Block, read: Future[dict[int, Looks]]) -> Iterator[tuple[Dec
 
 
 def _blocks(
-    store: Store, scenes: Iterable[DecideScene], wanted: Sequence[Wanted]
+    store: Store,
+    scenes: Iterable[DecideScene],
+    wanted: Sequence[Wanted],
+    words_of: Mapping[str, str],
 ) -> Iterator[_Block]:
     """Part the scenes of which something is kept, so that the vectors of a part fit in memory."""
     rest = iter(scenes)
     while page := list(islice(rest, PAGE)):
-        kept = kept_looks(store, [each.known.file_id for each in page], wanted)
+        kept = kept_looks(store, [each.known.file_id for each in page], wanted, words_of)
         block: _Block = []
         held = 0
         for scene in page:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ class Covered:
     accepted: Words = frozenset()
     refused: Words = frozenset()
     running: frozenset[str] = frozenset()
-    """The sources that the user's settings let look."""
+    """The sources that the user's settings let look, and whose files are here."""
     studios_off: bool = False
 
     def tag(self, tag_id: str, name: str) -> bool:
@@ -92,8 +92,8 @@ class Covered:
         """Whether a tag (casefolded) that is not decided is surely not there.
 
         It is where somebody looked for it, and all who can: another that the settings let run and
-        that has not looked yet may see it. Whose network the user does not run is not waited for,
-        but where it alone knows the tag, what it said before stays.
+        that has not looked yet may see it. Whose network the user does not run, or has not fetched,
+        is not waited for, but where it alone knows the tag, what it said before stays.
         """
         labels = self.labels.get(tag, ())
         sources = {each.source for each in labels if each.thing.casefold() not in self.never}
@@ -118,7 +118,7 @@ class Covering:
     """Detectors that the user switched off: what they saw is not wanted."""
     detectors_of: Detectors = field(default_factory=dict)
     running: frozenset[str] = frozenset()
-    """The sources that the user's settings let look."""
+    """The sources that the user's settings let look, and whose files are here."""
     _by_tag: dict[str, list[Label]] = field(default_factory=lambda: defaultdict(list))
     _off_sources: set[str] = field(default_factory=set)
     _whole: dict[frozenset[str], bool] = field(default_factory=dict)
@@ -146,8 +146,13 @@ class Covering:
         vocabulary: Vocabulary,
         catalogue: Catalogue,
         detectors: Iterable[Detector],
+        missing: Collection[str] = (),
     ) -> "Covering":
-        """Build it from what the user chose: `detectors` are those that the settings let look."""
+        """Build it from what the user chose: `detectors` are those that the settings let look.
+
+        `missing` are the models whose files are not here. Nobody waits for them: what they saw
+        once is in the store and counts, and what they see later is written then.
+        """
         switches = {
             "clip": settings.skip_labels,
             "objects": settings.skip_objects,
@@ -164,7 +169,7 @@ class Covering:
             vocabulary.never(settings.never_names),
             frozenset(name for name, is_off in switches.items() if is_off),
             _speakers(catalogue),
-            frozenset(_source(each, words_of) for each in detectors),
+            frozenset(_running(detectors, words_of, missing)),
         )
 
     def covered(
@@ -223,12 +228,18 @@ def _speakers(catalogue: Catalogue) -> Detectors:
     return {words: frozenset(detectors) for words, detectors in found.items()}
 
 
-def _source(detector: Detector, words_of: Mapping[str, str]) -> str:
-    """Return whose words a detector will speak."""
-    try:
-        return words_of.get(detector.model.partition("@")[0], detector.name)
-    except ModelError:
-        return detector.name
+def _running(
+    detectors: Iterable[Detector], words_of: Mapping[str, str], missing: Collection[str]
+) -> Iterator[str]:
+    """Yield whose words the detectors will speak that can look."""
+    for each in detectors:
+        try:
+            model = each.model
+        except ModelError:
+            # What it needs is not here, so that it cannot even say its version.
+            continue
+        if model not in missing:
+            yield words_of.get(model.partition("@")[0], each.name)
 
 
 def _saw(ran: Ran, result: SceneResult) -> bool:

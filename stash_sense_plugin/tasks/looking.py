@@ -61,7 +61,7 @@ class Looker:
     ) -> None:
         # Another job may go between two of our batches and read other settings.
         self._settings = settings or engine.settings
-        self.sight = engine.sight(self._settings)
+        self.sight = engine.sight(self._settings, reporter.check)
         self._engine = engine
         self._reporter = reporter
         self._files = None if files is None else _Sheets(files)
@@ -72,7 +72,11 @@ class Looker:
         catalogue = engine.shelf().models.catalogue
         self._gates = gates_of(catalogue)
         self.covering = Covering.of(
-            self._settings, self._vocabulary, catalogue, self.sight.detectors
+            self._settings,
+            self._vocabulary,
+            catalogue,
+            self.sight.detectors,
+            self.sight.missing,
         )
 
     def look(self, scene: Scene) -> SceneResult:

@@ -95,13 +95,14 @@ class Scorer:
     def _looks(self, files: Sequence[Fingerprint]) -> list[Look]:
         """What deciding goes by (see `kept_looks`), of the first file that can be read."""
         for file_id in file_ids(self._store, files):
-            kept = kept_looks(self._store, [file_id], self._wanted).get(file_id)
+            found = kept_looks(self._store, [file_id], self._wanted, self._words_of)
+            kept = found.get(file_id)
             if kept is None:
                 continue
-            found = read_looks(self._store, [kept])[file_id]
-            if not isinstance(found, StoreError):
-                return [recalled(each, self._floor) for each in found]
-            self.damaged.append(found)
+            read = read_looks(self._store, [kept])[file_id]
+            if not isinstance(read, StoreError):
+                return [recalled(each, self._floor) for each in read]
+            self.damaged.append(read)
         return []
 
     def _scored(
