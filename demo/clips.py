@@ -159,7 +159,7 @@ def sample_library() -> tuple[Clip, ...]:
                 Expected("tag", "Face Close-up", 0, 20),
                 Expected("studio", "Northlight Studio"),
                 Expected("text", "NORTHLIGHT STUDIO", 0, 20),
-                Expected("tag", "Solo", 0, 20, needs="objects"),
+                Expected("tag", "One Person", 0, 20, needs="objects"),
             ),
         ),
         Clip(

@@ -134,6 +134,11 @@ SHIPPED: Mapping[str, Platt] = MappingProxyType(
         "coco": Platt(6.3, -1.9),
         # Trained on close pictures: at a distance it takes other skin for what it knows.
         "nudenet": through((0.45, 0.5), (0.8, 0.88)),
+        # By JoyTag's published validation the words that we use are right in 0.69 of all cases
+        # from 0.4 on (weighted by how often each is there), mostly in drawings: a little less in
+        # films. The upper point is drawn by hand: a full score stays below the bars of what is
+        # asked about.
+        "danbooru": through((0.4, 0.65), (0.9, 0.96)),
         # Computed, not recognised: the score itself says how clear the case is.
         "picture": through((0.5, 0.6), (0.9, 0.97)),
         # Computed as well: at 0.5 next to no picture that was left as it is passes

@@ -49,7 +49,8 @@ class DecideOptions:
     """The user's say in what becomes of suggestions."""
 
     apply: float | None = None
-    """Write from this confidence on; None for each label's own. It does not change `never`."""
+    """Write from this confidence on; None for each label's own. It does not change `never`, and
+    never lowers the own bar of a label that is only `asked` about."""
     suggest_only: bool = False
     """Ask, where it would be written."""
     never: frozenset[str] = frozenset()
@@ -248,7 +249,7 @@ def _suggestion(
     said = []
     for thing, sources in things.items():
         confidence = weighed(sources, silent.get(thing, ()), learnt)
-        decision = _decision(sources[0].label, confidence, options, learnt)
+        decision = _decision([each.label for each in sources], confidence, options, learnt)
         said.append((-decision, -confidence, thing))
     worst, unsure, thing = min(said)
     ranges = union((r for one in held for r in one.ranges), duration_s)
@@ -336,20 +337,27 @@ def _within(time_s: float, end_s: float) -> float:
     return time_s if 0.0 <= time_s <= end_s else min(max(time_s, 0.0), end_s)
 
 
-def _decision(label: Label, confidence: float, options: DecideOptions, learnt: Learnt) -> Decision:
-    apply = _apply(label, options, learnt)
-    if apply is not None and confidence >= apply:
+def _decision(
+    labels: Sequence[Label], confidence: float, options: DecideOptions, learnt: Learnt
+) -> Decision:
+    """Decide on one thing by the labels of all that saw it: the least of their bars holds."""
+    bars = [bar for each in labels if (bar := _apply(each, options, learnt)) is not None]
+    if bars and confidence >= min(bars):
         return Decision.APPLY
-    return Decision.ASK if confidence >= label.ask else Decision.HIDE
+    return Decision.ASK if confidence >= labels[0].ask else Decision.HIDE
 
 
 def _apply(label: Label, options: DecideOptions, learnt: Learnt) -> float | None:
-    """Return from which confidence a thing is written: what the user states goes first."""
+    """Return from which confidence a thing is written: what the user states goes first.
+
+    What is only asked about is not written sooner because of the setting for all labels.
+    """
     if label.apply is None:
         return None
-    if options.apply is not None:
-        return options.apply
-    return label.apply if label.stated else learnt.thresholds.get(label.thing, label.apply)
+    own = label.apply if label.stated else learnt.thresholds.get(label.thing, label.apply)
+    if options.apply is None:
+        return own
+    return max(options.apply, own) if label.asked else options.apply
 
 
 def _restrained(suggestion: Suggestion, options: DecideOptions) -> Suggestion:

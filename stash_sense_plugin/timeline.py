@@ -164,8 +164,9 @@ def _nearest(times: Sequence[float], time_s: float) -> int:
 def showing(label: Label, found: Iterable[Observation]) -> list[Observation]:
     """Return those of a label's observations in which it is: of texts, those with its phrases.
 
-    Recognition drops and adds spaces and stops freely, so they do not count, nor does case. Short
-    phrases must be whole words, else they would be found in the middle of others.
+    Recognition drops and adds spaces and stops freely, so they do not count, nor does case: a
+    phrase is whole words in a row whose letters, put together, are its own. One in a script that
+    puts no spaces between words is found anywhere; one that begins with a dot needs it.
     """
     if not label.reads:
         return list(found)
@@ -173,23 +174,29 @@ def showing(label: Label, found: Iterable[Observation]) -> list[Observation]:
 
 
 def _reads(phrases: Iterable[str], text: str) -> bool:
-    bare, words = _bare(text)
-    return any(_is_read(phrase, text, bare, words) for phrase in phrases)
+    return any(_is_read(phrase, text) for phrase in phrases)
 
 
-def _is_read(phrase: str, text: str, bare: str, words: tuple[str, ...]) -> bool:
+def _is_read(phrase: str, text: str) -> bool:
     key, _ = _bare(phrase)
+    bare, words = _bare(text)
     if not key:
         # All signs, such as a heart: they are what is looked for.
         return _letters(phrase) in _letters(text)
-    if len(key) >= SHORT_TEXT or unicodedata.east_asian_width(key[0]) == "W":
-        # Chinese and its neighbours put no spaces between words, and say much in few signs.
+    if unicodedata.east_asian_width(key[0]) == "W" or _UNSPACED.match(key):
         return key in bare
+    if phrase.startswith("."):
+        plain = unicodedata.normalize("NFKC", text).casefold()
+        return re.search(rf"\.\s*{re.escape(key)}(?![^\W_])", plain) is not None
     return any(
         "".join(words[first:last]) == key
         for first in range(len(words))
         for last in range(first + 1, min(len(words), first + len(key)) + 1)
     )
+
+
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+"""Thai, Lao, Burmese and Khmer letters: these scripts too part no words."""
 
 
 @functools.lru_cache(maxsize=4096)

@@ -72,6 +72,9 @@ class Label:
     """The confidence from which it is shown to the user."""
     apply: float | None = 0.85
     """The confidence from which it is written at once; None for never, whatever the settings."""
+    asked: bool = False
+    """Whether nobody measured it: no setting for all labels lowers `apply`, only what was learnt
+    for this one, or what the user's own file says of it."""
     aliases: tuple[str, ...] = ()
     """Other names of the tag: one that Stash has under any of these is used, not a new one."""
     parents: tuple[str, ...] = ()
@@ -151,11 +154,13 @@ def load_vocabulary(
     `all_of` gives word lists of which each word is to be a label: those that none has become
     labels of the group `own`. Raises VocabularyError, naming file and line.
     """
-    told = _read(ours, _Told())
+    told = _laid(_Told(), _read(ours))
     own = {path for path in overlays if path is not None and path.exists()}
-    for path in dict.fromkeys(path for path in overlays if path in own):
-        told = _read(path, told)
-    told = _with_words(told, all_of, ours)
+    over = [_read(path) for path in dict.fromkeys(path for path in overlays if path in own)]
+    # Below the user's files, so that they can change these words or drop them by name.
+    told = _with_words(told, over, all_of, ours)
+    for each in over:
+        told = _laid(told, each)
     built = {entry.name: _group(entry) for entry in told.groups.values()}
     made: dict[str, Label] = {}
     for entry in told.labels.values():
@@ -222,18 +227,24 @@ OWN = "own"
 """The group of the words that no label names, of networks of which all are wanted."""
 
 
-def _read(path: Path, under: _Told) -> _Told:
-    """Lay one file over what is there: groups and labels key by key, `only` as a whole."""
+def _read(path: Path) -> _Told:
+    """Read what one file says by itself."""
     top = _pairs(_composed(path), path, "the vocabulary")
     for name, (place, _) in top.items():
         if name not in _SECTIONS:
             _refuse_key(place, name, _SECTIONS, "the vocabulary")
     never, only = (_names(top, section, path) for section in ("never", "only"))
+    groups = _entries(top, "groups", _GROUP_KEYS, path)
+    return _Told(groups, _entries(top, "labels", _LABEL_KEYS, path), never, only)
+
+
+def _laid(under: _Told, over: _Told) -> _Told:
+    """Lay one file over what is there: groups and labels key by key, `only` as a whole."""
     return _Told(
-        _overlaid(under.groups, _entries(top, "groups", _GROUP_KEYS, path)),
-        _overlaid(under.labels, _entries(top, "labels", _LABEL_KEYS, path)),
-        tuple({folded(each.value): each for each in (*under.never, *never)}.values()),
-        only or under.only,
+        _overlaid(under.groups, over.groups),
+        _overlaid(under.labels, over.labels),
+        tuple({folded(each.value): each for each in (*under.never, *over.never)}.values()),
+        over.only or under.only,
     )
 
 
@@ -255,16 +266,24 @@ def _names(
     return tuple(named)
 
 
-def _with_words(told: _Told, all_of: Mapping[str, Sequence[str]], path: Path) -> _Told:
-    """Add a label for each word that no label has; words that no tag could be called are left."""
+def _with_words(
+    told: _Told, over: Sequence[_Told], all_of: Mapping[str, Sequence[str]], path: Path
+) -> _Told:
+    """Add a label for each word that no label has; words that no tag could be called are left.
+
+    `over` are the user's files, whose own labels have words and names too.
+    """
     place = _Place(path, 1)
+    stating = [*told.labels.values(), *(entry for each in over for entry in each.labels.values())]
     known = {
         word
-        for entry in told.labels.values()
+        for entry in stating
         if "classes" in entry.stated
         for word in entry.stated["classes"].value
     }
     labels = dict(told.labels)
+    defined = (entry for entry in stating if not entry.stated.keys().isdisjoint(_SOURCES))
+    taken = {*labels, *(entry.name.casefold() for entry in defined)}
     for source, words in all_of.items():
         for word in words:
             name = " ".join(word.replace("_", " ").split())
@@ -272,10 +291,11 @@ def _with_words(told: _Told, all_of: Mapping[str, Sequence[str]], path: Path) ->
                 continue
             if not name or len(name) > LONGEST_TEXT:
                 continue
-            called = f"{name} ({source})" if name.casefold() in labels else name
+            called = f"{name} ({source})" if name.casefold() in taken else name
             stated = {"group": OWN, "tag": string.capwords(name), "classes": (f"{source}/{word}",)}
             values = {key: _Value(value, place) for key, value in stated.items()}
             labels.setdefault(called.casefold(), _Entry(called, place, values))
+            taken.add(name.casefold())
     return replace(told, labels=labels)
 
 
@@ -374,9 +394,13 @@ def _refuse_key(place: _Place, key: str, known: Iterable[str], what: str) -> NoR
     place.refuse(f"{what} has no key {key!r}", _near(key, known))
 
 
+FEW = 30
+"""Names that are all listed where none is near."""
+
+
 def _near(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3) or names[:12]
+    near = difflib.get_close_matches(name, names, n=3) or (names if len(names) <= FEW else [])
     return f"did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
@@ -566,7 +590,8 @@ _SHARED_KEYS: _Keys = {
     "shortest_s": _seconds,
     "shortest_percent": _number(0, 100),
     "ask": _share,
-    "apply": _apply,
+    "apply": _by_source(_apply),
+    "asked": _by_source(_switch),
     "min_share": _share,
     "negatives": _texts,
     "parents": _texts,
@@ -610,8 +635,6 @@ def _labels(
     seen_by = _seen_by(entry)
     _check_boxed(entry, seen_by)
     _check_tags(entry)
-    own = "apply" in {**home.stated, **stated}
-    own = own and {**home.stated, **stated}["apply"].place.path in overlays
     made: list[Label] = []
     for source, (kind, words) in seen_by.items():
         values = _of_source(source, home.stated) | _of_source(source, stated)
@@ -621,6 +644,7 @@ def _labels(
         given |= _boxes(values) if kind == "classes" else {}
         if "weights" in values:
             given["weight"] = values["weights"].value
+        own = "apply" in values and values["apply"].place.path in overlays
         given |= {"name": entry.name, "group": home.name, "stated": own}
         # A group's labels lie below its parent, but for the one that is the parent.
         given["parents"] = tuple(
@@ -636,6 +660,7 @@ _PLAIN_FIELDS = {f.name for f in fields(Label)} & {
     "tag",
     "aliases",
     "parents",
+    "asked",
     "gap_s",
     "grow",
     "shortest_s",
@@ -660,7 +685,7 @@ def _seen_by(entry: _Entry) -> _SeenBy:
     return {source: (kind, tuple(words)) for (source, kind), words in found.items()}
 
 
-_BY_SOURCE = ("enter", "stay", "weights")
+_BY_SOURCE = ("enter", "stay", "weights", "apply", "asked")
 
 
 def _of_source(source: str, stated: Mapping[str, _Value]) -> dict[str, _Value]:

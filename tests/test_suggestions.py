@@ -304,3 +304,25 @@ def test_stronger_scores_never_lower_the_decision(scores: list[float], more: flo
     strong = only(decide([seen(DOG, [min(1.0, s + more) for s in scores])], 12))
     assert strong.confidence >= weak.confidence
     assert strong.decision >= weak.decision
+
+
+ASKED = replace(DOG, apply=0.98, asked=True)
+
+
+@pytest.mark.parametrize(
+    ("label", "apply", "learnt", "written"),
+    [
+        pytest.param(replace(ASKED, asked=False), 0.5, {}, True, id="the setting lowers others"),
+        pytest.param(ASKED, 0.5, {}, False, id="not what is only asked about"),
+        pytest.param(ASKED, None, {"dog": 0.9}, True, id="what was learnt does"),
+        pytest.param(ASKED, 0.5, {"dog": 0.9}, True, id="with the setting below it"),
+        pytest.param(ASKED, 0.99, {"dog": 0.9}, False, id="which may still raise it"),
+        pytest.param(replace(ASKED, apply=0.9, stated=True), 0.5, {}, True, id="the user's file"),
+    ],
+)
+def test_what_is_only_asked_about_is_written_by_its_own_bar_alone(
+    label: Label, apply: float | None, learnt: dict[str, float], written: bool
+) -> None:
+    options = DecideOptions(apply=apply)
+    found = only(decide([seen(label, [0.85] * 9)], 9.0, options, STRAIGHT, learnt))
+    assert (found.confidence > 0.9, found.decision is Decision.APPLY) == (True, written)

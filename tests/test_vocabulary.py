@@ -6,14 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stash_sense_plugin.calibration import SHIPPED, probability
+from stash_sense_plugin.calibration import SHIPPED
 from stash_sense_plugin.detectors.clip import ClipDetector, ZeroShot, ZeroShotLabel
 from stash_sense_plugin.errors import VocabularyError
 from stash_sense_plugin.inference.catalogue import load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.media.images import read_image
-from stash_sense_plugin.records import Frame, FrameSource, Vectors, folded
+from stash_sense_plugin.records import (
+    Decision,
+    Frame,
+    FrameSource,
+    Sample,
+    TimeRange,
+    Vectors,
+    folded,
+)
+from stash_sense_plugin.suggestions import DecideOptions, Seen, decide
 from stash_sense_plugin.vocabulary import OWN, Label, Vocabulary, load_vocabulary
 from tests.real_models import write_overlay
 
@@ -56,8 +65,7 @@ def test_ours_loads_and_has_the_places_and_scales() -> None:
     vocabulary = load_vocabulary(OURS)
     assert len({label.thing for label in vocabulary.labels.values()}) >= 250
     assert {"kitchen", "bedroom", "bathroom", "house front", "street"} <= set(vocabulary.labels)
-    fitted_by_nobody = {"danbooru", "quality"}
-    assert {label.scale for label in vocabulary.labels.values()} <= {*SHIPPED, *fitted_by_nobody}
+    assert {label.scale for label in vocabulary.labels.values()} <= SHIPPED.keys()
     assert {group.name for group in vocabulary.groups.values()} == {
         *(label.group for label in vocabulary.labels.values()),
         OWN,
@@ -85,18 +93,60 @@ def test_faces_tell_no_gender() -> None:
         assert faces in (set(), {"nudenet/FACE_FEMALE", "nudenet/FACE_MALE"})
 
 
-ASKED = ("camera", "acts", "positions", "clothing", "bodies", "weather", "production", "text")
+MEASURED = {"coco", "clip-exclusive", "picture", "quality"}
+"""The scales that were held against pictures, or that compute what they say."""
+
+UNASKED = {"face close-up"}
+"""Written though its network was not measured: its own lines in the vocabulary say why."""
 
 
-@pytest.mark.parametrize("group", ASKED)
-def test_what_nobody_measured_is_asked_about(group: str) -> None:
-    """Even the surest score stays below `apply` with what ships, and above `ask`."""
-    labels = [label for label in load_vocabulary(OURS).labels.values() if label.group == group]
-    for label in labels:
-        surest = probability(label.scale, label.thing, 1.0)
-        assert label.apply is not None
-        if label.thing != "face close-up":
-            assert label.ask < surest < label.apply, label.name
+def surely(label: Label) -> Seen:
+    """A scene of which every frame has the label with a full score, by this source alone."""
+    samples = tuple(Sample(each + 0.5, 1.0) for each in range(10))
+    held = (TimeRange(label.name, 0.0, 10.0, 1.0),)
+    return Seen(label, "detector", "model@1", samples, held)
+
+
+@pytest.mark.parametrize("options", [DecideOptions(), DecideOptions(apply=0.5)])
+def test_what_nobody_measured_is_asked_about(options: DecideOptions) -> None:
+    """Not even the surest score writes it, whatever the setting for all labels is."""
+    labels = load_vocabulary(OURS, all_of={"theirs": ("a word",)}).labels.values()
+    unsure = [each for each in labels if each.scale not in MEASURED or each.group == "light"]
+    assert {each.scale for each in unsure} >= {"danbooru", "clip-free", "nudenet", "text", "theirs"}
+    for label in unsure:
+        (found,) = decide([surely(label)], 10.0, options)
+        wanted = Decision.APPLY if label.thing in UNASKED else Decision.ASK
+        assert found.decision is wanted, label.name
+
+
+def test_a_place_for_which_a_weak_source_speaks_alone_is_asked_about() -> None:
+    labels = load_vocabulary(OURS).labels
+    alone, both = [labels["bed (danbooru)"]], [labels["bed"], labels["bed (danbooru)"]]
+    options = DecideOptions(apply=0.5)
+    (asked,) = decide(map(surely, alone), 10.0, options)
+    (written,) = decide(map(surely, both), 10.0, options)
+    assert (asked.decision, written.decision) == (Decision.ASK, Decision.APPLY)
+
+
+def test_the_users_file_says_that_it_is_written(tmp_path: Path) -> None:
+    mine = write(
+        tmp_path / "mine.yaml",
+        "groups:\n  acts: {apply: 0.7}\n  bodies: {asked: false}\n",
+    )
+    labels = load_vocabulary(OURS, mine).labels
+    kissing, tattoo = labels["kissing"], labels["tattoo"]
+    assert (kissing.stated, kissing.apply, tattoo.asked) == (True, 0.7, False)
+    for label, options in ((kissing, DecideOptions()), (tattoo, DecideOptions(apply=0.7))):
+        (found,) = decide([surely(label)], 10.0, options)
+        assert found.decision is Decision.APPLY
+
+
+def test_a_number_of_people_holds_for_most_of_a_scene() -> None:
+    """Of two people one is alone on view now and then: no cut makes a scene one of one person."""
+    labels = [each for each in load_vocabulary(OURS).labels.values() if each.group == "people"]
+    exact = [each for each in labels if each.max_count is not None]
+    assert len(exact) == 3
+    assert all(each.shortest_percent > 50 for each in exact)
 
 
 def test_the_words_of_age_are_not_among_ours() -> None:
