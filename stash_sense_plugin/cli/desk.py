@@ -34,6 +34,8 @@ READING = (
     "store_stats",
     "suggestions",
     "similar",
+    "vocabulary",
+    "check_vocabulary",
 )
 """Modes that only read: a sweep that runs in another copy of Stash Sense need not stop for them."""
 

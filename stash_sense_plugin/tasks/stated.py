@@ -29,7 +29,9 @@ def engine_of(engine: Engine, call: Call) -> Engine | None:
     beside = engine.aside()
     wished, unusable = usable(wished, beside.catalogue())
     for each in unusable:
-        raise SettingsError(f"Setting {each.setting}: {each.reason}")
+        # Nothing runs instead: the value is refused.
+        reason = each.reason.removesuffix("; the others run")
+        raise SettingsError(f"Setting {each.setting}: {reason}")
     beside.settings = wished
     beside.named, beside.complaints = named_settings(values), ()
     return beside
