@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from demo.stash import StandIn
+from stash_sense_plugin.errors import VocabularyError
+from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 from tests.stash_kit import empty
-from tests.sweep_kit import Room, open_engine, write_clips
+from tests.sweep_kit import ROOT, Room, open_engine, write_clips
 
 QUIET = {
     "skip_labels": True,
@@ -239,3 +241,39 @@ def test_what_an_undo_put_again_is_refused_by_our_name_too(room: Room) -> None:
     assert room.tags(scene) == DONE | {"Portrait Format"}
     [entry] = room.engine.ledger.ours([str(scene)])
     assert (entry.target_name, entry.asked_as) == ("Portrait Format", ("Vertical",))
+
+
+# --- Words of networks of which all are wanted ----------------------------------------------------
+
+OURS = ROOT / "models" / "vocabulary.yaml"
+ALL_OF = {"nsfwjs": ["Neutral", "Drawing"]}
+
+
+def with_own(tmp_path: Path, text: str) -> Vocabulary:
+    path = tmp_path / "vocabulary.yaml"
+    path.write_text(text, "utf-8")
+    return load_vocabulary(OURS, path, all_of=ALL_OF)
+
+
+def test_a_word_of_a_network_is_changed_and_dropped_by_its_name(tmp_path: Path) -> None:
+    told = with_own(tmp_path, "labels:\n  neutral: {tag: SFW}\n  Drawing: {remove: true}\n")
+    assert told.labels["Neutral"].tag == "SFW"
+    assert told.labels["Neutral"].classes == ("nsfwjs/Neutral",)
+    assert "Drawing" not in told.labels
+
+
+def test_a_label_of_the_users_own_keeps_its_name_and_its_word(tmp_path: Path) -> None:
+    told = with_own(
+        tmp_path,
+        "labels:\n"
+        "  neutral: {group: thing, tag: Neutral Ground, reads: [neutral]}\n"
+        "  art: {group: thing, tag: Art, classes: [nsfwjs/Drawing]}\n",
+    )
+    assert told.labels["neutral"].reads == ("neutral",)
+    assert told.labels["Neutral (nsfwjs)"].classes == ("nsfwjs/Neutral",)
+    assert "Drawing" not in told.labels
+
+
+def test_a_name_that_is_near_no_other_is_refused_without_others(tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError, match=r"no label 'qqqqqqqq' to remove$"):
+        with_own(tmp_path, "labels:\n  qqqqqqqq: {remove: true}\n")
