@@ -224,6 +224,8 @@ def sample_library() -> tuple[Clip, ...]:
                 Expected("tag", "Face Close-up", 10, 20),
                 Expected("tag", "Black and White", 20, 30),
                 Expected("tag", "Cat", 20, 30, needs="objects"),
+                # The face is 300 pixels wide and the cat 451: both were enlarged.
+                Expected("tag", "Upscaled"),
             ),
         ),
         Clip("damaged.mp4", 10, WIDE, cup, ends_as="Errored", spoiled=True),
