@@ -168,6 +168,43 @@ def test_an_own_network_that_was_here_is_remembered_by_its_version(
 # --- What stays warm ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        pytest.param("{path: mine.onnx, bytes: 5}", "should have 5", id="another size"),
+        pytest.param(
+            f"{{path: mine.onnx, bytes: 5, sha256: {'a' * 64}}}", "should have 5", id="a hash"
+        ),
+        pytest.param("{path: /proc/self/mem}", "cannot be read", id="nobody may read it"),
+        pytest.param("{package: notthere, path: a.onnx}", "notthere", id="no such package"),
+    ],
+)
+def test_an_own_network_that_cannot_be_used_keeps_no_other_from_looking(
+    engine: Engine, own: Callable[..., None], files: str, reason: str
+) -> None:
+    own("mine")
+    before = names(engine)
+    row = engine.own_catalogue.read_text("utf-8").replace("{path: mine.onnx}", files)
+    engine.own_catalogue.write_text(row, "utf-8")
+    engine.settings = Settings(also_models="mine")
+    assert names(engine) == before
+    (skipped,) = engine.sight().skipped
+    assert skipped.detector == "objects (mine)"
+    assert reason in skipped.reason
+    assert skipped.remedy
+
+
+def test_an_own_network_that_is_gone_is_not_said_to_be_fetched(
+    engine: Engine, own: Callable[..., None]
+) -> None:
+    own("mine")
+    engine.settings = Settings(object_model="mine")
+    engine.sight()
+    (engine.home / "mine.onnx").unlink()
+    (error,) = [each for model, each in engine.sight().missing.items() if "mine" in model]
+    assert "put it there" in error.remedy
+
+
 def test_networks_stay_within_the_memory_that_the_user_gives(
     engine: Engine, own: Callable[..., None]
 ) -> None:

@@ -1,7 +1,7 @@
 """Which detectors look: built from the user's settings, with what is missing said."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from stash_sense_plugin.detectors.quality import QualityDetector
 from stash_sense_plugin.detectors.similarity import SimilarityDetector
 from stash_sense_plugin.detectors.taggers import TaggerDetector
 from stash_sense_plugin.detectors.text import TextDetector
-from stash_sense_plugin.errors import ModelBroken, ModelMissing
-from stash_sense_plugin.inference.catalogue import ModelCard, Task
+from stash_sense_plugin.errors import ModelBroken, ModelError, ModelMissing
+from stash_sense_plugin.inference.catalogue import LocalFile, ModelCard, PackageFile, Task
 from stash_sense_plugin.inference.shelf import Shelf
 from stash_sense_plugin.library.store import StorePrompts
 from stash_sense_plugin.records import Detector, Skipped
@@ -126,7 +126,8 @@ class Sighting:
         if card is None:
             return
         try:
-            files = {role: self._models.path(card, role) for role in card.files}
+            with _readable(card):
+                files = {role: self._models.path(card, role) for role in card.files}
         except ModelMissing:
             files = {}
         except ModelBroken as error:
@@ -166,7 +167,7 @@ class Sighting:
         return [card for card in found if card is not None]
 
     def _card(self, name: str, tasks: tuple[Task, ...]) -> ModelCard | None:
-        """Find a row; none where it runs already, or is the user's own and its file is gone.
+        """Find a row; none where it runs already, or is the user's own and cannot be used.
 
         Raises CatalogueError where there is no such row.
         """
@@ -175,12 +176,30 @@ class Sighting:
         self._cards.add(name)
         card = named_row(self._models.catalogue, tasks, name)
         try:
-            self._models.version(card)
-        except ModelMissing as error:
+            with _readable(card):
+                self._models.version(card)
+                self._check_own(card)
+        except ModelError as error:
             detector = DETECTOR_OF.get(card.task, card.task)
             self._skipped.append(Skipped(f"{detector} ({name})", error.message, error.remedy))
             return None
         return card
+
+    def _check_own(self, card: ModelCard) -> None:
+        """Raise ModelBroken where a file of the user's own is not what the row says.
+
+        One that is gone, and was seen before, is missing as a network is that is not fetched.
+        """
+        if card.task == "text" or self._models.has(card):
+            return
+        with suppress(ModelMissing):
+            self._find_own(card)
+
+    def _find_own(self, card: ModelCard) -> None:
+        """Raise ModelMissing or ModelBroken for files outside our folder: nothing fetches them."""
+        for role, file in card.files.items():
+            if isinstance(file, LocalFile | PackageFile):
+                self._models.path(card, role)
 
     def _add(self, card: ModelCard, detector: Detector) -> None:
         self._detectors.append(detector)
@@ -190,8 +209,28 @@ class Sighting:
 
     def _note_missing(self, card: ModelCard, detector: Detector) -> None:
         if not self._models.has(card):
-            self._missing[detector.model] = ModelMissing(
-                f"The files of {card.name} are not here",
-                "run the task Download models, or"
-                f" `python -m stash_sense_plugin models pull {card.name}`",
-            )
+            self._missing[detector.model] = self._why_missing(card)
+
+    def _why_missing(self, card: ModelCard) -> ModelMissing:
+        try:
+            self._find_own(card)
+        except ModelMissing as error:
+            return error
+        return ModelMissing(
+            f"The files of {card.name} are not here",
+            "run the task Download models, or"
+            f" `python -m stash_sense_plugin models pull {card.name}`",
+        )
+
+
+@contextmanager
+def _readable(card: ModelCard) -> Iterator[None]:
+    """Turn what the disk says of a row's files into ModelBroken."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelBroken(
+            f"{error.filename or f'A file of {card.name}'} cannot be read:"
+            f" {error.strerror or error}",
+            "mend who may read it, and every folder above it, for the user that runs Stash",
+        ) from error
