@@ -109,8 +109,8 @@ def _options() -> argparse.Namespace:
 
 def _costs(options: argparse.Namespace) -> Iterator[Cost]:
     with tempfile.TemporaryDirectory(prefix="stash-sense-models-") as folder:
-        for name, path, side in _here(options, Path(folder)):
-            yield from _cost(options, name, path, side)
+        for name, path, base, side in _here(options, Path(folder)):
+            yield from _cost(options, name, path, base, side)
         for name in SHAPES:
             if not options.model or name in options.model:
                 yield from _shape(options, name, Path(folder))
@@ -119,8 +119,8 @@ def _costs(options: argparse.Namespace) -> Iterator[Cost]:
 # --- Networks that are here ---------------------------------------------------------------------
 
 
-def _here(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Path, int]]:
-    """Yield each network that is here: its name, its file, and the side of its pictures."""
+def _here(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Path, Path, int]]:
+    """Yield each network here: its name, its file, its variants' base, its pictures' side."""
     home = options.home or folder
     if options.real is not None:
         write_overlay(home, options.real)
@@ -132,16 +132,19 @@ def _here(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Path
         for role in ROLES:
             if role in card.files:
                 name = card.name if role == "network" else f"{card.name} ({role})"
-                yield name, models.path(card, role), card.size or SIDE_PX
+                base = models.base(card, role)
+                yield name, models.path(card, role), base, card.size or SIDE_PX
 
 
-def _cost(options: argparse.Namespace, name: str, path: Path, side: int) -> Iterator[Cost]:
-    """Yield what a network costs, and its lighter variants beside it."""
+def _cost(
+    options: argparse.Namespace, name: str, path: Path, base: Path, side: int
+) -> Iterator[Cost]:
+    """Yield what a network costs, and its lighter variants."""
     files = [path]
     for precision in ("int8", "fp16"):
-        record = lighter.Record.read(lighter.record_path(path, precision))
-        if record is not None and record.kept and record.fits(path):
-            files.append(lighter.variant_path(path, precision))
+        record = lighter.Record.read(lighter.record_path(base, precision))
+        if record is not None and record.kept and record.fits(path, base):
+            files.append(lighter.variant_path(base, precision))
     with ExitStack() as stack:
         players = [stack.enter_context(_player(options, name, file, side)) for file in files]
         rates = _rates(options, players)

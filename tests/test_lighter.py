@@ -1,4 +1,4 @@
-"""What is made of a network beside its file: tried before it is kept, and used where it fits."""
+"""What is made of a network: tried before it is kept, and used where it fits."""
 
 import importlib.util
 import json
@@ -64,6 +64,11 @@ def models_of(tmp_path: Path, card: ModelCard) -> Models:
     return Models(tmp_path / "models", Catalogue({card.name: card}))
 
 
+def base_of(tmp_path: Path, name: str = "vit.onnx") -> Path:
+    """Where variants of the user's own file lie: as if beside this one."""
+    return tmp_path / "models" / "mine" / "lighter" / "network" / name
+
+
 def lightened(tmp_path: Path, card: ModelCard) -> str:
     told = lighter.lighten(models_of(tmp_path, card), card, Heard())
     assert told is not None
@@ -81,12 +86,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mine(made: Path, tmp_path: Path) -> Path:
-    """A network of one's own with its variant and record."""
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    for name in ("vit.onnx", "vit.int8.onnx", "vit.int8.json"):
-        (folder / name).write_bytes((made / name).read_bytes())
-    return folder / "vit.onnx"
+    """A network of one's own, whose variant and record lie in our folder."""
+    path = tmp_path / "mine" / "vit.onnx"
+    path.parent.mkdir()
+    path.write_bytes((made / "vit.onnx").read_bytes())
+    base_of(tmp_path).parent.mkdir(parents=True)
+    for name in ("vit.int8.onnx", "vit.int8.json"):
+        base_of(tmp_path, name).write_bytes(base_of(made, name).read_bytes())
+    return path
 
 
 # --- Made, kept and used ---------------------------------------------------------------------
@@ -98,17 +105,16 @@ def test_a_transformer_is_made_lighter_once_and_runs_so_on_a_cpu(tmp_path: Path)
     models = models_of(tmp_path, card)
     heard = Heard()
     told = lighter.lighten(models, card, heard)
-    light = tmp_path / "vit.int8.onnx"
+    light = base_of(tmp_path, "vit.int8.onnx")
     assert told is not None
     assert told.startswith("mine: int8 on a CPU, ")
     assert "over 12 drawn pictures" in told
     assert heard.lines == ["mine: making it lighter (int8)"]
     assert light.stat().st_size < 0.5 * path.stat().st_size
     for name in ("vit.int8.onnx", "vit.int8.json"):
-        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-    assert sorted(each.name for each in tmp_path.iterdir() if each.name != "models") == [
-        *("vit.int8.json", "vit.int8.onnx", "vit.onnx")
-    ]
+        assert stat.S_IMODE(light.with_name(name).stat().st_mode) == 0o600
+    assert {each.name for each in light.parent.iterdir()} == {"vit.int8.json", "vit.int8.onnx"}
+    assert {each.name for each in tmp_path.iterdir()} == {"models", "vit.onnx"}
 
     again = Heard()
     stamp = light.stat().st_mtime_ns
@@ -126,8 +132,8 @@ def test_a_transformer_is_made_lighter_once_and_runs_so_on_a_cpu(tmp_path: Path)
     assert models.version(card) == version
 
 
-def test_a_record_tells_what_was_made_of_what_and_how_well(mine: Path) -> None:
-    told = json.loads(mine.with_name("vit.int8.json").read_bytes())
+def test_a_record_tells_what_was_made_of_what_and_how_well(mine: Path, tmp_path: Path) -> None:
+    told = json.loads(base_of(tmp_path, "vit.int8.json").read_bytes())
     assert told["kept"] is True
     assert 0.99 <= told["cosine"] <= 1
     assert len(told["source_sha256"]) == len(told["made_sha256"]) == 64
@@ -136,7 +142,7 @@ def test_a_record_tells_what_was_made_of_what_and_how_well(mine: Path) -> None:
 
 def spoil_record(**wrong: object) -> Callable[[Path], None]:
     def spoil(path: Path) -> None:
-        record = path.with_name("vit.int8.json")
+        record = base_of(path.parents[1], "vit.int8.json")
         record.write_text(json.dumps(json.loads(record.read_bytes()) | wrong))
 
     return spoil
@@ -151,43 +157,48 @@ def spoil_record(**wrong: object) -> Callable[[Path], None]:
         pytest.param(spoil_record(colour="red"), id="a record of another kind"),
         pytest.param(lambda path: small_vit(path, width=32), id="another network"),
         pytest.param(
-            lambda path: path.with_name("vit.int8.onnx").write_bytes(path.read_bytes()),
+            lambda path: base_of(path.parents[1], "vit.int8.onnx").write_bytes(path.read_bytes()),
             id="a swapped variant",
         ),
         pytest.param(
-            lambda path: path.with_name("vit.int8.json").write_bytes(b'{"kept": '),
+            lambda path: base_of(path.parents[1], "vit.int8.json").write_bytes(b'{"kept": '),
             id="a record cut short",
         ),
-        pytest.param(lambda path: path.with_name("vit.int8.json").unlink(), id="no record"),
-        pytest.param(lambda path: path.with_name("vit.int8.onnx").unlink(), id="no variant"),
+        pytest.param(
+            lambda path: base_of(path.parents[1], "vit.int8.json").unlink(), id="no record"
+        ),
+        pytest.param(
+            lambda path: base_of(path.parents[1], "vit.int8.onnx").unlink(), id="no variant"
+        ),
     ],
 )
 def test_what_does_not_fit_its_record_is_not_used_and_is_made_anew(
     mine: Path, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
-    light = mine.with_name("vit.int8.onnx")
-    assert lighter.variant(mine, "cpu") == light
+    base = base_of(tmp_path)
+    light = base.with_name("vit.int8.onnx")
+    assert lighter.variant(mine, "cpu", base=base) == light
     spoil(mine)
-    assert lighter.variant(mine, "cpu") == mine
+    assert lighter.variant(mine, "cpu", base=base) == mine
     card = card_of(mine)
     assert "models pull mine" in (lighter.told(models_of(tmp_path, card), card) or "")
     assert "int8 on a CPU" in lightened(tmp_path, card)
-    assert lighter.variant(mine, "cpu") == light
+    assert lighter.variant(mine, "cpu", base=base) == light
     assert open_network(light, threads=1, device="cpu").precision == "int8"
 
 
 @pytest.mark.parametrize("place", ["cuda", "tensorrt", "openvino"])
-def test_whole_numbers_are_for_a_cpu_alone(mine: Path, place: Any) -> None:
-    assert lighter.variant(mine, place) == mine
+def test_whole_numbers_are_for_a_cpu_alone(mine: Path, tmp_path: Path, place: Any) -> None:
+    assert lighter.variant(mine, place, base=base_of(tmp_path)) == mine
 
 
-def test_half_precision_is_for_a_card_alone(mine: Path) -> None:
+def test_half_precision_is_for_a_card_alone(mine: Path, tmp_path: Path) -> None:
     other = small_vit(mine.parent / "half.part")
     half = lighter.adopt(mine, other, "fp16", Agreement(0.9999), "fp16 on a GPU")
     assert half == mine.with_name("vit.fp16.onnx")
     assert lighter.variant(mine, "cuda") == lighter.variant(mine, "tensorrt") == half
     assert lighter.variant(mine, "cuda", full_precision=True) == mine
-    assert lighter.variant(mine, "cpu") == mine.with_name("vit.int8.onnx")
+    assert lighter.variant(mine, "cpu") == mine
     half.write_bytes(b"other")
     assert lighter.variant(mine, "cuda") == mine
 
@@ -196,14 +207,14 @@ def test_weights_beside_the_network_go_into_the_variant(tmp_path: Path) -> None:
     whole = small_vit(tmp_path / "whole" / "vit.onnx")
     path = with_weights_beside(tmp_path / "apart" / "vit.onnx", whole, "vit.data")
     assert "int8 on a CPU" in lightened(tmp_path, card_of(path))
-    light = tmp_path / "apart" / "vit.int8.onnx"
+    light = base_of(tmp_path, "vit.int8.onnx")
     facts = onnx_file.read(light)
     assert not facts.beside
     assert facts.precision == "int8"
-    assert lighter.variant(path, "cpu") == light
+    assert lighter.variant(path, "cpu", base=base_of(tmp_path)) == light
     beside = path.with_name("vit.data")
     beside.write_bytes(beside.read_bytes()[::-1])
-    assert lighter.variant(path, "cpu") == path
+    assert lighter.variant(path, "cpu", base=base_of(tmp_path)) == path
 
 
 def test_weights_that_stand_as_nodes_are_rounded_too(tmp_path: Path) -> None:
@@ -233,12 +244,31 @@ def test_a_transformer_that_says_something_else_when_rounded_is_not_kept(tmp_pat
     assert told.startswith(
         "mine: kept at full precision because rounded weights do not agree with it (least cosine"
     )
-    assert not (tmp_path / "vit.int8.onnx").exists()
-    assert lighter.variant(path, "cpu") == path
+    assert not list(tmp_path.rglob("*.int8.onnx"))
+    assert lighter.variant(path, "cpu", base=base_of(tmp_path)) == path
     # It is known, and not tried again for nothing.
     heard = Heard()
     assert lighter.lighten(models_of(tmp_path, card), card, heard) == told
     assert heard.lines == []
+
+
+@pytest.mark.parametrize("agrees", [True, False], ids=["it agrees", "it does not agree"])
+def test_what_lies_beside_a_file_of_the_users_own_is_never_touched(
+    tmp_path: Path, agrees: bool
+) -> None:
+    spoilt = {} if agrees else {"outliers": 20_000.0, "blocks": 6}
+    path = small_vit(tmp_path / "own" / "vit.onnx", **spoilt)  # type: ignore[arg-type]
+    theirs = {"vit.int8.onnx": b"theirs", "vit.int8.json": b"{}", "vit.int8.part": b"too"}
+    for name, content in theirs.items():
+        path.with_name(name).write_bytes(content)
+    path.parent.chmod(0o500)
+    told = lightened(tmp_path, card_of(path))
+    path.parent.chmod(0o700)
+    assert ("int8 on a CPU" in told) is agrees
+    assert ("do not agree with it" in told) is not agrees
+    assert {each.name for each in path.parent.iterdir()} == {"vit.onnx", *theirs}
+    assert {name: path.with_name(name).read_bytes() for name in theirs} == theirs
+    assert base_of(tmp_path, "vit.int8.onnx").is_file() is agrees
 
 
 def test_a_detector_of_objects_is_left_as_it_is(tmp_path: Path) -> None:
@@ -247,7 +277,7 @@ def test_a_detector_of_objects_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_network_that_is_rounded_already_is_left_so(mine: Path, tmp_path: Path) -> None:
-    card = card_of(mine.with_name("vit.int8.onnx"))
+    card = card_of(base_of(tmp_path, "vit.int8.onnx"))
     assert lightened(tmp_path, card) == "mine: it comes in int8, and is left so"
 
 
@@ -345,6 +375,7 @@ def test_what_the_user_stops_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         lighter.lighten(models_of(tmp_path, card), card, Heard(stop_at=1))
     assert [each.name for each in tmp_path.iterdir() if each.name != "models"] == ["vit.onnx"]
+    assert not list(base_of(tmp_path).parent.iterdir())
 
 
 # --- Agreement -------------------------------------------------------------------------------

@@ -482,28 +482,32 @@ models:
 
 
 def write_variant(source: Path, sha256: str, *, kept: bool = True) -> Path:
-    """Write what we make beside a network: its int8 variant and the record of that."""
+    """Write what we make of a network: its int8 variant and the record of that."""
     made = lighter.variant_path(source, "int8")
+    made.parent.mkdir(parents=True, exist_ok=True)
     made.write_bytes(b"int8")
     record = lighter.Record("int8", kept, "", "0" * 64, sha256, 1.0, None, "", "")
     lighter.record_path(source, "int8").write_text(json.dumps(asdict(record)))
     return made
 
 
-def test_of_ones_own_network_what_we_made_beside_it_is_removed_and_it_stays(room: Room) -> None:
+def test_of_ones_own_network_what_we_made_of_it_is_removed_and_all_else_stays(room: Room) -> None:
     room.engine.own_catalogue.write_text(OWN, "utf-8")
     own = doubling(room.engine.home / "own.onnx", ["batch", 3])
     with pytest.raises(SettingsError, match="are your own"):
         room.run("remove_models", names=["own"])
-    theirs = own.with_name("own.fp16.onnx")
-    theirs.write_bytes(b"theirs")
-    made = write_variant(own, "0" * 64)
+    theirs = write_variant(own, "0" * 64)
+    models = room.engine.shelf().models
+    base = models.base(models.catalogue.card("own"), "network")
+    made = write_variant(base, "0" * 64)
     (row,) = room.run("remove_models", names=["own"])["models"]
     assert {Path(name).name for name in row["files"]} == {"own.int8.onnx", "own.int8.json"}
     assert row["left"] == [str(own)]
     assert not made.exists()
+    assert not (models.folder / "own").exists()
     assert own.is_file()
     assert theirs.is_file()
+    assert lighter.record_path(own, "int8").is_file()
 
 
 def test_verify_checks_what_was_made_of_a_network(

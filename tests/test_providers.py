@@ -296,7 +296,9 @@ def variants(tmp_path: Path) -> Path:
     path = doubling(tmp_path / "x.onnx", ("batch", 3))
     for precision in ("int8", "fp16"):
         made = doubling(tmp_path / "made", ("batch", 3), note=precision)
-        lighter.adopt(path, made, precision, Agreement(1.0), "made by the test")
+        base = tmp_path / "models" / "x" / "lighter" / "network" / "x.onnx"
+        base.parent.mkdir(parents=True, exist_ok=True)
+        lighter.adopt(path, made, precision, Agreement(1.0), "made by the test", base)
     return path
 
 

@@ -433,7 +433,11 @@ def test_a_rounded_model_gives_way_to_the_published_one(room: Room) -> None:
     """Here the rounded one is sure of every colour, which the published one never is."""
     colours(room, "hues", "tagger")
     sure = answering(room.engine.home / "sure.onnx", (1, 3, 224, 224), np.ones((1, 3), np.float32))
-    lighter.adopt(room.engine.home / "hues.onnx", sure, "int8", lighter.Agreement(1.0), "kept")
+    models = room.engine.shelf().models
+    base = models.base(models.catalogue.card("hues"), "network")
+    base.parent.mkdir(parents=True)
+    whole = room.engine.home / "hues.onnx"
+    lighter.adopt(whole, sure, "int8", lighter.Agreement(1.0), "kept", base)
     seen = {"skip_acts": None, "tagger_model": "hues", "device": "cpu", "frames": 2}
     for full_precision, surest in ((None, True), (True, False)):
         scene = looked_at(room, "tall.mp4", full_precision=full_precision, skip_facts=True, **seen)

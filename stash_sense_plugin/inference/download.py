@@ -52,6 +52,9 @@ HUB = "https://huggingface.co"
 LOCK_S = 0.5
 """How long to wait at a time for another process that fetches the same network."""
 
+LIGHTER = "lighter"
+"""The folder below a network's own for what is made of a file that lies elsewhere."""
+
 _VERSION = re.compile(r"[0-9a-f]{8}")
 """The folders below a network's own, by the versions that it had."""
 
@@ -115,6 +118,18 @@ class Models:
         except ModelMissing:
             return None
         return place if place.is_file() else None
+
+    def base(self, card: ModelCard, role: str) -> Path:
+        """Return the name beside which lies what is made of a network: its own, if it came here.
+
+        Beside a file of the user's own, or of a package, nothing is written. Raises ModelMissing
+        where its package is not here.
+        """
+        file = card.files[role]
+        place = self._place(card, file)
+        if _is_elsewhere(file):
+            return self.folder / card.name / LIGHTER / role / place.name
+        return place
 
     def has(self, card: ModelCard) -> bool:
         """Say whether all files that run are here, by name and size."""
@@ -221,7 +236,7 @@ class Models:
         """Delete what was fetched and made for a card, of all its versions, and their records.
 
         A file of the user's own or of a package is never touched, nor what a link leads to.
-        Raises SettingsError where the card has no other files, ModelMissing where the disk
+        Raises SettingsError where there are no other files of the card, ModelMissing where the disk
         refuses it.
         """
         self.check_removable(card)
@@ -247,7 +262,7 @@ class Models:
 
     def check_removable(self, card: ModelCard) -> None:
         """Raise SettingsError where nothing of the card is ours to delete."""
-        if all(_is_elsewhere(file) for file in card.files.values()):
+        if all(_is_elsewhere(file) for file in card.files.values()) and not self._kept(card):
             raise SettingsError(*_not_ours(card))
         root = self.folder / card.name
         if root.is_symlink():
@@ -410,7 +425,7 @@ class Models:
         return [
             Path(folder, name)
             for version in sorted(root.iterdir())
-            if version.name in versions or _VERSION.fullmatch(version.name)
+            if version.name in versions | {LIGHTER} or _VERSION.fullmatch(version.name)
             for folder, name in _walked(version)
         ]
 

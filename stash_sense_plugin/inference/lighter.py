@@ -1,8 +1,10 @@
-"""Lighter variants of a network beside its file: made once, tried, and picked when it opens.
+"""Lighter variants of a network: made once, tried, and picked when it opens.
 
 `X.int8.onnx` runs on a CPU and `X.fp16.onnx` on a graphics card in place of `X.onnx`. A record
 (`X.int8.json`) says of which file each was made and how far it agrees with it; a variant whose
-record does not fit is not used, and is made anew when it is asked for again.
+record does not fit is not used, and is made anew when it is asked for again. They lie beside the
+files that came here; what is made of a file of the user's own lies in our folder: a `base` is the
+name beside which they lie, the file's own where none is given (`Models.base`).
 """
 
 import hashlib
@@ -114,14 +116,14 @@ class Record:
             log.warning("%s cannot be read, and its variant is not used: %s", path, error)
             return None
 
-    def fits(self, source: Path) -> bool:
+    def fits(self, source: Path, base: Path | None = None) -> bool:
         """Say whether it is about these very files, with this onnxruntime on this processor."""
         if (self.format, self.source_sha256) != (FORMAT, whole_sha256(source)):
             return False
         here = (version(), _processor())
         if self.precision == "int8" and (self.onnxruntime, self.processor) != here:
             return False
-        made = variant_path(source, self.precision)
+        made = variant_path(base or source, self.precision)
         return not self.kept or (made.is_file() and sha256_of(made) == self.made_sha256)
 
 
@@ -132,43 +134,52 @@ def whole_sha256(source: Path) -> str:
     return told[0] if len(told) == 1 else hashlib.sha256("".join(told).encode()).hexdigest()
 
 
-def variant_path(source: Path, precision: str) -> Path:
+def variant_path(base: Path, precision: str) -> Path:
     """Return where a variant of `X.onnx` lies: `X.int8.onnx`, `X.fp16.onnx`."""
-    return source.with_name(f"{source.stem}.{precision}.onnx")
+    return base.with_name(f"{base.stem}.{precision}.onnx")
 
 
-def record_path(source: Path, precision: str) -> Path:
+def record_path(base: Path, precision: str) -> Path:
     """Return where the record of a variant lies: `X.int8.json`."""
-    return source.with_name(f"{source.stem}.{precision}.json")
+    return base.with_name(f"{base.stem}.{precision}.json")
 
 
-def variant(path: Path, place: Place, full_precision: bool = False) -> Path:
+def variant(
+    path: Path, place: Place, full_precision: bool = False, base: Path | None = None
+) -> Path:
     """Return what is opened for `path` where networks run: a variant that fits, or `path`."""
     precision = "fp16" if place in CARDS else "int8" if place == "cpu" else None
     if full_precision or precision is None:
         return path
+    base = base or path
     try:
-        record = Record.read(record_path(path, precision))
-        if record is not None and record.kept and record.fits(path):
-            return variant_path(path, precision)
+        record = Record.read(record_path(base, precision))
+        if record is not None and record.kept and record.fits(path, base):
+            return variant_path(base, precision)
     except OSError as error:
         log.warning("%s: its %s variant cannot be read: %s", path, precision, error)
     return path
 
 
 def adopt(
-    source: Path, made: Path, precision: Precision, agreement: Agreement, sentence: str
+    source: Path,
+    made: Path,
+    precision: Precision,
+    agreement: Agreement,
+    sentence: str,
+    base: Path | None = None,
 ) -> Path:
     """Take in a variant of `source` that was made and tried; `made` lies on the same disk.
 
     Its record is written last: a kill between leaves a variant that is not used. Raises OSError.
     """
-    place = variant_path(source, precision)
-    record_path(source, precision).unlink(missing_ok=True)
+    base = base or source
+    place = variant_path(base, precision)
+    record_path(base, precision).unlink(missing_ok=True)
     made.chmod(0o600)
     sha256 = sha256_of(made)
     made.replace(place)
-    _write(source, _recorded(source, precision, agreement, sentence, sha256))
+    _write(base, _recorded(source, precision, agreement, sentence, sha256))
     return place
 
 
@@ -182,16 +193,18 @@ def lighten(models: Models, card: ModelCard, reporter: Reporter) -> str | None:
     role = _ROLE.get(card.task)
     if role is None:
         return None
-    source = models.path(card, role)
-    record = Record.read(record_path(source, "int8"))
-    if record is not None and record.fits(source):
+    source, base = models.path(card, role), models.base(card, role)
+    record = Record.read(record_path(base, "int8"))
+    if record is not None and record.fits(source, base):
         return _named(card, record.sentence)
     why = _unfit(card, role, source)
     if not why:
         try:
-            why = _make(source, card, reporter)
+            for folder in (models.folder, base.parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            why = _make(source, base, card, reporter)
         except OSError as error:
-            why = _full(f"nothing can be written beside it ({error.strerror or error})")
+            why = _full(f"{base.parent} cannot be written ({error.strerror or error})")
     return _named(card, why)
 
 
@@ -203,9 +216,9 @@ def told(models: Models, card: ModelCard) -> str | None:
     role = _ROLE.get(card.task)
     if role is None:
         return None
-    source = models.path(card, role)
-    record = Record.read(record_path(source, "int8"))
-    if record is not None and record.fits(source):
+    source, base = models.path(card, role), models.base(card, role)
+    record = Record.read(record_path(base, "int8"))
+    if record is not None and record.fits(source, base):
         return _named(card, record.sentence)
     why = (
         _unfit(card, role, source)
@@ -254,11 +267,11 @@ def _named(card: ModelCard, sentence: str) -> str:
 # --- Making ----------------------------------------------------------------------------------
 
 
-def _make(source: Path, card: ModelCard, reporter: Reporter) -> str:
+def _make(source: Path, base: Path, card: ModelCard, reporter: Reporter) -> str:
     """Try one way of rounding after the other; keep the first that agrees."""
     closest = Agreement(-1.0)
     reporter.log("info", f"{card.name}: making it lighter (int8)")
-    with tempfile.TemporaryDirectory(prefix=f".{source.stem}-", dir=source.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=f".{base.stem}-", dir=base.parent) as folder:
         for bits in (rounding.FULL_RANGE, rounding.SEVEN_BITS):
             made = Path(folder) / f"{bits}.onnx"
             if fault := _rounded(source, made, bits, reporter):
@@ -268,23 +281,23 @@ def _make(source: Path, card: ModelCard, reporter: Reporter) -> str:
             except MemoryShort as error:
                 return _full(f"it could not be tried: {error.message}")
             except ModelBroken as error:
-                return _refused(source, closest, f"it does not run so ({error.message})")
+                return _refused(source, base, closest, f"it does not run so ({error.message})")
             finally:
                 return_memory()
             reporter.check()
             if agreement.holds:
                 sentence = _kept_sentence(source, made, agreement)
-                adopt(source, made, "int8", agreement, sentence)
+                adopt(source, made, "int8", agreement, sentence, base)
                 return sentence
             closest = max(closest, agreement, key=lambda each: each.cosine)
-    return _refused(source, closest, f"rounded weights do not agree with it ({closest.told})")
+    return _refused(source, base, closest, f"rounded weights do not agree with it ({closest.told})")
 
 
-def _refused(source: Path, agreement: Agreement, why: str) -> str:
+def _refused(source: Path, base: Path, agreement: Agreement, why: str) -> str:
     """Remember that the network cannot be made lighter: trying it again would end alike."""
     sentence = _full(why)
-    variant_path(source, "int8").unlink(missing_ok=True)
-    _write(source, _recorded(source, "int8", agreement, sentence, ""))
+    variant_path(base, "int8").unlink(missing_ok=True)
+    _write(base, _recorded(source, "int8", agreement, sentence, ""))
     return sentence
 
 
@@ -338,9 +351,9 @@ def _recorded(
     )
 
 
-def _write(source: Path, record: Record) -> None:
+def _write(base: Path, record: Record) -> None:
     told = json.dumps(asdict(record), indent=1, ensure_ascii=False)
-    write_private(record_path(source, record.precision), told.encode())
+    write_private(record_path(base, record.precision), told.encode())
 
 
 @cache

@@ -140,7 +140,7 @@ class Shelf:
         weight = onnx_file.read(path).bytes
         self._make_room(weight)
         before = resident_bytes()
-        network = self._opened(path)
+        network = self._opened(path, self.models.base(card, role))
         # Opening takes the file twice over for a moment, and the C library keeps what was freed.
         return_memory()
         weight = onnx_file.read(network.path).bytes
@@ -150,16 +150,17 @@ class Shelf:
         self._make_room(0, spare=key)
         return network
 
-    def _opened(self, path: Path) -> Network:
+    def _opened(self, path: Path, base: Path) -> Network:
         """Open a network, or what was made of it for where networks run here."""
         place = (self._door or here()).resolve(self._device).place
-        chosen = lighter.variant(path, place, self._full_precision)
+        chosen = lighter.variant(path, place, self._full_precision, base)
         network = self._open_file(chosen, self._device)
         if network.device in CARDS or place not in CARDS or chosen == path:
             return network
         # The card has no room for it, and what was made for a card is slow elsewhere.
         del network
-        return self._open_file(lighter.variant(path, "cpu", self._full_precision), "cpu")
+        chosen = lighter.variant(path, "cpu", self._full_precision, base)
+        return self._open_file(chosen, "cpu")
 
     def _open_file(self, path: Path, device: Device) -> Network:
         return (self._door or here()).open(

@@ -295,7 +295,8 @@ def _ways(engine: Engine, card: ModelCard) -> Iterator[str]:
     place = resolve(settings.device).place
     for role in FRAME_ROLES & card.files.keys() if models.has(card) else ():
         path = models.path(card, role)
-        if lighter.variant(path, place, settings.full_precision) == path:
+        base = models.base(card, role)
+        if lighter.variant(path, place, settings.full_precision, base) == path:
             yield "as published"
         else:
             yield "rounded to fp16" if place in CARDS else "rounded to int8"

@@ -13,7 +13,7 @@ from stash_sense_plugin.errors import (
 from stash_sense_plugin.inference import lighter
 from stash_sense_plugin.inference.accepted import Accepted
 from stash_sense_plugin.inference.catalogue import WEIGHTS, LocalFile, ModelCard
-from stash_sense_plugin.inference.download import Models, Removed
+from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.listing import FOR_WHAT, lines
 from stash_sense_plugin.inference.recorded import sha256_of
 from stash_sense_plugin.records import Reporter
@@ -23,7 +23,7 @@ from stash_sense_plugin.tasks.presets import ALWAYS_HERE, wanted
 from stash_sense_plugin.tasks.stated import engine_of
 
 LIGHTER = ("int8", "fp16")
-"""The precisions of what is made of a network beside it."""
+"""The precisions of what is made of a network."""
 
 # --- The list ---------------------------------------------------------------------------------
 
@@ -97,11 +97,11 @@ def _row(engine: Engine, beside: Engine, card: ModelCard) -> dict[str, object]:
 
 
 def _lighter(models: Models, card: ModelCard) -> list[str]:
-    """Return the precisions in which lighter variants lie beside a card's networks."""
+    """Return the precisions in which lighter variants of a card's networks lie here."""
     made = [
         precision
-        for source, precision in _sources(models, card)
-        if lighter.variant_path(source, precision).is_file()
+        for base, precision in _bases(models, card)
+        if lighter.variant_path(base, precision).is_file()
     ]
     return list(dict.fromkeys(made))
 
@@ -150,9 +150,9 @@ def _verify_variants(models: Models, card: ModelCard) -> None:
 
     One that is of another file, onnxruntime or processor is not used, and no fault.
     """
-    for source, precision in _sources(models, card):
-        record = lighter.Record.read(lighter.record_path(source, precision))
-        made = lighter.variant_path(source, precision)
+    for base, precision in _bases(models, card):
+        record = lighter.Record.read(lighter.record_path(base, precision))
+        made = lighter.variant_path(base, precision)
         if record is None or not record.kept or not made.is_file():
             continue
         if sha256_of(made, again=True) != record.made_sha256:
@@ -162,12 +162,13 @@ def _verify_variants(models: Models, card: ModelCard) -> None:
             )
 
 
-def _sources(models: Models, card: ModelCard) -> Iterator[tuple[Path, str]]:
-    """Yield each network of a card that is here, with each of its lighter precisions."""
+def _bases(models: Models, card: ModelCard) -> Iterator[tuple[Path, str]]:
+    """Yield where variants of each network that is here lie, with each lighter precision."""
     for role in card.files:
         place = models.place(card, role)
         if role != WEIGHTS and place is not None and place.suffix == ".onnx":
-            yield from ((place, precision) for precision in LIGHTER)
+            base = models.base(card, role)
+            yield from ((base, precision) for precision in LIGHTER)
 
 
 def remove_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
@@ -182,8 +183,7 @@ def remove_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
     shelf = engine.shelf()
     cards = [shelf.models.catalogue.card(name) for name in dict.fromkeys(names)]
     for card in cards:
-        if not _beside(shelf.models, card):
-            shelf.models.check_removable(card)
+        shelf.models.check_removable(card)
     # What is open is let go first: Windows deletes no file that is mapped.
     shelf.close()
     rows = []
@@ -194,7 +194,8 @@ def remove_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
 
 
 def _removed(engine: Engine, card: ModelCard, reporter: Reporter) -> dict[str, object]:
-    removed = _delete(engine.shelf().models, card)
+    removed = engine.shelf().models.remove(card)
+    own = [file.path for file in card.files.values() if isinstance(file, LocalFile)]
     chosen = _still_chosen(engine, card)
     size = f"{removed.bytes / MEGABYTE:.0f} MB"
     what = f"Removed {card.name} ({size})" if removed.files else f"Nothing of {card.name} was here"
@@ -204,37 +205,9 @@ def _removed(engine: Engine, card: ModelCard, reporter: Reporter) -> dict[str, o
         "name": card.name,
         "megabytes": round(removed.bytes / MEGABYTE, 1),
         "files": list(removed.files),
-        "left": list(removed.left),
+        "left": [*removed.left, *own],
         "chosen": chosen,
     }
-
-
-def _delete(models: Models, card: ModelCard) -> Removed:
-    """Delete a card's files, and what we made beside those of the user's own."""
-    beside = _beside(models, card)
-    size = sum(path.stat().st_size for path in beside)
-    for path in beside:
-        path.unlink(missing_ok=True)
-    names = tuple(map(str, beside))
-    if all(isinstance(file, LocalFile) for file in card.files.values()):
-        return Removed(names, size, tuple(file.path for file in card.files.values()))
-    removed = models.remove(card)
-    return Removed((*removed.files, *names), removed.bytes + size, removed.left)
-
-
-def _beside(models: Models, card: ModelCard) -> list[Path]:
-    """Return the variants that we made beside files of the user's own: those with our record."""
-    own = {Path(file.path) for file in card.files.values() if isinstance(file, LocalFile)}
-    return [
-        path
-        for source, precision in _sources(models, card)
-        if source in own and lighter.Record.read(lighter.record_path(source, precision))
-        for path in (
-            lighter.record_path(source, precision),
-            lighter.variant_path(source, precision),
-        )
-        if path.is_file() and not path.is_symlink()
-    ]
 
 
 def _still_chosen(engine: Engine, card: ModelCard) -> str:
