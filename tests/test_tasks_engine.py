@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 
 from demo.stash import StandIn
 from stash_sense_plugin.errors import CatalogueError, SettingsError
+from stash_sense_plugin.inference.session import Door
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine, plugin_id
 from stash_sense_plugin.tasks.presets import ALWAYS_HERE
 from tests.small_networks import sum_of_words
-from tests.sweep_kit import Told, small
+from tests.sweep_kit import Room, Told, small, write_clips
 from tests.sweep_kit import open_engine as open_kit_engine
+from tests.test_providers import PLAIN, Library
 
 PACKAGE = Path(__file__).resolve().parent.parent / "stash_sense_plugin"
 
@@ -333,6 +336,34 @@ def test_a_model_that_is_none_of_the_catalogues_gives_way_to_ours(tmp_path: Path
         clip, objects = told.said("warning")
         assert "clip_model: The model yolox-s is for objects, not for clip" in clip
         assert "object_model: There is no model called 'yolox-z'" in objects
+
+
+def test_each_run_says_once_that_its_networks_run_elsewhere_than_asked(tmp_path: Path) -> None:
+    """With a stand-in for an onnxruntime that was built for the processor alone."""
+    clips, media = write_clips(tmp_path / "clips"), tmp_path / "media"
+    media.mkdir()
+    engine = Engine(tmp_path / "home", PACKAGE, hardware=small, door=Door(Library(PLAIN)))
+    with StandIn(tmp_path / "stash", media=[]) as stash, closing(engine):
+        room = Room(stash, clips, media, engine=engine)
+
+        def warnings(mode: str = "tag_scenes", **args: object) -> list[str]:
+            room.run(mode, **args)
+            return [line for line in room.told.said("warning") if "asked for" in line]
+
+        room.configure(device="cuda", skip_objects=None)
+        for _ in range(2):
+            room.add("tall.mp4")
+            room.add("tall.mp4")
+            (said,) = warnings()
+            assert said.startswith("Networks: asked for CUDA, running on the CPU because")
+            assert "To change that: press Set up" in said
+        assert warnings("tag_file", path=str(clips / "tall.mp4")) == [said]
+        room.configure(device="cuda")
+        room.add("tall.mp4")
+        assert warnings() == []
+        room.configure(device="cpu", skip_objects=None)
+        room.add("tall.mp4")
+        assert warnings() == []
 
 
 def test_without_a_stash_the_way_to_one_is_named(engine: Engine) -> None:

@@ -94,6 +94,12 @@ class Resolved:
             return ""
         return f"asked for {NAMES[self.asked]}, running on {NAMES[self.place]} because {self.why}"
 
+    @property
+    def warning(self) -> str:
+        """What is said, with what to do about it; empty where all is as it was asked."""
+        remedy = REMEDIES.get(self.asked, "")
+        return f"Networks: {self.told}. To change that: {remedy}" if self.told else ""
+
 
 def asked_of(device: Device, offered: Sequence[str]) -> Place:
     """Return the place that a device means here; `offered` is what onnxruntime was built for.

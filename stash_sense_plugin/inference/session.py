@@ -189,9 +189,8 @@ class Door:
         with self._resolving:
             if device not in self._resolved:
                 found = self._resolved[device] = self._find(device)
-                if found.told:
-                    remedy = providers.REMEDIES.get(found.asked, "")
-                    self._tell_once(f"Networks: {found.told}. To change that: {remedy}")
+                if found.warning:
+                    self._tell_once(found.warning)
             return self._resolved[device]
 
     def open(

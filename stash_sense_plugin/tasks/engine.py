@@ -12,6 +12,7 @@ from stash_sense_plugin.errors import CatalogueError, SettingsError
 from stash_sense_plugin.inference.accepted import Accepted
 from stash_sense_plugin.inference.catalogue import Catalogue, load_catalogue
 from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.inference.session import Door, here
 from stash_sense_plugin.inference.shelf import Held, Shelf
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.ledger import StoreLedger
@@ -77,12 +78,15 @@ class Engine:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         hardware: Callable[[], Hardware] | None = None,
+        door: Door | None = None,
     ) -> None:
+        """`door` opens networks; None: this environment's onnxruntime."""
         self.home = home
         self.clock = clock
         """Seconds that pass: by them a sweep writes now and then, and its turn in Stash ends."""
         self.package, self.root = package, package.parent
         self._hardware = hardware or Here(home, package)
+        self._door = door
         self._defaults = Settings()
         self._settings: Settings | None = None
         self._chosen: Chosen | None = None
@@ -199,6 +203,15 @@ class Engine:
         if not (settings.skip_labels and settings.skip_objects and settings.skip_acts):
             reporter.log("info", f"Models: {chosen.why}")
 
+    def tell_device(self, reporter: Reporter, settings: Settings | None = None) -> None:
+        """Warn where networks do not run on the device that was asked for, unless none will."""
+        wished = settings or self.settings
+        skips = wished.skip_labels and wished.skip_objects and wished.skip_acts
+        if skips and not wished.similarity_model:
+            return
+        if warning := (self._door or here()).resolve(wished.device).warning:
+            reporter.log("warning", warning)
+
     # --- Models and words
 
     @property
@@ -244,6 +257,7 @@ class Engine:
                     settings.memory_budget_mb * MEGABYTE,
                     device=settings.device,
                     full_precision=settings.full_precision,
+                    door=self._door,
                 )
                 self._written = written
             return self._shelf

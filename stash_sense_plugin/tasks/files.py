@@ -36,6 +36,7 @@ def tag_file(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object
 
 
 def _told(looker: Looker, file: Path) -> SceneResult:
+    looker.tell_device()
     try:
         return looker.look(scene_of_file(file))
     except (MediaError, ModelError, InternalFault) as error:

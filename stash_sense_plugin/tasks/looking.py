@@ -79,6 +79,10 @@ class Looker:
             self.sight.missing,
         )
 
+    def tell_device(self) -> None:
+        """Warn, in the run's own log, where networks do not run where the user asked."""
+        self._engine.tell_device(self._reporter, self._settings)
+
     def look(self, scene: Scene) -> SceneResult:
         """Look at one scene.
 

@@ -314,6 +314,8 @@ class Sweep:
             self._engine.tell_choice(self._reporter)
         names = studio_names(studios(self._client))
         looker = Looker(self._engine, self._reporter, self._client, names, self._settings)
+        if not self._standing.resumed:
+            looker.tell_device()
         connection = self._client.connection
         self._roots = Roots(
             library_folders(self._client),
