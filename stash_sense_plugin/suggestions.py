@@ -341,23 +341,30 @@ def _decision(
     labels: Sequence[Label], confidence: float, options: DecideOptions, learnt: Learnt
 ) -> Decision:
     """Decide on one thing by the labels of all that saw it: the least of their bars holds."""
-    bars = [bar for each in labels if (bar := _apply(each, options, learnt)) is not None]
+    bars = [
+        bar
+        for each in labels
+        if (bar := written_from(each, options.apply, learnt.thresholds)) is not None
+    ]
     if bars and confidence >= min(bars):
         return Decision.APPLY
     return Decision.ASK if confidence >= labels[0].ask else Decision.HIDE
 
 
-def _apply(label: Label, options: DecideOptions, learnt: Learnt) -> float | None:
-    """Return from which confidence a thing is written: what the user states goes first.
+def written_from(
+    label: Label, setting: float | None, thresholds: Mapping[str, float]
+) -> float | None:
+    """Return the confidence from which a thing is written, None for never.
 
-    What is only asked about is not written sooner because of the setting for all labels.
+    What the user's file states goes before what was learnt (`thresholds`, by thing), and the
+    setting for all labels before both; but what is only asked about is not written sooner for it.
     """
     if label.apply is None:
         return None
-    own = label.apply if label.stated else learnt.thresholds.get(label.thing, label.apply)
-    if options.apply is None:
+    own = label.apply if label.stated else thresholds.get(label.thing, label.apply)
+    if setting is None:
         return own
-    return max(options.apply, own) if label.asked else options.apply
+    return max(setting, own) if label.asked else setting
 
 
 def _restrained(suggestion: Suggestion, options: DecideOptions) -> Suggestion:

@@ -46,6 +46,7 @@ from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.kinds import names_of
 from stash_sense_plugin.stash.operations import all_tags, scenes_with_any_tag
+from stash_sense_plugin.suggestions import written_from
 from stash_sense_plugin.tasks.asked import switched_on, whole_number
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.kinds import kinds_of
@@ -313,18 +314,13 @@ class _Library:
         ]
 
     def _column(self, label: Label, tag: int, thresholds: Mapping[str, float]) -> LabelColumn:
-        """A label with the threshold in force: the setting's, else the user's own, else learnt."""
-        apply = label.apply
-        if apply is not None and not label.stated:
-            apply = thresholds.get(label.thing, apply)
-        if apply is not None and self._settings.apply is not None:
-            apply = self._settings.apply
+        """A label with the threshold in force."""
         return LabelColumn(
             label.thing,
             tag,
             label.scale,
             label.ask,
-            apply,
+            written_from(label, self._settings.apply, thresholds),
             fixed=label.stated,
             source=label.source,
             weight=label.weight,
@@ -485,8 +481,8 @@ def _use(
     if settings.apply is not None:
         reporter.log(
             "warning",
-            "The setting 'Confidence to write' holds for every label, and these thresholds wait"
-            " until it is 0",
+            "The setting 'Confidence to write' goes before these thresholds until it is 0, but for"
+            " labels that are only asked about",
         )
     return used
 
