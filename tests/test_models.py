@@ -431,6 +431,21 @@ def test_the_task_models_logs_plain_lines(room: Room, offer: Callable[..., None]
     )
 
 
+def test_a_row_whose_package_is_not_installed_is_not_here_and_says_what_to_do(room: Room) -> None:
+    text = OWN.replace("{path: own.onnx}", "{package: notthere, path: a.onnx}")
+    room.engine.own_catalogue.write_text(text, "utf-8")
+    listed = rows(room)
+    assert len(listed) > 5
+    assert (listed["own"]["here"], listed["own"]["disk_megabytes"]) == (False, 0.0)
+    assert listed["nudenet-320n"]["lacks"] == ""
+    room.run("models", log="true")
+    (line,) = (each for each in room.told.said("info") if each.startswith("- own: "))
+    assert "not here; " in line
+    assert "package notthere, which is not installed: run the task Set up; your own row." in line
+    (row,) = room.run("verify_models", names=["own"])["models"]
+    assert "notthere, which is not installed" in row["error"]["message"]
+
+
 # --- Removing -----------------------------------------------------------------------------------
 
 

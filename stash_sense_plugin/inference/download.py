@@ -138,6 +138,15 @@ class Models:
         except ModelMissing:
             return False
 
+    def lack(self, card: ModelCard) -> str:
+        """Say what to do for a card whose Python package is not here; empty where all are."""
+        try:
+            for file in card.files.values():
+                self._place(card, file)
+        except ModelMissing as error:
+            return str(error)
+        return ""
+
     def sound(self, card: ModelCard) -> bool:
         """Say whether all files that run are here and are what they should be."""
         return all(self._is_sound(card, role) for role in _running(card))
@@ -148,8 +157,10 @@ class Models:
 
     def disk_bytes(self, card: ModelCard) -> int:
         """Return what the card takes on this disk: its files, what was made of them, and pieces."""
-        own = [self._place(card, file) for file in card.files.values() if _is_elsewhere(file)]
-        return sum(map(bytes_of, own)) + sum(_size(path) for path in self._kept(card))
+        own = [self.place(card, role) for role, file in card.files.items() if _is_elsewhere(file)]
+        return sum(bytes_of(path) for path in own if path) + sum(
+            _size(path) for path in self._kept(card)
+        )
 
     def version(self, card: ModelCard) -> str:
         """Return what the card's results are stored under; known before the weights are here.

@@ -72,6 +72,8 @@ def runs_on(row: Row) -> str:
 
 def notes(row: Row) -> Iterator[str]:
     """Say what else is to be known before it is chosen."""
+    if row["lacks"]:
+        yield row["lacks"]
     if row["suits"] == "gpu":
         yield "wants a GPU"
     if row["made"] and not row["here"]:

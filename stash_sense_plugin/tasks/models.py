@@ -85,6 +85,7 @@ def _row(engine: Engine, beside: Engine, card: ModelCard) -> dict[str, object]:
         "megabytes": None if card.bytes is None else round(card.bytes / MEGABYTE, 1),
         "disk_megabytes": round(models.disk_bytes(card) / MEGABYTE, 1),
         "here": models.has(card),
+        "lacks": models.lack(card),
         "lighter": _lighter(models, card),
         "runs": runs,
         "suits": card.suits,
