@@ -32,6 +32,8 @@ class Site:
     kind: str = "application/octet-stream"
     redirect: str = ""
     lengthless: bool = False
+    endless: bool = False
+    """The content is sent again and again, without a length, until the other side hangs up."""
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
 
 
@@ -62,6 +64,8 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
             stop = site.drops.pop(0) if site.drops else len(content)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may hang up
                 self.wfile.write(content[start : start + stop])
+                while site.endless:
+                    self.wfile.write(content)
             if stop < len(content) - start:
                 self.wfile.flush()
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -70,7 +74,7 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def answer(self, status: int, length: int, start: int = 0, whole: int = 0) -> None:
             self.send_response(status)
             self.send_header("Content-Type", site.kind)
-            if site.lengthless:
+            if site.lengthless or site.endless:
                 self.close_connection = True
             else:
                 self.send_header("Content-Length", str(length))

@@ -214,6 +214,45 @@ def test_a_file_that_is_wrong_twice_is_refused(site: Site, tmp_path: Path) -> No
     assert not list(models.folder.rglob("*.part"))
 
 
+def test_a_server_that_never_ends_is_stopped_at_the_size_that_was_promised(
+    site: Site, tmp_path: Path
+) -> None:
+    site.endless = True
+    net, told = pinned(site), Told()
+    models = models_of(tmp_path, net)
+    with pytest.raises(ModelBroken, match=f"else twice: more than {len(CONTENT)} bytes"):
+        models.pull(net, told)
+    assert max(told.shares) <= 1
+    assert len(site.asked) == 2
+    assert not list(models.folder.rglob("*.part"))
+
+
+def test_a_server_that_never_ends_fills_no_disk_where_no_size_is_known(
+    site: Site, tmp_path: Path
+) -> None:
+    site.endless = True
+    net = unpinned(site)
+    models = Models(tmp_path / "models", Catalogue({"net": net}), pause_s=0.0, most_bytes=3 << 20)
+    with pytest.raises(ModelBroken, match=f"else twice: more than {3 << 20} bytes"):
+        models.pull(net, Told())
+    assert not list(models.folder.rglob("*.part"))
+    site.endless = False
+    site.content = BIG
+    with pytest.raises(ModelBroken, match=f"{len(BIG)} bytes, where {3 << 20} are the most"):
+        models.pull(net, Told())
+
+
+def test_a_file_of_another_size_is_refused_before_it_comes(site: Site, tmp_path: Path) -> None:
+    site.content = BIG
+    net, told = pinned(site), Told()
+    models = models_of(tmp_path, net)
+    why = f"something else twice: {len(BIG)} bytes instead of {len(CONTENT)}"
+    with pytest.raises(ModelBroken, match=why):
+        models.pull(net, told)
+    assert not told.shares
+    assert not models.has(net)
+
+
 def test_a_login_page_is_no_network(site: Site, tmp_path: Path) -> None:
     site.kind = "text/html; charset=utf-8"
     net = unpinned(site)

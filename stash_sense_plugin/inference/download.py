@@ -26,6 +26,7 @@ from stash_sense_plugin.inference.catalogue import (
     UrlFile,
 )
 from stash_sense_plugin.inference.fetching import (
+    MOST_BYTES,
     Meter,
     Wanted,
     Web,
@@ -87,12 +88,18 @@ class Models:
     """The files of a catalogue's networks in one folder; safe to call from several threads."""
 
     def __init__(
-        self, folder: Path, catalogue: Catalogue, hub: str = HUB, pause_s: float = 0.5
+        self,
+        folder: Path,
+        catalogue: Catalogue,
+        hub: str = HUB,
+        pause_s: float = 0.5,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.folder = folder
         self.catalogue = catalogue
         self._hub = hub
         self._pause_s = pause_s
+        self._most_bytes = most_bytes
         self._lock = threading.RLock()
         self._pulling = threading.Lock()
         self._recorded = Recorded(folder)
@@ -348,10 +355,11 @@ class Models:
         recorded = self._record(card, role)
         sha256 = file.sha256 or (recorded.sha256 if recorded else None)
         if isinstance(file, UrlFile):
-            return Wanted(file.url, sha256, None, file.bytes)
+            return Wanted(file.url, sha256, None, file.bytes, self._most_bytes)
         url, etag, size = ask_hub(self._hub, file, web)
         git_sha1 = etag if len(etag) == 40 else None
-        return Wanted(url, sha256 or (etag if len(etag) == 64 else None), git_sha1, size)
+        sha256 = sha256 or (etag if len(etag) == 64 else None)
+        return Wanted(url, sha256, git_sha1, size, self._most_bytes)
 
     def _place(self, card: ModelCard, file: File) -> Path:
         if isinstance(file, LocalFile):

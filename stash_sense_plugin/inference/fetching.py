@@ -26,6 +26,8 @@ STEP = 0.005
 """The least progress that is worth telling."""
 SPARE_BYTES = 64 << 20
 """What a download leaves free on the disk."""
+MOST_BYTES = 32 << 30
+"""What a file of unknown size may weigh: the largest networks are a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,16 @@ class Wanted:
     sha256: str | None
     git_sha1: str | None
     bytes: int | None
+    most_bytes: int = MOST_BYTES
 
     @property
     def known(self) -> bool:
         """Whether pieces of an earlier try can be trusted to belong together."""
         return bool(self.sha256 or self.git_sha1)
+
+
+class _Overflow(Exception):
+    """More came, or is to come, than was promised."""
 
 
 class _Interrupted(Exception):
@@ -146,16 +153,27 @@ def fetch_twice(
     if not wanted.known:
         part.unlink(missing_ok=True)
     for last in (False, True):
-        _fetch(wanted, part, web, pause_s, tell)
-        if (problem := _unlike(wanted, part)) is None:
+        problem = _brought(wanted, part, web, pause_s, tell)
+        if problem is None:
             break
-        part.unlink()
+        part.unlink(missing_ok=True)
         if last:
             raise ModelBroken(
                 f"{wanted.url} sent something else twice: {problem}",
                 "try again later; the file may have been changed at its source",
             )
     part.replace(place)
+
+
+def _brought(
+    wanted: Wanted, part: Path, web: Web, pause_s: float, tell: Callable[[float], None]
+) -> str | None:
+    """Bring a file to `part`; say in what it differs from what was promised, or None."""
+    try:
+        _fetch(wanted, part, web, pause_s, tell)
+    except _Overflow as error:
+        return str(error)
+    return _unlike(wanted, part)
 
 
 def _fetch(
@@ -198,9 +216,11 @@ def _receive(
         with web.get(wanted.url, headers) as response:
             start = _starts_at(response, have, wanted, part)
             size = _size(response, start) or wanted.bytes
+            _check_size(wanted, size)
             _check_room(part, (size or 0) - start)
             with private_file(part, "ab" if start else "wb") as file:
                 for piece in response.iter_content(PIECE_BYTES):
+                    _check_growth(wanted, file.tell(), len(piece), size, part)
                     file.write(piece)
                     tell(file.tell() / size if size else 0.0)
                 flush(file)
@@ -243,6 +263,23 @@ def _starts_at(response: Any, have: int, wanted: Wanted, part: Path) -> int:
 def _size(response: Any, start: int) -> int | None:
     length = response.headers.get("Content-Length", "")
     return start + int(length) if length.isdecimal() else None
+
+
+def _check_size(wanted: Wanted, size: int | None) -> None:
+    """Refuse at once what is told to be of another size, or larger than any network."""
+    if wanted.bytes is not None and size != wanted.bytes:
+        raise _Overflow(f"{size} bytes instead of {wanted.bytes}")
+    if size is not None and size > wanted.most_bytes:
+        raise _Overflow(f"{size} bytes, where {wanted.most_bytes} are the most")
+
+
+def _check_growth(wanted: Wanted, here: int, more: int, size: int | None, part: Path) -> None:
+    """Stop a server that sends on after the end; where none is known, look after the disk."""
+    most = wanted.most_bytes if size is None else size
+    if here + more > most:
+        raise _Overflow(f"more than {most} bytes")
+    if size is None and here // SPARE_BYTES != (here + more) // SPARE_BYTES:
+        _check_room(part, SPARE_BYTES)
 
 
 def _check_room(part: Path, bytes_: int) -> None:
