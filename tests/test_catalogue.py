@@ -139,6 +139,7 @@ def test_words_are_read_beside_the_users_catalogue_then_beside_ours(tmp_path: Pa
         pytest.param(row("{url: 'http://example.com/a.onnx'}"), "write https"),
         pytest.param(row("{url: 'https://example.com/'}"), "not the https address of a file"),
         pytest.param(row("{url: 'https://example.com/..'}"), "not the https address of a file"),
+        pytest.param(row("{url: 'https://me:x@example.com/a'}"), "may not stand in an address"),
         pytest.param(row("{repo: a/b, revision: main, path: ../a.onnx}"), "not a plain path"),
         pytest.param(row("{repo: a/b, revision: main, path: /a.onnx}"), "not a plain path"),
         pytest.param(row("{repo: a/b, revision: main, path: 'C:a.onnx'}"), "not a plain path"),

@@ -13,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from stash_sense_plugin.errors import Cancelled, ModelBroken, ModelMissing, SettingsError
+from stash_sense_plugin.errors import (
+    Cancelled,
+    ModelBroken,
+    ModelError,
+    ModelMissing,
+    SettingsError,
+)
 from stash_sense_plugin.inference.accepted import Accepted
 from stash_sense_plugin.inference.catalogue import (
     Catalogue,
@@ -453,6 +459,52 @@ def test_a_list_of_records_that_is_lost_takes_no_file_for_broken(
     assert models.path(net, "network").read_bytes() == CONTENT
     models.verify(net)
     assert (tmp_path / "models" / "recorded.json").is_file()
+
+
+# --- What is said of an address ---------------------------------------------------------------
+
+
+def failing_web(site: Site) -> dict[str, Callable[[], None]]:
+    """Ways in which a site may fail, by name."""
+
+    def redirect(to: str) -> Callable[[], None]:
+        return lambda: setattr(site, "redirect", to)
+
+    return {
+        "gone": lambda: site.statuses.append(404),
+        "always busy": lambda: site.statuses.extend([503] * 50),
+        "something else": lambda: setattr(site, "content", OTHER),
+        "a web page": lambda: setattr(site, "kind", "text/html"),
+        "round in circles": redirect("/net.onnx?token=SECRET"),
+        "nobody there": redirect("http://me:SECRET@127.0.0.1:9/moved?token=SECRET"),
+        "no address": redirect("http://me:SECRET@[::/moved?token=SECRET"),
+        "no port": redirect("http://me:SECRET@127.0.0.1:99999999/moved?token=SECRET"),
+        "no name": redirect("http://me:SECRET@/moved?token=SECRET"),
+        "no scheme": redirect("gopher://me:SECRET@127.0.0.1/moved?token=SECRET"),
+    }
+
+
+@pytest.mark.parametrize("how", failing_web(Site()))
+def test_what_an_address_is_asked_with_is_never_said(site: Site, tmp_path: Path, how: str) -> None:
+    failing_web(site)[how]()
+    file = UrlFile(url=f"{site.url}/net.onnx?token=SECRET", sha256=SHA256, bytes=len(CONTENT))
+    net, told = card(file), Told()
+    models = models_of(tmp_path, net)
+    told.lines += models.order(net, told).hosts
+    with pytest.raises(ModelError) as caught:
+        models.pull(net, told)
+    assert "SECRET" not in f"{caught.value} {told.lines}"
+    assert f"Connecting to {site.url.removeprefix('http://')}" in told.lines
+
+
+def test_the_word_of_a_redirect_that_carries_a_name_is_its_host(site: Site, tmp_path: Path) -> None:
+    port = site.url.rpartition(":")[2]
+    site.redirect = f"http://me:SECRET@localhost:{port}/moved/net.onnx?token=SECRET"
+    net, told = pinned(site), Told()
+    models = models_of(tmp_path, net)
+    models.pull(net, told)
+    assert f"Connecting to localhost:{port}" in told.lines
+    assert "SECRET" not in str(told.lines)
 
 
 # --- Two at once --------------------------------------------------------------------------------

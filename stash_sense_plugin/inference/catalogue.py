@@ -111,10 +111,13 @@ class UrlFile(_Checked):
     @classmethod
     def _plain(cls, url: str) -> str:
         parts = urlsplit(url)
+        # The address is not repeated: it may hold a password, and this is logged.
         if parts.scheme not in {"https", "http"} or not parts.hostname or not _leaf(url):
-            raise ValueError(f"{url!r} is not the https address of a file")
+            raise ValueError("this is not the https address of a file")
+        if parts.username is not None:
+            raise ValueError("a user name or password may not stand in an address: leave it out")
         if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-            raise ValueError(f"{url!r} is not encrypted: write https")
+            raise ValueError(f"{shown_address(url)} is not encrypted: write https")
         return url
 
     @property
@@ -131,6 +134,17 @@ class UrlFile(_Checked):
     def source(self) -> str:
         """Where it comes from, in one word."""
         return self.url
+
+
+def shown_address(url: str) -> str:
+    """Return what may be logged of an address: no name, no password, nothing that it is asked."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{host_of(url)}{parts.path}"
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address with its port, and without whose name it is reached in."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _leaf(url: str) -> str:

@@ -12,7 +12,6 @@ from functools import cache
 from hashlib import sha256 as sha256_over
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from stash_sense_plugin.errors import ModelBroken, ModelError, ModelMissing, SettingsError
 from stash_sense_plugin.inference.catalogue import (
@@ -24,6 +23,7 @@ from stash_sense_plugin.inference.catalogue import (
     ModelCard,
     PackageFile,
     UrlFile,
+    host_of,
 )
 from stash_sense_plugin.inference.fetching import (
     MOST_BYTES,
@@ -225,7 +225,7 @@ class Models:
         sizes = [one.bytes for one, _ in wanted]
         return Order(
             card,
-            tuple(dict.fromkeys(urlsplit(one.url).netloc for one, _ in wanted)),
+            tuple(dict.fromkeys(host_of(one.url) for one, _ in wanted)),
             None if None in sizes else sum(size for size in sizes if size),
             sum(bytes_of(part) for one, part in wanted if one.known),
         )

@@ -1,6 +1,7 @@
 """How a file comes here from elsewhere: piece by piece, whole or not at all."""
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from stash_sense_plugin.errors import ModelBroken, ModelMissing
-from stash_sense_plugin.inference.catalogue import HubFile
+from stash_sense_plugin.inference.catalogue import HubFile, host_of, shown_address
 from stash_sense_plugin.inference.recorded import digest, flush, private_file
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.start import private
@@ -29,6 +30,9 @@ SPARE_BYTES = 64 << 20
 MOST_BYTES = 32 << 30
 """What a file of unknown size may weigh: the largest networks are a tenth of it."""
 
+_NAMED = re.compile(r"//[^/\s]*@")
+_ASKED = re.compile(r"\?[^\s'\")>]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -39,6 +43,11 @@ class Wanted:
     git_sha1: str | None
     bytes: int | None
     most_bytes: int = MOST_BYTES
+
+    @property
+    def shown(self) -> str:
+        """What may be logged of its address."""
+        return shown_address(self.url)
 
     @property
     def known(self) -> bool:
@@ -89,7 +98,7 @@ class Web:
 
     def name(self, url: str) -> None:
         """Log the address's host, once."""
-        host = urlsplit(url).netloc
+        host = host_of(url)
         if host not in self._named:
             self._named.add(host)
             self._reporter.log("info", f"Connecting to {host}")
@@ -98,17 +107,32 @@ class Web:
         """Return an open streaming response, redirects followed one by one."""
         for _ in range(10):
             self.name(url)
-            response = self._session.get(
-                url, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False
-            )
+            response = self._ask(url, headers)
             if not response.is_redirect:
                 return response
-            onward = urljoin(url, response.headers["Location"])
             response.close()
+            onward = urljoin(url, response.headers["Location"])
             if urlsplit(url).scheme == "https" and urlsplit(onward).scheme != "https":
-                raise ModelMissing(f"{url} leads to an address that is not encrypted: {onward}")
+                raise ModelMissing(
+                    f"{shown_address(url)} leads to an address that is not encrypted:"
+                    f" {shown_address(onward)}"
+                )
             url = onward
-        raise ModelMissing(f"{url} leads round in circles", "try again later")
+        raise ModelMissing(f"{shown_address(url)} leads round in circles", "try again later")
+
+    def _ask(self, url: str, headers: Mapping[str, str]) -> Any:
+        import requests
+
+        try:
+            return self._session.get(
+                url, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False
+            )
+        except requests.RequestException:
+            raise
+        # requests reads where an answer leads even when it is not to go there.
+        except ValueError as error:
+            message = f"{shown_address(url)} leads to what is no address"
+            raise ModelMissing(message, "try again later") from error
 
 
 @contextmanager
@@ -123,7 +147,7 @@ def open_web(reporter: Reporter) -> Iterator[Web]:
             yield Web(session, reporter)
         except requests.RequestException as error:
             raise ModelMissing(
-                f"A download failed: {error}", "check the network and try again"
+                f"A download failed: {_cause(error)}", "check the network and try again"
             ) from error
 
 
@@ -137,7 +161,7 @@ def ask_hub(hub: str, file: HubFile, web: Web) -> tuple[str, str, int | None]:
     try:
         told = get_hf_file_metadata(url, token=False, endpoint=hub, timeout=TIMEOUT_S[0])
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = _unnamed(str(error).strip().partition("\n")[0]) or type(error).__name__
         raise ModelMissing(
             f"Cannot fetch {file.repo}/{file.path} at {file.revision[:8]}: {reason}",
             "check the network and try again",
@@ -159,7 +183,7 @@ def fetch_twice(
         part.unlink(missing_ok=True)
         if last:
             raise ModelBroken(
-                f"{wanted.url} sent something else twice: {problem}",
+                f"{wanted.shown} sent something else twice: {problem}",
                 "try again later; the file may have been changed at its source",
             )
     part.replace(place)
@@ -186,7 +210,7 @@ def _fetch(
         had = max(had, have)
         if tries >= TRIES:
             raise ModelMissing(
-                f"{wanted.url} did not come ({have} bytes are here): {reason}",
+                f"{wanted.shown} did not come ({have} bytes are here): {reason}",
                 "check the network and try again: it goes on where it stopped",
             )
         try:
@@ -234,7 +258,12 @@ def _cause(error: BaseException) -> str:
     """Return what really happened: requests wraps it three times and repeats the address."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return str(error) or type(error).__name__
+    return _unnamed(str(error)) or type(error).__name__
+
+
+def _unnamed(text: str) -> str:
+    """Return a library's words without the names, passwords and questions of their addresses."""
+    return _ASKED.sub("", _NAMED.sub("//", text))
 
 
 def _starts_at(response: Any, have: int, wanted: Wanted, part: Path) -> int:
@@ -246,7 +275,7 @@ def _starts_at(response: Any, have: int, wanted: Wanted, part: Path) -> int:
         kind = response.headers.get("Content-Type", "")
         if kind.startswith("text/html"):
             raise ModelMissing(
-                f"{wanted.url} answered with a web page instead of a file",
+                f"{wanted.shown} answered with a web page instead of a file",
                 "check whether the network asks for a login",
             )
         return 0
@@ -256,7 +285,7 @@ def _starts_at(response: Any, have: int, wanted: Wanted, part: Path) -> int:
     if status in {408, 425, 429} or status >= 500:
         raise _Interrupted(f"HTTP {status}")
     raise ModelMissing(
-        f"{wanted.url} answered HTTP {status}", "the file is gone or closed: choose another model"
+        f"{wanted.shown} answered HTTP {status}", "the file is gone or closed: choose another model"
     )
 
 
