@@ -242,6 +242,21 @@ def test_a_licence_is_not_accepted_where_none_must_be(
         room.run("pull_models", names=["mine"], accept="MIT")
 
 
+def test_of_a_call_that_is_refused_no_licence_is_accepted(
+    room: Room, site: Site, offer: Callable[..., None]
+) -> None:
+    offer("one", "two", licence="NC-1", free=False)
+    text = room.engine.own_catalogue.read_text("utf-8")
+    before, after = text.split("  two:")
+    room.engine.own_catalogue.write_text(before + "  two:" + after.replace("NC-1", "NC-2"), "utf-8")
+    with pytest.raises(SettingsError, match="The licence of two is 'NC-2', not 'NC-1'"):
+        room.run("pull_models", names=["one", "two"], accept="NC-1")
+    assert not rows(room)["one"]["accepted"]
+    with pytest.raises(SettingsError, match="one is not fetched: its licence"):
+        room.run("pull_models", names=["one"])
+    assert not site.asked
+
+
 def test_what_is_broken_is_fetched_again_once_and_never_loaded(
     room: Room, site: Site, offer: Callable[..., None]
 ) -> None:

@@ -30,13 +30,10 @@ class Accepted:
     def accept(self, card: ModelCard, name: str) -> None:
         """Remember that the user accepts the card's licence, whose name must be the very one.
 
-        Raises SettingsError where it is another, ModelMissing where the disk refuses it.
+        It holds for every network under it. Raises SettingsError where it is another,
+        ModelMissing where the disk refuses it.
         """
-        if name != card.licence:
-            raise SettingsError(
-                f"The licence of {card.name} is {card.licence!r}, not {name!r}",
-                "type its name exactly so, once you have read it",
-            )
+        check_name(card, name)
         with _WRITING:
             told = self._told()
             now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -72,6 +69,15 @@ class Accepted:
             log.warning("%s cannot be read: no licence counts as accepted: %s", self._path, error)
             return {}
         return dict(told) if isinstance(told, Mapping) else {}
+
+
+def check_name(card: ModelCard, name: str) -> None:
+    """Raise SettingsError where the card's licence has another name."""
+    if name != card.licence:
+        raise SettingsError(
+            f"The licence of {card.name} is {card.licence!r}, not {name!r}",
+            "type its name exactly so, once you have read it",
+        )
 
 
 def how_to_accept(card: ModelCard) -> str:

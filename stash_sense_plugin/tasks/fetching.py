@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stash_sense_plugin.errors import ModelError, ModelMissing, SettingsError
 from stash_sense_plugin.inference import export, lighter
-from stash_sense_plugin.inference.accepted import Accepted
+from stash_sense_plugin.inference.accepted import Accepted, check_name
 from stash_sense_plugin.inference.catalogue import WEIGHTS, ModelCard
 from stash_sense_plugin.inference.download import Order
 from stash_sense_plugin.inference.fetching import SPARE_BYTES
@@ -237,13 +237,16 @@ def _check_licences(engine: Engine, cards: Iterable[ModelCard], said: str) -> No
     conditional = [card for card in cards if not card.commercial]
     for card in conditional:
         if said:
-            accepted.accept(card, said)
+            check_name(card, said)
         elif not models.sound(card) and (refusal := _refusal(accepted, card, engine.settings)):
             raise SettingsError(refusal)
     if said and not conditional:
         raise SettingsError(
             "None of these models has a licence that must be accepted", "leave --accept out"
         )
+    # Nothing is remembered of a call that was refused.
+    for card in conditional if said else ():
+        accepted.accept(card, said)
 
 
 # --- Fetched, made, opened --------------------------------------------------------------------
