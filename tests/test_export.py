@@ -250,6 +250,16 @@ def test_a_process_that_lies_is_not_believed(
     assert nothing_left(models)
 
 
+def test_the_last_word_of_a_process_that_has_ended_is_waited_for(
+    tmp_path: Path, models: Models
+) -> None:
+    """Here it comes a while after the process has ended: by the hand of another."""
+    late = "import time; time.sleep(0.6); print('{\"done\": true}', flush=True)"
+    body = f"make(); subprocess.Popen([sys.executable, '-c', {late!r}], start_new_session=True)"
+    make(models, Maker(tmp_path, f"{body}; os._exit(0)"))
+    assert models.has(card(models))
+
+
 def test_words_that_are_none_of_ours_are_passed_over(tmp_path: Path, models: Models) -> None:
     body = "print('warning: {'); print('[1]'); print('\\xff'); make(); tell(done=True)"
     make(models, Maker(tmp_path, body))

@@ -120,13 +120,17 @@ def variables(folder: Path) -> dict[str, str]:
             **OFFLINE}  # fmt: skip
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _kill(process: "subprocess.Popen[bytes]") -> None:
     with suppress(OSError):
         if sys.platform == "win32":
             process.kill()
         else:
             # Also where it has ended itself: what it started may live on.
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    _kill(process)
     with suppress(subprocess.TimeoutExpired):
         process.wait(ENDS_S)
     for stream in (process.stdin, process.stdout):
@@ -155,8 +159,8 @@ def _follow(
         except queue.Empty:
             if process.poll() is None:
                 continue
-            # It has ended, and a child of its own may hold the pipe open for ever.
-            line = None if lines.empty() else lines.get()
+            _kill(process)
+            line = _last(lines)
         if line is None:
             return None
         told = _event(line)
@@ -168,6 +172,17 @@ def _follow(
             move(min(max(float(share), 0.0), 1.0))
         if text := told.get("text"):
             reporter.log("debug", str(text))
+
+
+def _last(lines: "queue.SimpleQueue[bytes | None]") -> bytes | None:
+    """Return the next line of a process that has ended; None after the last.
+
+    What it told may still be on its way through the pipe, which a child that escaped us may hold
+    open for ever.
+    """
+    with suppress(queue.Empty):
+        return lines.get(timeout=ENDS_S)
+    return None
 
 
 def _listen(stream: BinaryIO, lines: "queue.SimpleQueue[bytes | None]") -> None:
