@@ -624,14 +624,14 @@ def test_what_was_fetched_and_made_is_removed_with_its_record(site: Site, tmp_pa
     older.write_bytes(b"1234567890")
     assert models.disk_bytes(net) == len(CONTENT) + len(OTHER) + 25
 
-    removed = models.remove(net)
+    removed = models.remove(net, Told())
     assert removed.bytes == len(CONTENT) + len(OTHER) + 25
     assert len(removed.files) == 6
     assert removed.left == ()
     assert not (models.folder / "net").exists()
     assert "net/" not in (models.folder / "recorded.json").read_text()
     assert models.disk_bytes(net) == 0
-    assert models.remove(net).files == ()
+    assert models.remove(net, Told()).files == ()
 
 
 def test_a_stopped_download_is_removed_too(site: Site, tmp_path: Path) -> None:
@@ -640,8 +640,31 @@ def test_a_stopped_download_is_removed_too(site: Site, tmp_path: Path) -> None:
     models = models_of(tmp_path, net)
     with pytest.raises(Cancelled):
         models.pull(net, Told(stop=lambda share: share > 0.1))
-    assert [Path(each).name for each in models.remove(net).files] == ["net.onnx.part"]
+    assert [Path(each).name for each in models.remove(net, Told()).files] == ["net.onnx.part"]
     assert not list(models.folder.rglob("*.part"))
+
+
+def test_what_another_process_fetches_is_not_removed_under_its_hands(
+    site: Site, tmp_path: Path
+) -> None:
+    net = pinned(site)
+    models = models_of(tmp_path, net)
+    models.pull(net, Told())
+    other = lock.hold(str(tmp_path / "models" / ".net.lock"))
+    assert other is not None
+
+    class Stopped(Told):
+        def check(self) -> None:
+            raise Cancelled("Stopped")
+
+    told = Stopped()
+    with pytest.raises(Cancelled):
+        models.remove(net, told)
+    assert told.lines == ["Another process fetches net: waiting for it"]
+    assert models.sound(net)
+    other.release()
+    assert models.remove(net, Told()).files
+    assert not models.has(net)
 
 
 def test_nothing_that_is_not_ours_is_removed(site: Site, tmp_path: Path) -> None:
@@ -659,7 +682,7 @@ def test_nothing_that_is_not_ours_is_removed(site: Site, tmp_path: Path) -> None
     (mine.parent / "link").symlink_to(elsewhere)
     (tmp_path / "models" / "net" / "abcdef01").symlink_to(elsewhere)
 
-    removed = models.remove(net)
+    removed = models.remove(net, Told())
     assert sorted(Path(each).name for each in removed.files) == ["link", "net.onnx"]
     assert {Path(each).name for each in removed.left} == {"mine.onnx", "read me.txt", "abcdef01"}
     assert (elsewhere / "net.onnx").read_bytes() == OTHER
@@ -675,7 +698,7 @@ def test_a_folder_that_is_a_link_is_left_alone(site: Site, tmp_path: Path) -> No
     (models.folder / "net").symlink_to(tmp_path / "disk")
     assert models.sound(net)
     with pytest.raises(SettingsError, match="is a link"):
-        models.remove(net)
+        models.remove(net, Told())
     assert models.sound(net)
 
 
@@ -689,7 +712,7 @@ def test_a_folder_that_is_a_link_is_left_alone(site: Site, tmp_path: Path) -> No
 def test_what_lies_elsewhere_is_not_removed(file: ModelFile, why: str, tmp_path: Path) -> None:
     net = card(file)
     with pytest.raises(SettingsError, match=why):
-        models_of(tmp_path, net).remove(net)
+        models_of(tmp_path, net).remove(net, Told())
 
 
 # --- Licences -----------------------------------------------------------------------------------

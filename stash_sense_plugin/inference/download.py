@@ -250,14 +250,19 @@ class Models:
             if not remote:
                 reporter.progress(1.0)
 
-    def remove(self, card: ModelCard) -> Removed:
+    def remove(self, card: ModelCard, reporter: Reporter) -> Removed:
         """Delete what was fetched and made for a card, of all its versions, and their records.
 
+        Who fetches it at this moment is waited for, as `pull` does.
         A file of the user's own or of a package is never touched, nor what a link leads to.
         Raises SettingsError where there are no other files of the card, ModelMissing where the disk
         refuses it.
         """
         self.check_removable(card)
+        with self._pulling, self._alone(card, reporter):
+            return self._remove(card)
+
+    def _remove(self, card: ModelCard) -> Removed:
         root = self.folder / card.name
         kept, own = self._kept(card), self._own_files()
         gone = [path for path in kept if os.path.realpath(path) not in own]

@@ -195,7 +195,7 @@ def remove_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
 
 
 def _removed(engine: Engine, card: ModelCard, reporter: Reporter) -> dict[str, object]:
-    removed = engine.shelf().models.remove(card)
+    removed = engine.shelf().models.remove(card, reporter)
     own = [file.path for file in card.files.values() if isinstance(file, LocalFile)]
     chosen = _still_chosen(engine, card)
     size = f"{removed.bytes / MEGABYTE:.0f} MB"
