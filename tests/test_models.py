@@ -461,6 +461,27 @@ def test_a_row_whose_package_is_not_installed_is_not_here_and_says_what_to_do(ro
     assert "notthere, which is not installed" in row["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("licence", "free", "told"),
+    [
+        ("MIT", True, "MIT (free for any use)"),
+        ("Apache-2.0", True, "Apache-2.0 (free for any use)"),
+        ("AGPL-3.0", True, "AGPL-3.0 (any use; share changes)"),
+        ("LGPL-2.1", True, "LGPL-2.1 (any use; share changes)"),
+        ("mine", True, "mine (any use, under its terms)"),
+        ("MIT", False, "MIT (not for every use)"),
+    ],
+)
+def test_the_list_calls_only_permissive_licences_free(
+    room: Room, offer: Callable[..., None], licence: str, free: bool, told: str
+) -> None:
+    offer("mine", licence=licence, free=free)
+    room.run("models", log="true")
+    (line,) = (each for each in room.told.said("info") if each.startswith("- mine: "))
+    assert f"; {told}; your own row." in line
+    assert not [each for each in room.told.said("info") if "AGPL-3.0 (free" in each]
+
+
 # --- Removing -----------------------------------------------------------------------------------
 
 

@@ -15,6 +15,10 @@ FOR_WHAT: Mapping[str, str] = {
 }
 """What the rows of a task are for, in the order of the list."""
 
+PERMISSIVE = frozenset({"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "cc0-1.0"})
+SHARING = ("agpl-", "gpl-", "lgpl-", "mpl-")
+"""How licences begin that allow any use and ask that changes be shared."""
+
 
 def lines(report: Row) -> Iterator[str]:
     """Say the list in lines that a log can show."""
@@ -59,10 +63,17 @@ def size_of(row: Row) -> str:
 
 
 def licence_of(row: Row) -> str:
-    """Return its licence, and whether it asks for the user's yes."""
-    if row["commercial"]:
-        return f"{row['licence']} (free for any use)"
-    return f"{row['licence']} (not for every use{', accepted' if row['accepted'] else ''})"
+    """Return its licence, what it asks, and whether it wants the user's yes."""
+    return f"{row['licence']} ({_terms(row)})"
+
+
+def _terms(row: Row) -> str:
+    if not row["commercial"]:
+        return f"not for every use{', accepted' if row['accepted'] else ''}"
+    licence = row["licence"].casefold()
+    if licence in PERMISSIVE:
+        return "free for any use"
+    return "any use; share changes" if licence.startswith(SHARING) else "any use, under its terms"
 
 
 def runs_on(row: Row) -> str:
