@@ -639,6 +639,15 @@ def test_what_makes_networks_lighter_is_tried_and_never_built(machine: Machine) 
     assert not packages.only(packages.rows_of(CORE), ("onnx",))
 
 
+def test_what_joins_an_environment_that_is_there_says_what_it_weighs() -> None:
+    made = plan.join(DEBIAN, "/home/env", CORE)
+    [step] = made.optional
+    assert (made.steps, made.weight, step.argv[-1]) == ((), packages.OPTIONAL, OPTIONAL)
+    assert step.weight + made.check.weight == 1.0
+    with pytest.raises(StartError, match="what makes networks lighter needs"):
+        plan.join(DEBIAN._replace(disk_free_bytes=10**6), "/home/env", CORE)
+
+
 def test_on_alpine_it_says_that_networks_stay_as_they_come() -> None:
     made = plan.make(ALPINE, "/home/env", CORE)
     assert made.optional == ()

@@ -656,6 +656,50 @@ def test_what_may_be_missing_joins_the_environment(plugin: PluginFolder) -> None
     assert next((plugin.home / "env").rglob("lighter.py"))
 
 
+def test_what_may_be_missing_joins_an_environment_from_before_an_update(
+    ready: PluginFolder,
+) -> None:
+    before = (ready.home / "env").stat().st_ino
+    write_wheel(ready.folder / "wheels", "1.0", "lighter", {"lighter.py": ""})
+    (ready.package.parent / "requirements-optional.txt").write_text("lighter==1.0\n")
+    assert "Installing" not in str(ready.call("echo")[1])
+    _, log = ready.call("set_up")
+    assert ("i", "Installing what makes networks lighter") in log
+    assert any(text.startswith("This reaches: no other machine") for _, text in log)
+    assert next((ready.home / "env").rglob("lighter.py"))
+    assert (ready.home / "env").stat().st_ino == before
+    assert leftovers(ready) == []
+    assert "Installing" not in str(ready.call("set_up")[1])
+
+
+def test_what_could_not_join_is_tried_again_by_set_up_alone(ready: PluginFolder) -> None:
+    (ready.home / "enough").touch()
+    (ready.package.parent / "requirements-optional.txt").write_text("lighter==1.0\n")
+    reply, log = ready.call("tag_scenes")
+    assert "error" not in reply
+    assert any(level == "w" and "makes networks lighter failed" in text for level, text in log)
+    write_wheel(ready.folder / "wheels", "1.0", "lighter", {"lighter.py": ""})
+    place = environment.core(Home(str(ready.home)), str(ready.package))
+    assert environment.optional_state(place) == environment.FAILED
+    assert "Installing" not in str(ready.call("tag_scenes")[1])
+    assert ("i", "Installing what makes networks lighter") in ready.call("set_up")[1]
+    assert next((ready.home / "env").rglob("lighter.py"))
+    assert environment.optional_state(place) == environment.NOTHING_TO_JOIN
+
+
+def test_nothing_joins_a_python_that_the_user_names(
+    ready: PluginFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STASH_SENSE_PYTHON", raising=False)
+    (ready.package.parent / "requirements-optional.txt").write_text("lighter==1.0\n")
+    place = environment.core(Home(str(ready.home)), str(ready.package))
+    assert environment.optional_state(place) == environment.NEVER_TRIED
+    assert environment.why_no_onnx().endswith("press Set up")
+    monkeypatch.setenv("STASH_SENSE_PYTHON", sys.executable)
+    assert environment.optional_state(place) == environment.NOTHING_TO_JOIN
+    assert sys.executable in environment.why_no_onnx()
+
+
 # --- The extras -----------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ from stash_sense_plugin.inference.recorded import sha256_of, write_private
 from stash_sense_plugin.inference.resident import return_memory
 from stash_sense_plugin.inference.session import Network, open_network, version
 from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.start import environment
 
 log = logging.getLogger(__name__)
 
@@ -252,7 +253,7 @@ def _unfit(card: ModelCard, role: str, source: Path) -> str:
     if facts.weight_bytes > rounding.LARGEST_BYTES:
         return _full(f"its weights are {facts.weight_bytes / 1e9:.1f} GB, and 2 GB are the most")
     if importlib.util.find_spec(PACKAGE) is None:
-        return _full("the package onnx, which makes it lighter, is not installed: press Set up")
+        return _full(environment.why_no_onnx())
     return ""
 
 

@@ -80,6 +80,11 @@ class Visit:
         self.task = may and "hookContext" not in wanted.args
 
     @property
+    def place(self) -> environment.Place:
+        """The environment that the worker runs in."""
+        return environment.core(self.home, self.request.package)
+
+    @property
     def state(self) -> str:
         """How the environment is now."""
         return environment.state(self.home, self.requirements)
@@ -125,8 +130,25 @@ def _prepare(visit: Visit) -> None:
         why = _outgrown(visit)
         if why:
             _set_up(visit, why)
+        elif environment.optional_state(visit.place):
+            _join_optional(visit)
     elif state != environment.READY:
         _set_up(visit, visit.need(state))
+    elif visit.task and environment.optional_state(visit.place) == environment.NEVER_TRIED:
+        _join_optional(visit)
+
+
+def _join_optional(visit: Visit) -> None:
+    """Let what may be missing join; nothing that tags needs it, so that no fault of it ends this.
+
+    What runs already would not see it.
+    """
+    worker.hand_over(visit.home, visit.request.package)
+    try:
+        install.join_optional(visit.home, visit.request.package, install.Watcher(say, move))
+    except StartError as error:
+        say("warning", "Networks stay as heavy as they come: {}".format(error))
+    move(0.0)
 
 
 def _outgrown(visit: Visit) -> str:

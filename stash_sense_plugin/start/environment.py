@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple, Tuple
 
 from stash_sense_plugin.start import address, machine, private
-from stash_sense_plugin.start.paths import PART, Home, read_json
+from stash_sense_plugin.start.paths import PART, Home, read_json, write_json
 
 READY = "ready"
 MISSING = "missing"
@@ -17,6 +17,9 @@ STALE = "stale"
 BROKEN = "broken"
 """It is there, and does not run: unfinished, or its Python has gone."""
 
+OPTIONAL_CARD = "optional.json"
+"""Inside an environment: whether what may be missing joined it."""
+
 GIVEN = "STASH_SENSE_PYTHON"
 """Names a Python that has the packages already; then we make no environment of our own."""
 
@@ -24,6 +27,12 @@ GIVEN = "STASH_SENSE_PYTHON"
 def requirements_of(package: str) -> str:
     """Return the file that says what the package needs."""
     return os.path.join(os.path.dirname(package), "requirements.txt")
+
+
+def optional_beside(requirements: str) -> str:
+    """Return the file of what joins the core's environment where it can; empty without one."""
+    path = os.path.join(os.path.dirname(requirements), "requirements-optional.txt")
+    return path if os.path.isfile(path) else ""
 
 
 def fingerprint(requirements: str) -> str:
@@ -98,6 +107,44 @@ def card(home: Home) -> "dict[str, object] | None":
     used, and why (empty when used or where there is none).
     """
     return read_json(home.ready)
+
+
+NEVER_TRIED = "never tried"
+FAILED = "failed"
+NOTHING_TO_JOIN = ""
+
+
+def optional_state(place: Place) -> str:
+    """Tell whether what may be missing is yet to join an environment that is there.
+
+    NEVER_TRIED also where other rows were: an update named these. On Alpine, and in a Python that
+    the user names, nothing joins.
+    """
+    optional = optional_beside(place.requirements)
+    if not optional or os.environ.get(GIVEN) or machine.kind() == machine.MUSL:
+        return NOTHING_TO_JOIN
+    told = read_json(os.path.join(place.folder, OPTIONAL_CARD)) or {}
+    if told.get("requirements") != fingerprint(optional):
+        return NEVER_TRIED
+    return NOTHING_TO_JOIN if told.get("joined") is True else FAILED
+
+
+def note_optional(folder: str, requirements: str, joined: bool) -> None:
+    """Write down whether what may be missing joined the environment in `folder`."""
+    told = {"requirements": fingerprint(optional_beside(requirements)), "joined": joined}
+    write_json(os.path.join(folder, OPTIONAL_CARD), told)
+
+
+def why_no_onnx() -> str:
+    """Say why the package onnx may be missing in the environment, and what to do, if anything."""
+    given = os.environ.get(GIVEN)
+    if given:
+        return "the package onnx, which makes it lighter, is not in {}: install it there".format(
+            given
+        )
+    if machine.kind() == machine.MUSL:
+        return "there is no ready-made package onnx, which makes it lighter, for Alpine Linux"
+    return "the package onnx, which makes it lighter, is not installed: press Set up"
 
 
 def extras_requirements_of(package: str) -> str:

@@ -25,6 +25,9 @@ BOOT = (
     "from stash_sense_plugin.start.runner import run; sys.exit(run(*sys.argv[2:]))"
 )
 
+ANEW, JOIN = "anew", "join"
+"""What the runner does beside what is missing: all again, or what may be missing alone."""
+
 JOINED = 75
 """The runner's exit status when another one is at work."""
 
@@ -95,7 +98,20 @@ def ensure_extras(home: Home, package: str, watcher: Watcher, anew: bool = False
     _ensure(home, package, environment.extras(home, package), watcher, anew)
 
 
+def join_optional(home: Home, package: str, watcher: Watcher) -> None:
+    """Let what may be missing join the environment that is there; why it cannot is told.
+
+    Raises StartError where it could not even be tried.
+    """
+    place = environment.core(home, package)
+    _run_through(home, package, place, watcher, JOIN)
+
+
 def _ensure(home: Home, package: str, place: Place, watcher: Watcher, anew: bool) -> None:
+    _run_through(home, package, place, watcher, ANEW if anew else "")
+
+
+def _run_through(home: Home, package: str, place: Place, watcher: Watcher, how: str) -> None:
     home.make()
     if held(place.lock):
         watcher.say("info", "Joining the set-up that is at work")
@@ -103,7 +119,7 @@ def _ensure(home: Home, package: str, place: Place, watcher: Watcher, anew: bool
         if environment.state_of(place) == environment.READY:
             return  # What it made may have been for other requirements than ours.
     before = _run_of(place)
-    runner = _start_runner(home, package, place, anew)
+    runner = _start_runner(home, package, place, how)
     try:
         _await_start(place, runner, before)
         _follow(place, watcher, runner)
@@ -113,9 +129,9 @@ def _ensure(home: Home, package: str, place: Place, watcher: Watcher, anew: bool
             runner.wait(ENDS_S)
 
 
-def _start_runner(home: Home, package: str, place: Place, anew: bool) -> "subprocess.Popen[bytes]":
+def _start_runner(home: Home, package: str, place: Place, how: str) -> "subprocess.Popen[bytes]":
     name = os.path.basename(place.folder)
-    arguments = (os.path.dirname(package), home.folder, package, name, "anew" if anew else "")
+    arguments = (os.path.dirname(package), home.folder, package, name, how)
     with _open_log(place) as log:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", BOOT, *arguments],

@@ -1,10 +1,9 @@
 """How the environments are made here: steps as data, decided from what the machine is."""
 
-import os
 from typing import Optional, Tuple
 
 from stash_sense_plugin.start import alpine, distribution, gpu, packages
-from stash_sense_plugin.start.environment import interpreter_in
+from stash_sense_plugin.start.environment import interpreter_in, optional_beside
 from stash_sense_plugin.start.fault import StartError
 from stash_sense_plugin.start.lines import gigabytes
 from stash_sense_plugin.start.machine import GLIBC, MACOS, MUSL, OTHER, Machine
@@ -12,6 +11,7 @@ from stash_sense_plugin.start.packages import Weight
 from stash_sense_plugin.start.pythons import NEWEST, OLDEST, Interpreter
 from stash_sense_plugin.start.steps import (
     BY_HAND,
+    NOTHING,
     Plan,
     Trial,
     check,
@@ -52,10 +52,24 @@ WITHOUT_OPTIONAL = (
 )
 
 
+def join(machine: Machine, folder: str, requirements: str) -> Plan:
+    """Return the steps by which what may be missing joins the environment that is in `folder`.
+
+    Raises StartError where the disk has no room for it.
+    """
+    python = interpreter_in(folder)
+    checked = checking("Checking the packages", check(python), 0.2)
+    own = Interpreter(python, OLDEST, makes_environments=False)
+    made = _with_optional(Plan(own, (), checked, NOTHING), folder, requirements)
+    needed = made.weight.disk_bytes + made.weight.download_bytes
+    refuse_full_disk(machine, needed, "what makes networks lighter")
+    return made._replace(optional=tuple(step._replace(weight=0.8) for step in made.optional))
+
+
 def _with_optional(made: Plan, folder: str, requirements: str) -> Plan:
     """Add what may fail: the rows of the file beside `requirements`; nothing where it is not."""
-    path = os.path.join(os.path.dirname(requirements), "requirements-optional.txt")
-    if not os.path.isfile(path):
+    path = optional_beside(requirements)
+    if not path:
         return made
     # Whoever has no wheel of it is not to build it for an hour.
     asked = ("--only-binary", ":all:", "-r", path)

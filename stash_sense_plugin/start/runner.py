@@ -16,7 +16,7 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from stash_sense_plugin.start import environment, gpu, machine, plan, private, steps
 from stash_sense_plugin.start.environment import Place
 from stash_sense_plugin.start.fault import StartError
-from stash_sense_plugin.start.install import ENDS_S, JOINED
+from stash_sense_plugin.start.install import ANEW, ENDS_S, JOIN, JOINED
 from stash_sense_plugin.start.lines import gigabytes
 from stash_sense_plugin.start.lock import hold_if_it_can_be
 from stash_sense_plugin.start.machine import Machine
@@ -91,10 +91,10 @@ class Made(NamedTuple):
     """Why none does; empty without one."""
 
 
-def run(folder: str, package: str, name: str, anew: str = "") -> int:
+def run(folder: str, package: str, name: str, how: str = "") -> int:
     """Make the environment of one home that has this name: the body of the runner's process.
 
-    With `anew` it is made even where one seems ready.
+    With ANEW it is made even where one seems ready; with JOIN what may be missing joins it.
     """
     home = Home(folder)
     places = environment.core(home, package), environment.extras(home, package)
@@ -108,7 +108,7 @@ def run(folder: str, package: str, name: str, anew: str = "") -> int:
     if journal is None:
         return JOINED
     with journal:
-        return _tell(place, journal, extras=place is places[1], anew=bool(anew))
+        return _tell(place, journal, extras=place is places[1], how=how)
 
 
 def _begin(home: Home, place: Place) -> "Optional[Journal]":
@@ -122,10 +122,13 @@ def _begin(home: Home, place: Place) -> "Optional[Journal]":
     return Journal(place)
 
 
-def _tell(place: Place, journal: Journal, extras: bool, anew: bool) -> int:
+def _tell(place: Place, journal: Journal, extras: bool, how: str) -> int:
     """Make the environment, and write its end to the journal whatever happens."""
     try:
-        _make(place, extras, anew, journal)
+        if how == JOIN and environment.state_of(place) == environment.READY:
+            _join(place, journal)
+        else:
+            _make(place, extras, how == ANEW, journal)
     except Exception as error:  # the door must hear of it: nobody else looks at this process
         fault = _fault(place, error)
         journal.write(error=fault.message, remedy=fault.remedy)
@@ -152,6 +155,28 @@ def _make(place: Place, extras: bool, anew: bool, journal: Journal) -> None:
     part = "{}.part-{}".format(place.folder, secrets.token_hex(4))
     todo = (plan.make_extras if extras else plan.make)(here, part, place.requirements)
     build(todo, here, place, part, journal)
+
+
+def _join(place: Place, journal: Journal) -> None:
+    """Let what may be missing join the environment that is there."""
+    if not environment.optional_state(place):
+        return  # Another set-up did it between the door's look and our lock.
+    # Whatever becomes of this, only Set up tries it again.
+    environment.note_optional(place.folder, place.requirements, joined=False)
+    here = machine.look(place.home)
+    todo = plan.join(here, place.folder, place.requirements)
+    journal.say("info", weight_told(todo, here))
+    temporary = _temporary(place.folder)
+    os.makedirs(temporary, exist_ok=True)
+    try:
+        with open(place.log, "a", encoding="utf-8") as log:
+            works = Works(place, place.folder, journal, log)
+            works.announce(todo)
+            joined = _do_optional(todo, works)
+            works.do(todo.check)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    environment.note_optional(place.folder, place.requirements, joined)
 
 
 def build(todo: Plan, here: Machine, place: Place, part: str, journal: Journal) -> None:
@@ -199,9 +224,10 @@ def _carry_out(todo: Plan, here: Machine, place: Place, part: str, journal: Jour
         for step in todo.steps:
             works.do(step)
         tried = _try(todo.trial, works) if todo.trial else None
-        for step in todo.optional:
-            _do_if_it_can_be(step, works)
+        joined = _do_optional(todo, works)
         works.do(todo.check)
+    if todo.optional:
+        environment.note_optional(part, place.requirements, joined)
     used = tried == ""
     runtime = todo.trial.runtime if todo.trial and used else todo.runtime
     return Made(runtime, used, tried if tried is not None else why)
@@ -224,12 +250,15 @@ def weight_told(todo: Plan, here: Machine) -> str:
     return told
 
 
-def _do_if_it_can_be(step: Step, works: "Works") -> None:
-    """Do what nothing that tags needs; say why it failed, and go on."""
+def _do_optional(todo: Plan, works: "Works") -> bool:
+    """Do what nothing that tags needs; say why it failed, and go on. Tell whether it went well."""
     try:
-        works.do(step)
+        for step in todo.optional:
+            works.do(step)
     except StepFailed as error:
         works.journal.say("warning", "{}; the set-up goes on without it".format(error.message))
+        return False
+    return True
 
 
 def _try(trial: Trial, works: "Works") -> str:
