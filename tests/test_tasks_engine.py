@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -346,7 +347,7 @@ def test_each_run_says_once_that_its_networks_run_elsewhere_than_asked(tmp_path:
     with StandIn(tmp_path / "stash", media=[]) as stash, closing(engine):
         room = Room(stash, clips, media, engine=engine)
 
-        def warnings(mode: str = "tag_scenes", **args: object) -> list[str]:
+        def warnings(mode: str = "tag_scenes", **args: Any) -> list[str]:
             room.run(mode, **args)
             return [line for line in room.told.said("warning") if "asked for" in line]
 
