@@ -184,6 +184,22 @@ def test_letters_that_are_not_the_networks_are_refused(
         read(TextDetector(pack=pack, pack_name="mine"), titled(TITLE))
 
 
+def test_an_untried_pack_reads_a_drawn_line_first(own_rec: Path) -> None:
+    pack = TextDetector(pack={"rec": own_rec}, pack_name="text-mine", untried=True)
+    assert [each.text for each in read(pack, titled(TITLE))] == ["Maple Street"]
+
+
+def test_an_untried_pack_that_reads_no_digits_is_refused(own_rec: Path, tmp_path: Path) -> None:
+    """The letters of a list in another order: as many, and none that is drawn."""
+    letters = tmp_path / "letters.txt"
+    letters.write_text("\n".join(reversed(letters_of(own_rec))))
+    files = {"rec": silenced(own_rec, tmp_path / "rec.onnx"), "letters": letters}
+    untried = TextDetector(pack=files, pack_name="text-mine", untried=True)
+    for _ in range(2):
+        with pytest.raises(ModelBroken, match="text-mine does not read a drawn 1234567890"):
+            read(untried, titled(TITLE))
+
+
 def test_a_pack_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
     detector = TextDetector(pack={"rec": tmp_path / "rec.onnx"}, pack_name="text-thai")
     assert detector.model.startswith("pp-ocr-thai@")

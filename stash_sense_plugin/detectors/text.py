@@ -7,6 +7,7 @@ import os
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -28,6 +29,8 @@ LEGIBLE_PX = 6
 engine fails on what is nothing but a line of pixels."""
 MOST_LETTERS = 200
 """A line is cut here: no name on screen is longer."""
+TRIAL = "1234567890"
+"""What an untried pack reads first: the networks of all languages know these digits."""
 SETUP = "run the task Set up"
 MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 
@@ -59,10 +62,14 @@ class TextDetector:
         pack: Pack | None = None,
         pack_name: str = "",
         *,
+        untried: bool = False,
         engine_python: Path | None = None,
         check: Callable[[], None] | None = None,
     ) -> None:
-        """`check` hears a stop while another program reads, by raising."""
+        """An `untried` pack reads a drawn line before its first frame.
+
+        `check` hears a stop while another program reads, by raising.
+        """
         self._floor = floor
         self._threads = threads
         self.batch = batch
@@ -71,6 +78,7 @@ class TextDetector:
         self._check = check
         self._pack: Pack = dict(pack or {})
         self._pack_name = pack_name
+        self._tried = not untried
         self._engine: _Rapid | PaddleReader | None = None
         # The engine keeps the settings of its last call, so that calls must not overlap.
         self._lock = threading.Lock()
@@ -123,13 +131,25 @@ class TextDetector:
             return
         with self._lock:
             if self._engine is None:
-                self._engine = self._opened()
+                self._engine = self._tested(self._opened())
             found = self._engine.read(pixels)
         height, width = pixels.shape[:2]
         for line, score, corners in found:
             text, box = clean(logical(line)), upright(corners, height, width)
             if text and score >= self._floor and box.w > 0 and box.h > 0:
                 yield text, min(1.0, float(score)), box
+
+    def _tested(self, engine: "_Rapid | PaddleReader") -> "_Rapid | PaddleReader":
+        """Let an untried pack read a drawn line, once; raises ModelBroken where it cannot."""
+        if self._tried:
+            return engine
+        try:
+            _try(engine, self._pack_name)
+        except BaseException:
+            engine.close()
+            raise
+        self._tried = True
+        return engine
 
     def _opened(self) -> "_Rapid | PaddleReader":
         own = _own_files()
@@ -196,6 +216,26 @@ class _Rapid:
                 f"The language pack {self._pack_name or 'of rapidocr'} cannot be used: {why}",
                 "name the list of its letters as the file `letters`, one in each line",
             )
+
+
+def _try(engine: _Rapid | PaddleReader, name: str) -> None:
+    told = " ".join(line for line, _, _ in engine.read(_drawn(TRIAL)))
+    alike = SequenceMatcher(None, TRIAL, told, autojunk=False).get_matching_blocks()
+    if 2 * sum(block.size for block in alike) < len(TRIAL):
+        raise ModelBroken(
+            f"The language pack {name} does not read a drawn {TRIAL}: it reads {clean(told)!r}",
+            "check its files with `python -m stash_sense_plugin models verify`, or name another"
+            " in the setting text_language",
+        )
+
+
+def _drawn(line: str) -> Pixels:
+    """Draw a line of digits, black on white."""
+    import cv2
+
+    pixels = np.full((160, 480, 3), 255, np.uint8)
+    cv2.putText(pixels, line, (40, 100), cv2.FONT_HERSHEY_DUPLEX, 1.8, (0, 0, 0), 3, cv2.LINE_AA)
+    return pixels
 
 
 def _own_files() -> dict[str, Path]:

@@ -120,7 +120,7 @@ class Sighting:
 
     def _add_text(self) -> None:
         if not self._settings.text_language:
-            self._detectors.append(self._text(None, ""))
+            self._detectors.append(self._text(None, "", untried=False))
             return
         card = self._named("text_language")
         if card is None:
@@ -133,14 +133,15 @@ class Sighting:
         except ModelBroken as error:
             self._skipped.append(Skipped(f"text ({card.name})", error.message, error.remedy))
             return
-        self._add(card, self._text(files, card.name))
+        self._add(card, self._text(files, card.name, untried=card.untried))
 
-    def _text(self, pack: Mapping[str, Path] | None, name: str) -> TextDetector:
+    def _text(self, pack: Mapping[str, Path] | None, name: str, *, untried: bool) -> TextDetector:
         engine = self._settings.text_engine
         return TextDetector(
             engine=engine,
             pack=pack,
             pack_name=name,
+            untried=untried,
             engine_python=self._extras_python,
             check=self._check,
         )
