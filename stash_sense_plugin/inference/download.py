@@ -524,7 +524,9 @@ def _not_ours(card: ModelCard) -> tuple[str, str]:
 
 def _broken(card: ModelCard, place: Path, why: str) -> ModelBroken:
     message = f"{place} is not the file that {card.name} names: {why}"
-    return ModelBroken(message, _how_to_get(card))
+    fetched = any(isinstance(file, HubFile | UrlFile) for file in card.files.values())
+    mend = f"mend the file, or the row {card.name} in your catalogue.yaml"
+    return ModelBroken(message, _how_to_get(card) if fetched else mend)
 
 
 def _package_folder(card: ModelCard, package: str) -> Path:
