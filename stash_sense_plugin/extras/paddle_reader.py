@@ -13,6 +13,7 @@ so that nothing is ever fetched, and onnxruntime runs them: paddlepaddle is not 
 """
 
 import importlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -73,12 +74,28 @@ def _serve(theirs: BinaryIO, ours: BinaryIO, reader: "_Reader") -> int:
         _tell(ours, lines=lines)
 
 
+def _name_the_one_opencv() -> None:
+    """Let paddlex find the one OpenCV that serves all extras under the name that it asks for."""
+    plain = importlib.metadata.version
+
+    def version(distribution_name: str) -> str:
+        try:
+            return plain(distribution_name)
+        except importlib.metadata.PackageNotFoundError:
+            if distribution_name != "opencv-contrib-python":
+                raise
+            return plain("opencv-contrib-python-headless")
+
+    importlib.metadata.version = version
+
+
 class _Reader:
     """PaddleOCR with two networks that are here."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         import onnxruntime  # noqa: F401 - paddleocr would say only that an engine is unavailable
 
+        _name_the_one_opencv()
         paddleocr: Any = importlib.import_module("paddleocr")
         self.version = str(paddleocr.__version__)
         folder = Path(order["folder"])
