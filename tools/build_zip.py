@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN_ID = "stash-sense"
-SHIPPED = ("stash_sense_plugin", "models", "ui")
+SHIPPED = ("stash_sense_plugin", "models", "ui/dist")
 """Folders that go in whole; plugin.yml goes in under the plugin's id."""
 ALONGSIDE = (
     "requirements.txt",
