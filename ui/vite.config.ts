@@ -11,7 +11,7 @@ const PROVIDED: Record<string, string> = {
   "@fortawesome/free-solid-svg-icons": "PluginApi.libraries.FontAwesomeSolid",
 };
 
-export default defineConfig({
+export default defineConfig(({ command }) => ({
   build: {
     outDir: "dist",
     emptyOutDir: true,
@@ -29,11 +29,11 @@ export default defineConfig({
       output: { globals: PROVIDED, extend: true },
     },
   },
-  define: { "process.env.NODE_ENV": '"production"' },
+  define: command === "build" ? { "process.env.NODE_ENV": '"production"' } : {},
   test: {
     environment: "jsdom",
     include: ["test/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
     restoreMocks: true,
   },
-});
+}));

@@ -1,5 +1,5 @@
 /** Puts Stash Sense into Stash's own pages. */
-import type React from "react";
+import React from "react";
 import { Nav, Tab } from "react-bootstrap";
 import { noteCard, withTagSelected } from "./list/TagSelected";
 import { SenseLink } from "./pages/SenseLink";
