@@ -7,8 +7,8 @@ interface Props {
   children?: React.ReactNode;
 }
 
-export class Boundary extends React.Component<Props, { error?: Error }> {
-  override state: { error?: Error } = {};
+export class Boundary extends React.Component<Props, { error?: Error | undefined }> {
+  override state: { error?: Error | undefined } = {};
 
   static getDerivedStateFromError(error: Error) {
     return { error };
@@ -23,7 +23,7 @@ export class Boundary extends React.Component<Props, { error?: Error }> {
         <button
           type="button"
           className="btn btn-sm btn-secondary"
-          onClick={() => this.setState({ error: undefined as never })}
+          onClick={() => this.setState({ error: undefined })}
         >
           Try again
         </button>
