@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -55,8 +55,6 @@ _SAFE = ".safetensors"
 _NETWORKS = frozenset({"visual", "textual", "network"})
 _HALVED = frozenset({"visual", "network"})
 """What looks at every frame; a text tower runs once for each prompt."""
-
-Move = Callable[[float], None]
 
 
 def export(
