@@ -549,6 +549,15 @@ def test_all_of_a_tag_above_a_confidence(room: VerdictRoom) -> None:
     assert [room.tags(scene) for scene in scenes] == [set()] * 5
 
 
+def test_a_studio_is_no_tag_of_the_same_name(room: VerdictRoom) -> None:
+    studio = suggestion("Beach", kind="studio", target_id=room.stash.add_studio("Beach"))
+    room.looked(room.scene(), suggestion("Beach"), studio)
+    both = [
+        room.run("accept", tag="Beach", above=0, dry_run=True, kind=kind) for kind in ("", "tag")
+    ]
+    assert [report["accepted"] for report in both] == [2, 1]
+
+
 def test_hundreds_of_scenes_take_few_questions(room: VerdictRoom) -> None:
     scenes = [room.scene() for _ in range(150)]
     for scene in scenes:

@@ -60,6 +60,8 @@ class SuggestionRow(TypedDict):
     said: Literal["accepted", "refused"] | None
     in_stash: InStash | None
     """None where Stash was not asked."""
+    duration_s: NotRequired[float | None]
+    """The scene's; None where Stash was not asked."""
     ranges: list[Range]
     evidence: list[Proof]
 
@@ -117,6 +119,8 @@ class VerdictAsked(TypedDict):
 
     items: NotRequired[list[Named]]
     tag: NotRequired[str]
+    kind: NotRequired[Kind]
+    """Of what is called `tag`, only that kind."""
     above: NotRequired[float]
     dry_run: NotRequired[bool]
 
@@ -229,6 +233,10 @@ class Remedy(TypedDict):
     remedy: str
 
 
+Status = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+"""How far a job is."""
+
+
 class JobTold(TypedDict):
     """A job of the worker's; `output` is there once it is done."""
 
@@ -236,7 +244,7 @@ class JobTold(TypedDict):
     mode: str
     scene_ids: list[str]
     """Of the scenes that it was asked for the first hundred."""
-    status: Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+    status: Status
     progress: float
     ahead: int
     """Jobs that go before it."""

@@ -133,6 +133,7 @@ def _row(
         "confidence": round(row.confidence, 4),
         "decision": row.decision.name,
         "said": said_of(row, words),
+        "duration_s": scene.duration_s,
         "ranges": part.get("ranges", [])[:PARTS_SHOWN],
         "evidence": part.get("evidence", []),
     }

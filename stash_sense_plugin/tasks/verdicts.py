@@ -30,8 +30,9 @@ KINDS = ("tag", "studio", "performer")
 def accept(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     """Accept suggestions, and write them to Stash.
 
-    `items` names them; or `tag`, of those that are asked about all that are at least as certain
-    as `above` (0..1). With `dry_run`, only say what would come of it.
+    `items` names them; or `tag` (of one `kind` where that is given), of those that are asked about
+    all that are at least as certain as `above` (0..1). With `dry_run`, only say what would come of
+    it.
     """
     items = list(_items(engine, call.args, frozenset({Decision.ASK})))
     return _carry_out(Accepting, engine, call, items, reporter)
@@ -73,7 +74,10 @@ def _items(
         raise SettingsError(
             "No suggestion is named", "give items, or tag and above (a confidence from 0 to 1)"
         )
-    yield from _above(engine, tag, decisions, share(args, "above"))
+    kind = word(args, "kind", KINDS)
+    for item in _above(engine, tag, decisions, share(args, "above")):
+        if kind in ("", item.kind):
+            yield item
 
 
 def _item(raw: object) -> Item:

@@ -788,6 +788,8 @@ export interface components {
              * @enum {string}
              */
             decision: "HIDE" | "ASK" | "APPLY";
+            /** Duration S */
+            duration_s?: number | null;
             /** Evidence */
             evidence: components["schemas"]["Proof"][];
             /** In Stash */
@@ -944,6 +946,11 @@ export interface components {
             dry_run?: boolean;
             /** Items */
             items?: components["schemas"]["Named"][];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind?: "tag" | "studio" | "performer";
             /** Tag */
             tag?: string;
         };
