@@ -26,6 +26,9 @@ export class FakeStash {
   readonly stopped: string[] = [];
   readonly toasts: string[] = [];
   jobs: StashJob[] = [];
+  /** By a document's name, what Stash's own pages are answered. */
+  readonly own: Record<string, (variables: Record<string, unknown>) => Record<string, unknown>> =
+    {};
   readonly patches: Record<string, ((...args: unknown[]) => unknown)[]> = {};
   private readonly listeners = new Set<(news: JobNews) => void>();
 
@@ -122,6 +125,7 @@ export class FakeStash {
         this.settings = variables.input as Record<string, unknown>;
         return { configurePlugin: this.settings };
       default:
+        if (this.own[name]) return this.own[name](variables);
         throw new Error(`This Stash knows no ${name}`);
     }
   }
