@@ -93,7 +93,7 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
     },
     "pull_models": {"names": ({}, SWITCH), "accept": ({"names": ["no-such"]}, SWITCH)},
     "remove_models": {"names": ({}, SWITCH)},
-    "tag_scene": {"scene_id": ({}, SCENE)},
+    "tag_scene": {"scene_id": ({}, SCENE), "scene_ids": ({}, SCENE)},
     "errors": {"limit": ({}, NUMBER), "after": ({}, NUMBER)},
     "models": {"log": ({}, SWITCH), "settings": ({}, frozenset({"an empty object"}))},
     "verify_models": {"names": ({}, frozenset({"an empty list"}))},

@@ -22,6 +22,7 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.stash.operations import scenes_with_tag
+from stash_sense_plugin.tasks import MODES
 from stash_sense_plugin.tasks import open_engine as open_worker_engine
 from stash_sense_plugin.tasks.slices import REMOVED, RESTORED
 from tests.stash_kit import empty
@@ -1046,3 +1047,70 @@ def test_a_model_that_there_is_not_is_named_and_ours_holds(room: Room) -> None:
     (line,) = [line for line in room.told.said("warning") if "no-such-model" in line]
     assert line.endswith("'yolox-s' is used.")
     assert "Tagged" in room.tags(scene)
+
+
+# --- Asked for by hand ----------------------------------------------------------------------------
+
+
+def test_a_scene_that_is_asked_for_says_what_it_does_and_returns_its_result(room: Room) -> None:
+    scene = room.add("tall.mp4", "Holiday")
+    report = room.run("tag_scene", scene_id=scene)
+    assert report["result"] == room.result(scene)
+    assert room.tags(scene) == {"Tagged", "Vertical", "Holiday"}
+    assert room.told.said("info")[0] == "Looking at tall.mp4"
+    assert any(0 < fraction < 1 for fraction in room.told.fractions)
+    assert room.told.fractions == sorted(room.told.fractions)
+    assert room.told.fractions[-1] == 1
+
+
+def test_several_scenes_that_are_asked_for_are_named_one_by_one(room: Room) -> None:
+    scenes = [room.add(name, "Holiday") for name in ("tall.mp4", "grey.mp4", "plain.mp4")]
+    room.stash.database.run("UPDATE scenes SET title = ? WHERE id = ?", "a\nb" * 99, scenes[1])
+    room.stash.database.run("UPDATE scenes SET title = '' WHERE id = ?", scenes[2])
+    report = room.run("tag_scene", scene_ids=[*scenes, str(scenes[0])])
+    assert report["tagged"] == 3
+    assert "result" not in report
+    lines = [line for line in room.told.said("info") if line.startswith("Looking")]
+    file = room.paths[scenes[2]].name
+    assert lines[0] == "Looking at tall.mp4 (1 of 3)"
+    assert lines[1].startswith("Looking at a ba ba b")
+    assert len(lines[1]) < 150
+    assert lines[2] == f"Looking at {file} (3 of 3)"
+    assert room.told.fractions == sorted(room.told.fractions)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param({}, "No scene is named", id="none"),
+        pytest.param({"scene_ids": []}, "list of scene ids is empty", id="an empty list"),
+        pytest.param({"scene_ids": ["1", "x"]}, "'x' is no scene id", id="a word"),
+        pytest.param({"scene_ids": ["1"], "scene_id": "1"}, "Both scene_id and", id="both"),
+        pytest.param({"scene_ids": list(range(5001))}, "names 5001 scenes, more", id="too many"),
+    ],
+)
+def test_scenes_that_cannot_be_meant_are_refused_before_a_job_waits(
+    room: Room, args: dict[str, Any], says: str
+) -> None:
+    read = MODES["tag_scene"].read
+    assert read is not None
+    with pytest.raises(SettingsError, match=says):
+        read({"mode": "tag_scene", **args})
+    with pytest.raises(SettingsError, match=says):
+        room.run("tag_scene", **args)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"scene_ids": ["3", "01", "20"]},
+        {"scene_ids": [20, 3, 1, 3], "scene_id": None},
+        {"scene_ids": "20, 3,1"},
+    ],
+)
+def test_the_same_scenes_are_asked_for_in_one_form(args: dict[str, Any]) -> None:
+    read = MODES["tag_scene"].read
+    assert read is not None
+    told = read({"mode": "tag_scene", "other": 1, **args})
+    assert told == {"mode": "tag_scene", "scene_ids": ["1", "3", "20"]}
+    assert read({"scene_ids": [7]}) == read({"scene_id": "07"}) == {"scene_id": "7"}

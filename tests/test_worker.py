@@ -134,20 +134,14 @@ def test_an_owned_job_survives_its_door(plugin: PluginFolder) -> None:
     running = plugin.output("job", job_id=job_id)
     assert (running["status"], running["mode"], running["output"]) == ("running", "own_steps", None)
     wait_until(lambda: plugin.output("job", job_id=job_id)["progress"] == 0.5, "no progress")
+    first = {"level": "info", "message": "own_steps step 1"}
+    assert plugin.output("job", job_id=job_id)["lines"][0] == first
     (plugin.home / "enough").touch()
     wait_until(lambda: job_is(plugin, job_id, "done"), "the job does not end")
     done = plugin.output("job", job_id=job_id)
     assert done["output"] == {"name": "own_steps"}
     assert done["progress"] == 1
-    assert done["log"][0] == {"level": "info", "text": "own_steps step 1"}
-
-
-def test_an_owned_job_keeps_a_bounded_log(plugin: PluginFolder) -> None:
-    job_id = plugin.output("own_steps", steps=250, hurry=True)["job_id"]
-    wait_until(lambda: job_is(plugin, job_id, "done"), "the job does not end")
-    log = plugin.output("job", job_id=job_id)["log"]
-    assert len(log) == 200
-    assert log[-1]["text"] == "own_steps step 250"
+    assert (running["ahead"], done["lines"]) == (0, [])
 
 
 def test_an_owned_job_asked_for_twice_is_one(plugin: PluginFolder) -> None:

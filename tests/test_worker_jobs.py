@@ -125,11 +125,12 @@ def test_who_waits_is_told_for_what_at_once_and_every_half_minute(table: JobTabl
     now[0], job.fraction = 30.0, 0.5
     jobs.remind()
     assert waiting.lines()[1:] == ["Waits for sweep, which is 50 % done"]
+    assert jobs.describe(second.id)["lines"] == [
+        {"level": "info", "message": f"Waits for sweep, which is {part} % done"}
+        for part in (40, 50)
+    ]
     gate.open.set()
     waiting.reply()
-    assert jobs.describe(second.id)["log"] == [
-        {"level": "info", "text": f"Waits for sweep, which is {part} % done"} for part in (40, 50)
-    ]
     assert not any("Waits" in text for text in running.lines())
     jobs.leave()
     assert jobs.join(PATIENCE_S)
@@ -612,3 +613,101 @@ def test_a_job_is_idle_only_when_nothing_runs(jobs: Jobs) -> None:
     door.reply()
     jobs.detach(job, door)
     assert not jobs.busy
+
+
+# --- What is told of jobs -------------------------------------------------------------------------
+
+
+def asked(scenes: object, name: str = "scene_ids") -> Work:
+    return Work("tag_scene", {"mode": "tag_scene", name: scenes}, lambda _telling: {})
+
+
+def test_a_job_says_how_far_it_is_what_it_said_last_and_what_goes_before_it(jobs: Jobs) -> None:
+    told, gate = threading.Event(), Gate("sweep")
+
+    def sweep(telling: Telling) -> Mapping[str, object]:
+        for number in range(30):
+            telling.log("info", f"{number} " + "x" * 600)
+        telling.progress(0.31)
+        telling.progress(0.32)
+        told.set()
+        while not gate.open.wait(0.005):
+            pass
+        return {}
+
+    first = jobs.attach(work("sweep", sweep), Door())
+    assert told.wait(PATIENCE_S)
+    scene, other = jobs.own(asked("7", "scene_id")), jobs.own(asked("8", "scene_id"))
+    some = jobs.own(asked(["1", "2"]))
+    late = jobs.attach(work("late", lambda _telling: {}), Door())
+    running = jobs.describe(first.id)
+    # Who listens is told less often than it changes.
+    assert (running["progress"], running["status"]) == (0.32, "running")
+    assert [line["message"].split()[0] for line in running["lines"]] == [
+        str(number) for number in range(10, 30)
+    ]
+    assert {len(line["message"]) for line in running["lines"]} == {500}
+    ahead = {each["id"]: each["ahead"] for each in jobs.listing(9)}
+    # A sweep lets them pass at its next batch.
+    assert ahead == {first.id: 3, scene.id: 0, other.id: 1, some.id: 2, late.id: 4}
+    gate.open.set()
+
+
+def test_a_job_that_lets_others_pass_says_how_many(jobs: Jobs) -> None:
+    sweep, scene = Gate("sweep"), Gate("tag_scene")
+    paused = jobs.attach(sweep.work, Door())
+    sweep.wait()
+    urgent = jobs.own(scene.work)
+    scene.wait()
+    assert (jobs.describe(paused.id)["ahead"], jobs.describe(urgent.id)["ahead"]) == (1, 0)
+    scene.open.set()
+    sweep.open.set()
+
+
+def test_the_scenes_of_a_job_are_told_up_to_a_hundred(jobs: Jobs) -> None:
+    many = [str(number) for number in range(1, 151)]
+    for work_, told in (
+        (asked("7", "scene_id"), ["7"]),
+        (asked(many), many[:100]),
+        (Work("tag_scenes", {"mode": "tag_scenes", "ids": "4, 5"}, lambda _t: {}), ["4", "5"]),
+        (Work("decide", {"mode": "decide", "ids": {"1": 2}}, lambda _t: {}), []),
+    ):
+        assert jobs.describe(jobs.own(work_).id)["scene_ids"] == told
+
+
+def test_scenes_that_a_waiting_job_looks_at_are_not_asked_for_twice(jobs: Jobs) -> None:
+    gate = Gate("first")
+    jobs.own(gate.work)
+    gate.wait()
+    some = jobs.own(asked(["1", "2", "3"]))
+    assert jobs.own(asked(["2", "3"])) is some
+    assert jobs.own(asked(["3", "4"])) is not some
+    # It is to go before them.
+    assert jobs.own(asked("2", "scene_id")) is not some
+    gate.open.set()
+
+
+def test_a_list_of_jobs_with_long_outputs_stays_short(jobs: Jobs) -> None:
+    def long(_telling: Telling) -> Mapping[str, object]:
+        return {"run_id": "r", "result": {"texts": ["x" * 1000] * 300}}
+
+    ids = []
+    for number in range(8):
+        door = Door()
+        ids.append(jobs.attach(Work("look", {"mode": "look", "n": number}, long), door).id)
+        door.reply()
+    assert [each["output"] for each in jobs.listing(50)] == [{"run_id": "r"}] * 8
+    whole = jobs.describe(ids[0])["output"]
+    assert whole is not None
+    assert whole.keys() == {"run_id", "result"}
+
+
+def test_a_list_of_jobs_ends_before_it_is_a_megabyte(jobs: Jobs) -> None:
+    def tall(_telling: Telling) -> Mapping[str, object]:
+        return {f"part {number}": "x" * 1900 for number in range(200)}
+
+    for number in range(4):
+        door = Door()
+        jobs.attach(Work("look", {"mode": "look", "n": number}, tall), door)
+        door.reply()
+    assert len(jobs.listing(50)) == 2

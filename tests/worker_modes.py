@@ -69,6 +69,7 @@ class Engine:
 class Mode:
     run: Callable[[Engine, Call, Reporter], dict[str, object]]
     kind: Literal["task", "operation", "job"]
+    read: None = None
 
 
 def open_engine(home: Path, package: Path) -> Engine:

@@ -76,6 +76,7 @@ def observe(
     for wants in Wants:
         if together := [turn for turn in turns if turn.detector.wants is wants]:
             viewing.view_best(wants, together)
+            viewing.done += len(together) / len(turns)
     for turn in turns:
         if turn.look is None and turn.error is not None:
             errors.append(turn.error)
@@ -175,7 +176,10 @@ class _Viewing:
         self._store = parts.store
         self._missing = parts.missing
         self._floor = parts.floor
-        self._stage = parts.stage
+        self._stage, self._share = parts.stage, parts.share
+        self.done = 0.0
+        """How much of the detectors' work is over, 0..1."""
+        self._detectors = len(parts.detectors)
         self._reporter = reporter
 
     def view_best(self, wants: Wants, turns: Sequence[_Turn]) -> None:
@@ -256,6 +260,9 @@ class _Viewing:
                 turn.see(batch)
             self._stage(READING[sampling.source])
             times += [frame.time_s for frame in batch]
+            # Of some frames the number shows only at their end.
+            seen = len(times) / max(len(sampling.times_s), len(times) + 1)
+            self._share(min(1.0, self.done + seen * len(turns) / self._detectors))
             if all(turn.over for turn in turns):
                 break
             size = _next_batch(size, most, time.perf_counter() - started_s)

@@ -29,6 +29,10 @@ def _untold(stage: str) -> None:
     """Tell nobody what is being done."""
 
 
+def _unshown(share: float) -> None:
+    """Show nobody how much is done."""
+
+
 NAMELESS = frozenset({"similarity"})
 """Detectors whose vectors no words are compared with: nothing is decided by them."""
 
@@ -74,6 +78,8 @@ class Parts:
     """Observations of a lower score are not kept, and decide nothing; vectors and text are."""
     stage: Callable[[str], None] = _untold
     """Told what is being done, several times a batch, for the case that this process dies of it."""
+    share: Callable[[float], None] = _unshown
+    """Told after a batch how much of the look at a scene is done, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)

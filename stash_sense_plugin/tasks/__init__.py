@@ -21,7 +21,7 @@ from stash_sense_plugin.tasks.storing import (
     store_vacuum,
 )
 from stash_sense_plugin.tasks.suggesting import suggestions
-from stash_sense_plugin.tasks.sweep import tag_scene, tag_scenes
+from stash_sense_plugin.tasks.sweep import read_tag_scene, tag_scene, tag_scenes
 from stash_sense_plugin.tasks.undoing import list_runs, undo
 from stash_sense_plugin.tasks.upkeep import list_errors, scene_result, set_up
 from stash_sense_plugin.tasks.verdicts import accept, refuse, verdicts
@@ -38,6 +38,9 @@ class Mode:
     kind: Literal["task", "job", "operation"]
     """A task holds its door until it ends, a job answers with its id at once, an operation runs
     beside both."""
+    read: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
+    """Reads what is asked for before it waits, so that the same work is one job however it is
+    said. Raises SettingsError."""
 
 
 MODES: Mapping[str, Mode] = MappingProxyType(
@@ -51,7 +54,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "tag_file": Mode(tag_file, "task"),
         "pull_models": Mode(pull_models, "task"),
         "remove_models": Mode(remove_models, "task"),
-        "tag_scene": Mode(tag_scene, "job"),
+        "tag_scene": Mode(tag_scene, "job", read_tag_scene),
         "errors": Mode(list_errors, "operation"),
         "models": Mode(list_models, "operation"),
         "verify_models": Mode(verify_models, "operation"),

@@ -1,7 +1,7 @@
 """One scene through the flow, from Stash or from a file."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -58,12 +58,14 @@ class Looker:
         files: Files | None = None,
         studios: Sequence[StudioName] = (),
         settings: Settings | None = None,
+        share: Callable[[float], None] = lambda _share: None,
     ) -> None:
+        """`share` is told how much of a look is done, 0..1."""
         # Another job may go between two of our batches and read other settings.
         self._settings = settings or engine.settings
         self.sight = engine.sight(self._settings, reporter.check)
         self._engine = engine
-        self._reporter = reporter
+        self._reporter, self._share = reporter, share
         self._files = None if files is None else _Sheets(files)
         self._studios = () if self._settings.skip_studio else studios
         self._vocabulary = engine.vocabulary()
@@ -131,6 +133,7 @@ class Looker:
             self.parts(),
             options=self.options(refused, accepted),
             stage=partial(self._engine.store.note_stage, scene.id),
+            share=self._share,
         )
 
     def options(self, refused: Words = NOBODY, accepted: Words = NOBODY) -> DecideOptions:

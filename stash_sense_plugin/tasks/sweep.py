@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from stash_sense_plugin.errors import (
@@ -14,6 +14,7 @@ from stash_sense_plugin.errors import (
     MediaSilent,
     MemoryShort,
     ModelBroken,
+    SettingsError,
     StashError,
     StashRefused,
     StashSenseError,
@@ -24,7 +25,15 @@ from stash_sense_plugin.pipeline.parts import failed
 from stash_sense_plugin.records import FrameSource, Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import library_folders, studios
-from stash_sense_plugin.tasks.asked import scene_id, switched_on, text, word
+from stash_sense_plugin.tasks.asked import (
+    MOST_ITEMS,
+    given,
+    scene_id,
+    scene_ids,
+    switched_on,
+    text,
+    word,
+)
 from stash_sense_plugin.tasks.choosing import Choice, Course, Which
 from stash_sense_plugin.tasks.differing import decided_by
 from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
@@ -44,6 +53,8 @@ PARKED_AT = 2
 """A scene at which the worker died so often is Errored, and left until the user asks for it."""
 BROKEN_IN_A_ROW = 3
 """After so many scenes at which a network broke, or writes that Stash refused, it is not theirs."""
+LONGEST_TITLE = 120
+"""Characters of a title in a line of the log."""
 CONNECT = "connect its drive, or mount it at this path"
 
 Ended = Literal["done", "failed", "cancelled"]
@@ -62,17 +73,52 @@ def tag_scenes(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obje
 
 
 def tag_scene(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
-    """Tag the one scene in `scene_id`, whatever its workflow tags, and return its result."""
-    ids = [scene_id(call.args)]
+    """Tag the scene in `scene_id`, or those in `scene_ids`, whatever their workflow tags.
+
+    Of a single scene its result is returned too.
+    """
+    ids = _asked_for(call.args)
     with engine.stash(call, reporter) as client:
         # It has no place in Stash's queue: where it is stopped, the worker takes it up again.
         slices = Slices(client, None, engine.settings.slice_minutes, engine.clock)
-        report = _tag(engine, Call({"ids": ids}, call.server), slices, client, reporter)
+        asked = Call({"ids": ids}, call.server)
+        report = _tag(engine, asked, slices, client, reporter, tells_each=True)
+    if len(ids) > 1:
+        return report
     return report | {"result": engine.store.result(str(report["run_id"]), ids[0])}
 
 
+def read_tag_scene(args: Mapping[str, object]) -> dict[str, object]:
+    """Return what `tag_scene` is asked for in the one form that it has for these scenes.
+
+    Raises SettingsError.
+    """
+    ids = sorted(_asked_for(args), key=int)
+    scenes: dict[str, object] = {"scene_id": ids[0]} if len(ids) == 1 else {"scene_ids": ids}
+    return {name: args[name] for name in ("mode", "hookContext") if name in args} | scenes
+
+
+def _asked_for(args: Mapping[str, object]) -> list[str]:
+    if args.get("scene_ids") is None:
+        return [scene_id(args)]
+    if given(args, "scene_id") is not None:
+        raise SettingsError("Both scene_id and scene_ids are given", "give one of them")
+    ids = scene_ids(args, "scene_ids") or []
+    if len(ids) > MOST_ITEMS:
+        raise SettingsError(
+            f"scene_ids names {len(ids)} scenes, more than {MOST_ITEMS}", "give them in parts"
+        )
+    return ids
+
+
 def _tag(
-    engine: Engine, call: Call, slices: Slices, client: StashClient, reporter: Reporter
+    engine: Engine,
+    call: Call,
+    slices: Slices,
+    client: StashClient,
+    reporter: Reporter,
+    *,
+    tells_each: bool = False,
 ) -> dict[str, object]:
     begun = _begun(engine, call, slices)
     if begun is None:
@@ -82,6 +128,7 @@ def _tag(
     ended: Ended = "failed"
     try:
         sweep = Sweep(engine, client, Standing.kept(run_id, state), slices, reporter)
+        sweep.tells_each = tells_each
         sweep.run()
         ended = "done"
     except Cancelled:
@@ -193,6 +240,8 @@ class Sweep:
         self._told_of_queue = False
         self.goes_on = False
         """Whether the rest of the run waits in Stash's queue."""
+        self.tells_each = False
+        """Whether somebody watches: each scene is named, and how far the look at it is."""
 
     def run(self) -> None:
         """Look at every chosen scene. Raises StashSenseError when the run cannot go on."""
@@ -313,7 +362,9 @@ class Sweep:
         if not self._standing.resumed:
             self._engine.tell_choice(self._reporter)
         names = studio_names(studios(self._client))
-        looker = Looker(self._engine, self._reporter, self._client, names, self._settings)
+        looker = Looker(
+            self._engine, self._reporter, self._client, names, self._settings, self._tell_part
+        )
         if not self._standing.resumed:
             looker.tell_device()
         connection = self._client.connection
@@ -336,7 +387,7 @@ class Sweep:
         scenes = self._visited()
         scene = next(scenes, None)
         while scene is not None:
-            self._reporter.progress(self._choice.course.fraction)
+            self._tell(scene)
             self._reporter.check()
             self._look(looker, scene)
             self._choice.meet(scene)
@@ -347,6 +398,19 @@ class Sweep:
             if scene is not None and self._let_go_first():
                 return False
         return True
+
+    def _tell(self, scene: Scene) -> None:
+        course = self._choice.course
+        self._reporter.progress(course.fraction)
+        if self.tells_each:
+            where = f" ({course.met + 1} of {course.whole})" if course.whole > 1 else ""
+            self._reporter.log("info", f"Looking at {_called(scene)}{where}")
+
+    def _tell_part(self, part: float) -> None:
+        """Tell how far it is with one scene of those that somebody waits for."""
+        course = self._choice.course
+        if self.tells_each:
+            self._reporter.progress((course.met + part) / max(course.whole, course.met + 1))
 
     def _visited(self) -> Iterator[Scene]:
         """Yield the scenes that may be written to; first learn what the user took from each."""
@@ -533,6 +597,16 @@ class Sweep:
             decided=decided_by(result, settings),
             tags=scene.tag_ids,
         )
+
+
+def _called(scene: Scene) -> str:
+    """What a person knows a scene by, on one line."""
+    title = " ".join(scene.title.split()) or PurePath(scene.path).name or scene.source
+    return (
+        title
+        if len(title) <= LONGEST_TITLE
+        else f"{title[: LONGEST_TITLE - 1]}\N{HORIZONTAL ELLIPSIS}"
+    )
 
 
 def _died(death: Death) -> str:

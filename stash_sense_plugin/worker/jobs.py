@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from stash_sense_plugin.errors import (
     Cancelled,
@@ -30,17 +31,26 @@ from stash_sense_plugin.records import Failure, Level, Reporter
 from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.wire import frame
 
+if TYPE_CHECKING:
+    from stash_sense_plugin.tasks.api import JobTold, Status
+
 logger = logging.getLogger(__name__)
 
 SWEEP_PRIORITY = 0
 HOOK_PRIORITY = 10
+SELECTED_PRIORITY = 15
 HAND_PRIORITY = 20
 """Someone who asks for one scene waits for it; what came with a scan, and a sweep, have time."""
 
-TAIL_LINES = 200
-"""How many of a job's last lines are kept for who asks later."""
-ENDED_KEPT = 50
-"""How many ended jobs keep their lines."""
+TAIL_LINES = 20
+"""How many of a job's last lines are kept for who asks how far it is."""
+LINE_LENGTH = 500
+"""Characters of such a line."""
+SCENES_TOLD = 100
+LONGEST_PART = 2_000
+"""Characters of one part of a job's output in a list of jobs; asked for alone, it is whole."""
+REPLY_LENGTH = 900_000
+"""Characters of a reply: of more, Stash's pages would have to wait too long."""
 OPERATIONS_AT_ONCE = 8
 STASH_AWAY = (StashUnreachable.kind, StashUncertain.kind)
 DELAYS_S: Mapping[str, tuple[float, ...]] = {
@@ -132,8 +142,10 @@ class Work:
 
     @property
     def owned_priority(self) -> int:
-        """How urgent it is where it is owned: a hook asked for it, or somebody did."""
-        return HOOK_PRIORITY if "hookContext" in self.args else HAND_PRIORITY
+        """How urgent it is where it is owned: a hook asked for it, or somebody for these scenes."""
+        if "hookContext" in self.args:
+            return HOOK_PRIORITY
+        return SELECTED_PRIORITY if len(scenes_of(self.args)) > 1 else HAND_PRIORITY
 
 
 @dataclass(eq=False)
@@ -267,7 +279,6 @@ class Jobs:
         self._running: list[Job] = []
         """Under way, the one that let the others pass first."""
         self._live: dict[str, Job] = {}
-        self._ended: deque[Job] = deque(maxlen=ENDED_KEPT)
         self._untold: deque[tuple[Job, Ending]] = deque()
         """Jobs whose end the table has not taken, on a full disk for example."""
         self._operations: set[Job] = set()
@@ -294,9 +305,13 @@ class Jobs:
             return job
 
     def own(self, work: Work) -> Job:
-        """Queue work that goes on whoever listens; returns the same work under way."""
+        """Queue work that goes on whoever listens; returns the same work under way.
+
+        So it does with work that waits and will do all of this, no later.
+        """
         with self._lock:
-            return self._enqueue(work, owned=True)
+            wider = None if self._leaving else self._waiting_for(work)
+            return wider or self._enqueue(work, owned=True)
 
     def operate(self, work: Work, listener: Listener) -> Job:
         """Run an operation at once, beside the jobs."""
@@ -325,22 +340,21 @@ class Jobs:
                 self._stop(job, Stop.CANCELLED)
             return closed
 
-    def describe(self, job_id: str) -> dict[str, object]:
+    def describe(self, job_id: str) -> "JobTold":
         """Return what is known of one job; StashSenseError when there is none."""
         row = self._table.job(job_id)
         if row is None:
             raise StashSenseError(f"There is no job {job_id}", "list them with the mode 'jobs'")
-        with self._lock:
-            known = [*self._live.values(), *reversed(self._ended)]
-            job = next((one for one in known if one.id == job_id), None)
-        tail = list(job.tail) if job is not None else []
-        live = job is not None and job_id in self._live
-        told = _describe(row) | {"log": [{"level": level, "text": text} for level, text in tail]}
-        return told | ({"progress": job.fraction} if job is not None and live else {})
+        return self._told(_describe(row, REPLY_LENGTH // 2))
 
-    def listing(self, limit: int) -> list[dict[str, object]]:
-        """Return the last jobs, the newest first, without their lines."""
-        return [_describe(row) for row in self._table.jobs(limit)]
+    def listing(self, limit: int) -> "list[JobTold]":
+        """Return the last jobs, the newest first, as many as a reply holds.
+
+        Of an output long parts are left out.
+        """
+        told = [self._told(_describe(row, LONGEST_PART)) for row in self._table.jobs(limit)]
+        ends = accumulate(len(json.dumps(each)) for each in told)
+        return [each for each, end in zip(told, ends, strict=True) if end <= REPLY_LENGTH]
 
     @property
     def put_off(self) -> bool:
@@ -450,6 +464,41 @@ class Jobs:
             return self._wait(Job(row.id, work, row.priority, owned or row.mode == "owned"))
         job.priority, job.owned = max(job.priority, priority), job.owned or owned
         return job
+
+    def _waiting_for(self, work: Work) -> Job | None:
+        """The job that waits, goes at least as early, and looks at all scenes of this work."""
+        scenes, least = frozenset(scenes_of(work.args)), work.owned_priority
+        for job in self._waiting if scenes else ():
+            alike = job.owned and job.work.mode == work.mode and job.priority >= least
+            if alike and scenes <= frozenset(scenes_of(job.work.args)):
+                return job
+        return None
+
+    def _told(self, told: "JobTold") -> "JobTold":
+        """Add to what the table says of a job what is known of it while it is under way."""
+        with self._lock:
+            job = self._live.get(told["id"])
+            if job is not None:
+                told["progress"] = job.fraction
+                told["ahead"] = self._ahead(job)
+                told["lines"] = [
+                    {"level": level, "message": shortened(text, LINE_LENGTH)}
+                    for level, text in job.tail
+                ]
+        return told
+
+    def _ahead(self, job: Job) -> int:
+        """How many jobs go before this one, or before it goes on."""
+        if job in self._running:
+            paused_for = self._running[self._running.index(job) + 1 :]
+            return len(paused_for) + sum(each.priority > job.priority for each in self._waiting)
+        if job not in self._waiting:
+            return 0
+        before = self._waiting[: self._waiting.index(job)]
+        sooner = [*self._running, *before]
+        return sum(each.priority >= job.priority for each in sooner) + sum(
+            each.priority > job.priority for each in self._waiting if each not in before
+        )
 
     def _remind(self, job: Job) -> None:
         if job in self._waiting and self._running:
@@ -598,7 +647,6 @@ class Jobs:
         job.ended = True
         if self._live.get(job.id) is job:
             del self._live[job.id]
-        self._ended.append(job)
         self._active_at = time.monotonic()
         job.tell(frame(b"o", ending.reply))
 
@@ -659,14 +707,35 @@ def _failed(failure: Failure) -> Ending:
     return Ending(encode({"error": text}), failure=failure)
 
 
-def _describe(row: Row) -> dict[str, object]:
+def scenes_of(args: Mapping[str, object]) -> list[str]:
+    """Return the scenes that a job's arguments name; what names none is passed over."""
+    found: dict[str, None] = {}
+    for name in ("scene_id", "scene_ids", "ids"):
+        value = args.get(name)
+        parts = value.split(",") if isinstance(value, str) else value
+        for part in parts if isinstance(parts, list | tuple) else [parts]:
+            told = str(part).strip() if isinstance(part, str | int) else ""
+            if told.isascii() and told.isdigit():
+                found[told] = None
+    return list(found)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text that is no longer than that; where it was cut, it says so."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _describe(row: Row, longest: int) -> "JobTold":
     error = row.error
     return {
         "id": row.id,
         "mode": row.kind,
-        "status": str(row.status),
+        "scene_ids": scenes_of(row.args)[:SCENES_TOLD],
+        "status": _status(row),
         "progress": row.progress,
-        "output": row.result or None,
+        "ahead": 0,
+        "lines": [],
+        "output": _outline(row.result, longest) or None,
         "error": None if error is None else {"message": error.message, "remedy": error.remedy},
         "queued_at_s": row.queued_at_s,
         "tries": row.tries,
@@ -674,3 +743,12 @@ def _describe(row: Row) -> dict[str, object]:
         "begun_at_s": row.begun_at_s,
         "ended_at_s": row.ended_at_s,
     }
+
+
+def _status(row: Row) -> "Status":
+    return cast("Status", str(row.status))
+
+
+def _outline(output: Output, longest: int) -> dict[str, object]:
+    """An output without its parts that are longer than so many characters of JSON."""
+    return {name: part for name, part in output.items() if len(json.dumps(part)) <= longest}

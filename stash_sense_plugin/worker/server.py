@@ -84,6 +84,8 @@ class Mode(Protocol):
     def run(self) -> Callable[[Any, Any, Any], Mapping[str, object]]: ...
     @property
     def kind(self) -> str: ...
+    @property
+    def read(self) -> Callable[[Mapping[str, object]], Mapping[str, object]] | None: ...
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ class Worker:
         if name not in self._parts.modes:
             known = ", ".join(sorted((*self._parts.modes, *BUILT_IN)))
             raise StashSenseError(f"There is no mode {name!r}", f"choose one of {known}")
-        mode, work = self._parts.modes[name], self._work(name, args, server)
+        mode = self._parts.modes[name]
+        work = self._work(name, args if mode.read is None else mode.read(args), server)
         if mode.kind == "job":
             job = await asyncio.to_thread(self.jobs.own, work)
             return _reply({"output": {"job_id": job.id}}, "job")
@@ -256,7 +259,8 @@ class Worker:
     def _built_in(self, name: str, args: Mapping[str, object]) -> object:
         if name == "jobs":
             limit = args.get("limit", 50)
-            return {"jobs": self.jobs.listing(min(500, limit) if isinstance(limit, int) else 50)}
+            most = limit if isinstance(limit, int) and limit > 0 else 50
+            return {"jobs": self.jobs.listing(min(500, most))}
         job_id = args.get("job_id")
         if not isinstance(job_id, str):
             raise StashSenseError("job_id is missing", "give the id that the job was started with")
