@@ -1,0 +1,59 @@
+/** One part of the dashboard: it loads, fails and is asked again for itself. */
+import React from "react";
+import { Boundary } from "../parts/Boundary";
+import { Trouble } from "../parts/Trouble";
+import type { Asking } from "../stash/hooks";
+
+interface Props<T> {
+  title: string;
+  /** Names the card within the page. */
+  name: string;
+  asking: Asking<T>;
+  /** Whether it takes the whole width. */
+  wide?: boolean;
+  /** Lines that stand there until the answer comes, so that nothing jumps. */
+  lines?: number;
+  actions?: React.ReactNode;
+  children(told: T): React.ReactNode;
+}
+
+export function Card<T>({ title, name, asking, wide, lines = 4, actions, children }: Props<T>) {
+  const { told, error, loading, reload } = asking;
+  const heading = `sense-card-${name}`;
+  return (
+    <section
+      className={`card sense-card sense-card-${name}${wide ? " sense-card-wide" : ""}`}
+      aria-labelledby={heading}
+      aria-busy={loading && told === undefined}
+    >
+      <header className="sense-card-head">
+        <h2 id={heading}>{title}</h2>
+        {actions && <div className="sense-card-actions">{actions}</div>}
+      </header>
+      <Boundary what={`the card ${title}`}>
+        {error && <Trouble error={error} again={reload} />}
+        {told !== undefined && <Drawn told={told} draw={children} />}
+        {told === undefined && !error && <Waiting lines={lines} />}
+      </Boundary>
+    </section>
+  );
+}
+
+/** A component of its own, so that a fault in drawing is caught by the card's own boundary. */
+function Drawn<T>({ told, draw }: { told: T; draw(told: T): React.ReactNode }) {
+  return <>{draw(told)}</>;
+}
+
+const WIDTHS = ["72%", "90%", "58%", "81%"];
+
+function Waiting({ lines }: { lines: number }) {
+  return (
+    <div className="sense-waiting">
+      <span className="sr-only">Loading</span>
+      {Array.from({ length: lines }, (_, line) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the lines are all alike
+        <div key={line} aria-hidden style={{ width: WIDTHS[line % WIDTHS.length] }} />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,132 @@
+/** What the cards share: what is under way, what has ended since, and what is said aloud. */
+import React, { useCallback, useContext, useMemo, useRef, useState } from "react";
+import { type Modes, runTask, type StashJob } from "../stash/calls";
+import { type Asking, useOperation } from "../stash/hooks";
+import { isUnderWay, type Job, usePolledJobs, usePresentTasks } from "./polling";
+import { modeOfTask, OURS, ourTask } from "./words";
+
+/** While something is under way, the figures of the library move. */
+const FIGURES_MS = 15_000;
+
+/** What came of a task of Stash's queue: our own job says it, Stash would call it finished. */
+export type Ended = (job: Job | undefined) => void;
+
+export interface Desk {
+  overview: Asking<Modes["overview"]["told"]>;
+  jobs: Asking<readonly Job[]>;
+  /** Our tasks in Stash's queue. */
+  tasks: readonly StashJob[];
+  busy: boolean;
+  /** Grows when something has ended: what was known is asked again. */
+  round: number;
+  /** Put a task into Stash's queue; `ended` hears what came of it. Raises SenseError. */
+  begin(mode: string, name: string, args: Record<string, unknown>, ended?: Ended): Promise<string>;
+  /** Ask for everything again. */
+  refresh(): void;
+  /** Say something to who cannot see it. */
+  say(message: string): void;
+}
+
+const Shared = React.createContext<Desk | undefined>(undefined);
+
+export function useDesk(): Desk {
+  const desk = useContext(Shared);
+  if (desk === undefined) throw new Error("A card of the dashboard stands outside of it");
+  return desk;
+}
+
+interface Awaited {
+  mode: string;
+  /** The worker's jobs that were there before. */
+  before: ReadonlySet<string>;
+  ended: Ended;
+}
+
+export function DeskProvider({ children }: { children: React.ReactNode }) {
+  const [round, setRound] = useState(0);
+  const [said, setSaid] = useState("");
+  const awaited = useRef(new Map<string, Awaited>());
+  /** Tasks that ended before it was known that they are waited for. */
+  const quick = useRef(new Map<string, StashJob>());
+  const refresh = useCallback(() => setRound((before) => before + 1), []);
+
+  const settle = useRef<(task: StashJob) => void>(() => undefined);
+  const queue = usePresentTasks((task) => settle.current(task));
+  const tasks = useMemo(
+    () => queue.filter((task) => ourTask(task.description) !== undefined),
+    [queue],
+  );
+  const jobs = usePolledJobs(tasks.length > 0, refresh);
+  const known = useRef<readonly Job[]>([]);
+  known.current = jobs.told ?? known.current;
+
+  settle.current = (task) => {
+    const waiting = awaited.current.get(task.id);
+    awaited.current.delete(task.id);
+    if (waiting === undefined) {
+      quick.current.set(task.id, task);
+      if (ourTask(task.description) !== undefined) refresh();
+      return;
+    }
+    void jobs.askNow().then((now) => {
+      waiting.ended(now?.find((job) => job.mode === waiting.mode && !waiting.before.has(job.id)));
+      refresh();
+    });
+  };
+
+  const begin = useCallback<Desk["begin"]>(async (mode, name, args, ended = () => undefined) => {
+    const before = new Set(known.current.map((job) => job.id));
+    quick.current.clear();
+    const id = await runTask(mode, `${OURS}${name}`, args);
+    awaited.current.set(id, { mode, before, ended });
+    const over = quick.current.get(id);
+    if (over) settle.current(over);
+    return id;
+  }, []);
+
+  const say = useCallback((message: string) => {
+    // The same words twice would not be read again.
+    setSaid((before) => (before === message ? `${message}\u00a0` : message));
+  }, []);
+  const busy = tasks.length > 0 || (jobs.told ?? []).some(isUnderWay);
+  const overview = useFresh("overview", {}, round, busy ? FIGURES_MS : undefined);
+  const desk: Desk = { overview, jobs, tasks, busy, round, begin, refresh, say };
+  return (
+    <Shared.Provider value={desk}>
+      {children}
+      <div role="status" aria-live="polite" className="sr-only sense-said">
+        {said}
+      </div>
+    </Shared.Provider>
+  );
+}
+
+/** Ask for one thing, and again when something has ended. */
+export function useTold<M extends keyof Modes>(
+  mode: M,
+  asked: Modes[M]["asked"],
+): Asking<Modes[M]["told"]> {
+  return useFresh(mode, asked, useDesk().round);
+}
+
+function useFresh<M extends keyof Modes>(
+  mode: M,
+  asked: Modes[M]["asked"],
+  round: number,
+  everyMs?: number,
+): Asking<Modes[M]["told"]> {
+  const asking = useOperation(mode, asked, everyMs);
+  const { reload } = asking;
+  const first = useRef(round);
+  React.useEffect(() => {
+    if (first.current === round) return;
+    first.current = round;
+    reload();
+  }, [round, reload]);
+  return asking;
+}
+
+/** The task of Stash's queue that runs a mode, where there is one. */
+export function taskOf(tasks: readonly StashJob[], mode: string): StashJob | undefined {
+  return tasks.find((task) => modeOfTask(ourTask(task.description) ?? "") === mode);
+}

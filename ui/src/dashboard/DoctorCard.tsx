@@ -1,0 +1,106 @@
+/** What runs here, what is missing, and what to do about it. */
+import React, { useState } from "react";
+import { Badge, Button } from "react-bootstrap";
+import type { Shapes } from "../stash/calls";
+import { Card } from "./Card";
+import { useTold } from "./Desk";
+import { capital, counted, sentence } from "./words";
+
+type Fact = Shapes["FactRow"];
+
+export function DoctorCard() {
+  const [thorough, setThorough] = useState(false);
+  const asking = useTold("doctor", thorough ? { thorough: true } : {});
+  const check = () => (thorough ? asking.reload() : setThorough(true));
+  return (
+    <Card
+      title="Doctor"
+      name="doctor"
+      asking={asking}
+      wide
+      lines={6}
+      actions={
+        <Button
+          size="sm"
+          variant="secondary"
+          disabled={asking.loading}
+          title="Reads the whole store too, which takes longer"
+          onClick={check}
+        >
+          {asking.loading ? "Checking" : "Check thoroughly"}
+        </Button>
+      }
+    >
+      {(told) => <Report told={told} />}
+    </Card>
+  );
+}
+
+function Report({ told }: { told: Shapes["DoctorTold"] }) {
+  const problems = told.facts.filter((fact) => fact.level === "problem");
+  const notes = told.facts.filter((fact) => fact.level === "note");
+  const fine = told.facts.filter((fact) => fact.level === "ok");
+  return (
+    <>
+      <p>
+        {problems.length === 0 && notes.length === 0 ? (
+          <strong>All is well.</strong>
+        ) : (
+          <strong>
+            {problems.length > 0 ? counted(problems.length, "problem") : "No problem"}
+            {notes.length > 0 ? `, ${counted(notes.length, "note")}` : ""}.
+          </strong>
+        )}{" "}
+        <span className="text-muted">Stash Sense {told.version}</span>
+      </p>
+      {problems.length + notes.length > 0 && (
+        <ul className="list-unstyled sense-facts">
+          {[...problems, ...notes].map((fact, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: two facts may say the same
+            <FactItem key={place} fact={fact} />
+          ))}
+        </ul>
+      )}
+      {fine.length > 0 && (
+        <details className="sense-fold">
+          <summary>{counted(fine.length, "thing")} in order</summary>
+          <table className="table table-sm sense-table">
+            <thead className="sr-only">
+              <tr>
+                <th scope="col">What</th>
+                <th scope="col">Found</th>
+              </tr>
+            </thead>
+            <tbody>
+              {fine.map((fact, place) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: two facts may say the same
+                <tr key={place}>
+                  <th scope="row">
+                    {fact.what}
+                    <span className="text-muted sense-group">{fact.group}</span>
+                  </th>
+                  <td className="sense-break">{fact.found}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </details>
+      )}
+    </>
+  );
+}
+
+function FactItem({ fact }: { fact: Fact }) {
+  const problem = fact.level === "problem";
+  return (
+    <li>
+      <div className="sense-fact-head">
+        <Badge variant={problem ? "danger" : "warning"}>{problem ? "problem" : "note"}</Badge>
+        <strong>{fact.what}</strong>
+        <span className="text-muted">{fact.group}</span>
+      </div>
+      <p className="sense-break">{sentence(capital(fact.found))}</p>
+      {fact.remedy && <p className="sense-break sense-remedy">{sentence(capital(fact.remedy))}</p>}
+    </li>
+  );
+}

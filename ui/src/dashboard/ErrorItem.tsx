@@ -1,0 +1,65 @@
+/** One scene that failed. */
+import React, { useState } from "react";
+import { Button } from "react-bootstrap";
+import { operate, type SenseError, type Shapes } from "../stash/calls";
+import { useJob } from "../stash/hooks";
+import { useDesk } from "./Desk";
+import { outcome } from "./outcome";
+import { Progress } from "./Progress";
+import { SceneLink } from "./SceneLinks";
+import { capital, date, fileName, sentence } from "./words";
+
+export function ErrorItem({ row }: { row: Shapes["ErrorRow"] }) {
+  const { say, refresh } = useDesk();
+  const [jobId, setJobId] = useState<string>();
+  const [result, setResult] = useState("");
+  const [failed, setFailed] = useState<SenseError>();
+  const name = fileName(row.source);
+  const { job } = useJob(jobId, (ended) => {
+    setJobId(undefined);
+    const told = ended.status === "cancelled" ? "Stopped." : outcome(ended) || "Done.";
+    setResult(told);
+    say(`${name}: ${told}`);
+    refresh();
+  });
+  const again = async () => {
+    setFailed(undefined);
+    setResult("");
+    try {
+      setJobId((await operate("tag_scene", { scene_id: row.scene_id })).job_id);
+      say(`${name} is tried again`);
+    } catch (why) {
+      setFailed(why as SenseError);
+    }
+  };
+  return (
+    <li className="sense-error">
+      <div className="sense-error-head">
+        <SceneLink id={row.scene_id}>
+          <span className="sense-break" title={row.source}>
+            {name}
+          </span>
+        </SceneLink>
+        <span className="text-muted sense-when">{date(row.failed_at_s)}</span>
+        <Button
+          size="sm"
+          variant="secondary"
+          disabled={jobId !== undefined}
+          aria-label={`Try ${name} again`}
+          onClick={again}
+        >
+          {jobId === undefined ? "Try again" : "Trying"}
+        </Button>
+      </div>
+      <p className="sense-break">{sentence(row.message)}</p>
+      {row.remedy && <p className="text-muted sense-break">{capital(sentence(row.remedy))}</p>}
+      {jobId !== undefined && <Progress share={job?.progress ?? null} label={`Trying ${name}`} />}
+      {result && <p>Tried again: {result}</p>}
+      {failed && (
+        <p className="text-danger" role="alert">
+          {failed.message}
+        </p>
+      )}
+    </li>
+  );
+}

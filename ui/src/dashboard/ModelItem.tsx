@@ -1,0 +1,158 @@
+/** One model: what is to be known of it before it is chosen, fetched or removed. */
+import React, { useState } from "react";
+import { Badge, Button } from "react-bootstrap";
+import type { SenseError, Shapes } from "../stash/calls";
+import { Confirm } from "./Confirm";
+import { LicenceDialog } from "./LicenceDialog";
+import { Progress } from "./Progress";
+import { useTask } from "./useTask";
+import { capital, megabytes, sentence } from "./words";
+
+type Model = Shapes["ModelRow"];
+type Dialog = "licence" | "remove";
+
+/** How the model is chosen that comes inside a package and cannot be removed. */
+const ALWAYS = "always";
+
+export function ModelItem({ model }: { model: Model }) {
+  const pull = useTask("pull_models", `Download ${model.name}`);
+  const removal = useTask("remove_models", `Remove ${model.name}`);
+  const [dialog, setDialog] = useState<Dialog>();
+  const [failed, setFailed] = useState<SenseError>();
+  const names = { names: [model.name] };
+  const download = async () => {
+    setFailed(undefined);
+    try {
+      await pull.begin(names);
+    } catch (why) {
+      setFailed(why as SenseError);
+    }
+  };
+  const mustAccept = !model.commercial && !model.accepted;
+  const busy = pull.under_way || removal.under_way;
+  const close = () => setDialog(undefined);
+  return (
+    <li className="sense-model">
+      <div className="sense-model-head">
+        <span className="sense-model-name">{model.name}</span>
+        <Marks model={model} />
+        {model.here
+          ? model.chosen !== ALWAYS && (
+              <Button
+                size="sm"
+                variant="secondary"
+                disabled={busy}
+                aria-label={`Remove ${model.name}`}
+                onClick={() => setDialog("remove")}
+              >
+                Remove
+              </Button>
+            )
+          : !pull.under_way && (
+              <Button
+                size="sm"
+                variant="secondary"
+                disabled={busy}
+                aria-label={`Download ${model.name}`}
+                onClick={() => (mustAccept ? setDialog("licence") : void download())}
+              >
+                {model.disk_megabytes > 0 ? "Go on" : "Download"}
+              </Button>
+            )}
+      </div>
+      <p className="sense-break">{sentence(model.about)}</p>
+      <p className="text-muted sense-break">{facts(model).join("; ")}</p>
+      {pull.under_way && (
+        <>
+          <Progress share={pull.share} label={`Downloading ${model.name}`} />
+          {pull.waits && <p className="text-muted">It waits for its turn in Stash's queue.</p>}
+        </>
+      )}
+      {[pull, removal].map(
+        (task, place) =>
+          task.result && (
+            <p
+              key={place === 0 ? "pull" : "removal"}
+              className={task.failed ? "text-danger" : ""}
+              role={task.failed ? "alert" : undefined}
+            >
+              {task.result}
+            </p>
+          ),
+      )}
+      {failed && (
+        <p className="text-danger" role="alert">
+          {failed.message}
+        </p>
+      )}
+      {dialog === "licence" && (
+        <LicenceDialog
+          model={model}
+          accept={(licence) => pull.begin({ ...names, accept: licence })}
+          close={close}
+        />
+      )}
+      {dialog === "remove" && (
+        <Confirm
+          title={`Remove ${model.name}?`}
+          yes="Remove"
+          danger
+          does={() => removal.begin(names)}
+          close={close}
+        >
+          <p className="mb-0">
+            {megabytes(model.disk_megabytes)} become free. What it saw is kept.
+            {model.chosen &&
+              ` It is chosen (${model.chosen}): scenes that are tagged meanwhile lack it.`}
+          </p>
+        </Confirm>
+      )}
+    </li>
+  );
+}
+
+function Marks({ model }: { model: Model }) {
+  return (
+    <>
+      {model.chosen && <Badge variant="primary">chosen: {model.chosen}</Badge>}
+      <Badge variant={model.here ? "success" : "secondary"}>
+        {model.here ? "here" : model.disk_megabytes > 0 ? "in part here" : "not here"}
+      </Badge>
+      {model.untried && (
+        <Badge
+          variant="warning"
+          title="None of its makers' weights was run by who made Stash Sense: it checks itself at first use"
+        >
+          untried
+        </Badge>
+      )}
+      {model.own && <Badge variant="info">your own</Badge>}
+    </>
+  );
+}
+
+function facts(model: Model): string[] {
+  const runs = [...new Set(model.runs.map((run) => `${run.device} in ${run.precision}`))];
+  return [
+    size(model),
+    `licence ${model.licence}${terms(model)}`,
+    runs.length > 0 ? `runs now on ${runs.join(", ")}` : "",
+    model.lacks,
+    model.suits === "gpu" ? "wants a graphics card" : "",
+    model.made && !model.here ? "is made here with the extras" : "",
+    model.lighter.length > 0 ? `${model.lighter.join(" and ")} made` : "",
+    model.language ? `reads ${model.language}` : "",
+    model.presets.length > 0 ? `of the preset ${model.presets.join(", ")}` : "",
+  ].filter(Boolean);
+}
+
+function size({ here, megabytes: whole, disk_megabytes: disk }: Model): string {
+  if (whole === null) return disk > 0 ? `${megabytes(disk)} on the disk` : "size not known";
+  if (!here && disk > 0) return `${megabytes(disk)} of ${megabytes(whole)} are here`;
+  return capital(megabytes(here && disk > 0 ? disk : whole));
+}
+
+function terms(model: Model): string {
+  if (model.commercial) return "";
+  return model.accepted ? " (not for every use; accepted by you)" : " (not for every use)";
+}

@@ -1,0 +1,148 @@
+/** What was done so far, with what of it is still there, and the way to take it back. */
+import React, { useState } from "react";
+import { Badge, Button } from "react-bootstrap";
+import type { Shapes } from "../stash/calls";
+import { Card } from "./Card";
+import { Confirm } from "./Confirm";
+import { useTold } from "./Desk";
+import { listed } from "./outcome";
+import { Pager, usePaging } from "./Pager";
+import { Progress } from "./Progress";
+import { useTask } from "./useTask";
+import { counted, date, runName } from "./words";
+
+const PAGE = 10;
+type Run = Shapes["RunRow"];
+
+export function RunsCard() {
+  const paging = usePaging();
+  const asking = useTold("runs", { limit: PAGE, ...(paging.after && { after: paging.after }) });
+  return (
+    <Card title="Runs" name="runs" asking={asking}>
+      {(told) =>
+        told.runs.length > 0 || paging.page > 1 ? (
+          <>
+            <p className="text-muted">
+              What each wrote and is still there. Undo takes back that alone: what you wrote or
+              changed since stays.
+            </p>
+            <ul className="list-unstyled sense-runs">
+              {told.runs.map((run) => (
+                <RunItem key={run.run_id} run={run} />
+              ))}
+            </ul>
+            <Pager paging={paging} next={told.next} what="runs" />
+          </>
+        ) : (
+          <p className="text-muted">Nothing that Stash Sense wrote is left to undo.</p>
+        )
+      }
+    </Card>
+  );
+}
+
+function RunItem({ run }: { run: Run }) {
+  const [asks, setAsks] = useState(false);
+  const when = date(run.begun_at_s);
+  const name = runName(run.kind);
+  const task = useTask("undo", `Undo ${name} of ${when}`);
+  const left = leftOf(run);
+  return (
+    <li className="sense-run">
+      <div className="sense-run-head">
+        <span className="sense-job-name">{name}</span>
+        <span className="text-muted sense-when">{when}</span>
+        {ended(run.status)}
+        {run.undone ? (
+          <Badge variant="secondary">undone</Badge>
+        ) : (
+          <Button
+            size="sm"
+            variant="secondary"
+            disabled={task.under_way || left.length === 0}
+            aria-label={`Undo ${name} of ${when}`}
+            onClick={() => setAsks(true)}
+          >
+            Undo
+          </Button>
+        )}
+      </div>
+      <p className="text-muted mb-0">{left.length > 0 ? listed(left) : "Nothing of it is left."}</p>
+      {task.under_way && (
+        <>
+          <Progress share={task.share} label={`Undoing ${name} of ${when}`} />
+          {task.waits && <p className="text-muted mb-0">It waits for its turn in Stash's queue.</p>}
+        </>
+      )}
+      {task.result && <p className={task.failed ? "text-danger mb-0" : "mb-0"}>{task.result}</p>}
+      {asks && (
+        <Confirm
+          title={`Undo ${name} of ${when}?`}
+          yes="Undo"
+          danger
+          does={() => task.begin({ what: "run", run: run.run_id })}
+          close={() => setAsks(false)}
+        >
+          <p>This is done, as far as it is still as it was written:</p>
+          <ul>
+            {steps(run).map((step) => (
+              <li key={step}>{step}</li>
+            ))}
+          </ul>
+          <p className="mb-0">What you wrote, or changed since, stays.</p>
+        </Confirm>
+      )}
+    </li>
+  );
+}
+
+function ended(status: string) {
+  if (status === "done" || status === "") return null;
+  return (
+    <Badge variant={status === "failed" ? "danger" : "secondary"}>
+      {status === "cancelled" ? "stopped" : status}
+    </Badge>
+  );
+}
+
+/** What is still there of a run. */
+function leftOf(run: Run): string[] {
+  const written: [number, string][] = [
+    [run.tags, "tag"],
+    [run.markers, "marker"],
+    [run.studios, "studio"],
+    [run.created_tags, "new tag"],
+  ];
+  const parts = written.flatMap(([many, noun]) => (many > 0 ? [counted(many, noun)] : []));
+  if (run.workflow_moves > 0)
+    parts.push(`workflow tags of ${counted(run.workflow_moves, "scene")}`);
+  if (run.taken_back > 0) parts.push(`${counted(run.taken_back, "thing")} taken back`);
+  if (run.verdicts > 0) parts.push(counted(run.verdicts, "answer of yours", "answers of yours"));
+  return parts;
+}
+
+/** What an undo does, in the order in which people ask for it. */
+function steps(run: Run): string[] {
+  const taken: [number, string][] = [
+    [run.tags, "tag"],
+    [run.markers, "marker"],
+    [run.studios, "studio"],
+  ];
+  const away = taken.flatMap(([many, noun]) => (many > 0 ? [counted(many, noun)] : []));
+  const told = away.length > 0 ? [`${listed(away)} taken off their scenes`] : [];
+  if (run.created_tags > 0) {
+    told.push(`${counted(run.created_tags, "new tag")} deleted, where nothing else uses them`);
+  }
+  if (run.workflow_moves > 0) {
+    const scenes = counted(run.workflow_moves, "scene");
+    told.push(`The workflow tags of ${scenes} put back as they were`);
+  }
+  if (run.taken_back > 0) {
+    told.push(`${counted(run.taken_back, "thing")} that it took away written again`);
+  }
+  if (run.verdicts > 0) {
+    const said = counted(run.verdicts, "suggestion");
+    told.push(`What you said of ${said} forgotten, so that it is asked again`);
+  }
+  return told;
+}
