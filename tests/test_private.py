@@ -160,7 +160,9 @@ def ask_what_follows(library: Private, scene: str) -> set[str]:
     for task in TASKS_AFTER:
         library.stash.run_task(PLUGIN_ID, task)
     library.operate("runs")
-    library.operate("suggestions", by="tag")
+    for mode in ("suggestions", "counts", "overview", "evaluation"):
+        assert library.operate(mode)
+    assert library.operate("scene", scene_id=scene)["suggestions"]
     item = {"scene_id": scene, "kind": "tag", "name": "Black and White"}
     for mode in ("accept", "refuse"):
         library.operate(mode, items=[item])
@@ -173,6 +175,7 @@ def ask_what_follows(library: Private, scene: str) -> set[str]:
     return {
         *("decide", "evaluate", "undo", "runs", "suggestions", "accept", "refuse", "verdicts"),
         *("store_stats", "store_vacuum", "store_export", "store_import"),
+        *("counts", "overview", "evaluation", "scene"),
     }
 
 

@@ -123,7 +123,7 @@ def _cells(row: Mapping[str, Any]) -> Any:
 
 def _show_counts(asked: argparse.Namespace, desk: Desk) -> int:
     table = Table("", "Suggestion", "Asked", "Applied", "Refused")
-    for row in _rows(desk, "suggestions", "tags", {"by": "tag"}, asked.limit):
+    for row in _rows(desk, "counts", "tags", {}, asked.limit):
         if asked.json:
             desk.print_json(row)
         numbers = (str(row[part]) for part in ("ask", "apply", "refused"))

@@ -128,6 +128,13 @@ class Learnt:
 
     def last_report(self) -> dict[str, Any] | None:
         """Return the newest evaluation's figures, or None."""
+        kept = self.last_evaluation()
+        return None if kept is None else kept[1]
+
+    def last_evaluation(self) -> tuple[float, dict[str, Any]] | None:
+        """Return when the newest evaluation was made (seconds since 1970), and its figures."""
         with self._store.read() as db:
-            row = db.execute("SELECT report FROM evaluations ORDER BY row DESC LIMIT 1").fetchone()
-        return None if row is None else from_json(row[0])
+            row = db.execute(
+                "SELECT made_at_s, report FROM evaluations ORDER BY row DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else (row[0], from_json(row[1]))

@@ -50,6 +50,33 @@ class StoredResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SceneStanding:
+    """What is known of a scene after its last look."""
+
+    source: str
+    fingerprint: Fingerprint | None
+    """The file's that was looked at, where it was known."""
+    result: Mapping[str, Any]
+    """Of the last look that went well, where the last one failed and there is one."""
+    error: Failure | None
+    """Why the last look failed, where it did."""
+    looked_at_s: float
+    """When it was looked at or decided last, in seconds since 1970."""
+
+
+_STANDING = """
+    SELECT source, oshash, size_bytes, result, error_kind, error_message, error_remedy, seen_at_s
+    FROM scenes JOIN run_scenes ON run_scenes.row = result_row
+    LEFT JOIN files ON files.id = scenes.file_id WHERE scenes.id = ?
+"""
+
+_LAST_GOOD = (
+    "SELECT result FROM run_scenes WHERE scene_id = ?"
+    " AND json_extract(result, '$.error') IS NULL ORDER BY row DESC LIMIT 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
 class SceneError:
     """A scene whose last result is a failure."""
 
@@ -292,6 +319,22 @@ class Results(Database):
                 (scene_id,),
             ).fetchone()
         return None if row is None else from_json(row[0])
+
+    def standing(self, scene_id: str) -> SceneStanding | None:
+        """Return what is known of a scene now; None where nothing is said of it any more."""
+        with self.read() as db:
+            row = db.execute(_STANDING, (scene_id,)).fetchone()
+            if row is None:
+                return None
+            result = from_json(row["result"])
+            if result.get("error"):
+                good = db.execute(_LAST_GOOD, (scene_id,)).fetchone()
+                result = {**result, **(from_json(good[0]) if good else {})}
+        file = None if row["oshash"] is None else Fingerprint(row["oshash"], row["size_bytes"])
+        error = None
+        if row["error_kind"] is not None:
+            error = Failure(row["error_kind"], row["error_message"], row["error_remedy"])
+        return SceneStanding(row["source"], file, result, error, row["seen_at_s"])
 
     def results(self, run_id: str, limit: int = 50, after: int = 0) -> list[StoredResult]:
         """Return a run's results, oldest first; page on with the last one's row as `after`."""

@@ -24,6 +24,12 @@ _SELECT = (
     " JOIN scenes ON scenes.id = suggestions.scene_id LEFT JOIN files ON files.id = file_id"
 )
 
+_LAST_GOOD = (
+    "SELECT result FROM run_scenes WHERE row < ?"
+    " AND scene_id = (SELECT scene_id FROM run_scenes WHERE row = ?)"
+    " AND json_extract(result, '$.error') IS NULL ORDER BY row DESC LIMIT 1"
+)
+
 Place = tuple[Any, ...]
 """Where a page ends: what the next one begins behind."""
 
@@ -87,12 +93,15 @@ class SuggestionList:
         scene_id: str | None = None,
         after: Place | None = None,
         limit: int = 50,
+        kind: str = "",
     ) -> list[Suggested]:
         """Return a page in the order of scenes, of one scene or all; `after` is a place there."""
         # The plus keeps SQLite from the index of decisions, after which it would have to sort.
         where, values = _decided(decision, "+decision")
         if scene_id is not None:
             where, values = [*where, "suggestions.scene_id = ?"], [*values, scene_id]
+        if kind:
+            where, values = [*where, "kind = ?"], [*values, kind]
         if after is not None:
             where.append("(suggestions.scene_id, kind, key, target_id) > (?, ?, ?, ?)")
             values += after
@@ -105,11 +114,17 @@ class SuggestionList:
         above: float = 0.0,
         after: Place | None = None,
         limit: int = 50,
+        kind: str = "",
     ) -> list[Suggested]:
-        """Return a page of one thing's scenes, the most certain first; `after` is a place there."""
+        """Return a page of one thing's scenes, the most certain first; `after` is a place there.
+
+        Things of one name that are of several kinds come together, unless `kind` names one.
+        """
         where, values = _decided(decision)
         where += ["kind IN ('tag', 'studio', 'performer')", "key = ?", "confidence >= ?"]
         values += [folded(name), above]
+        if kind:
+            where, values = [*where, "kind = ?"], [*values, kind]
         if after is not None:
             where.append("(-confidence, suggestions.scene_id, kind, target_id) > (?, ?, ?, ?)")
             values += after
@@ -153,8 +168,12 @@ class SuggestionList:
         with self._store.read() as db:
             row = db.execute("SELECT result FROM run_scenes WHERE row = ?", (result_row,))
             found = row.fetchone()
-        suggestions = from_json(found[0]).get("suggestions", []) if found else []
-        return {(each["kind"], folded(each["name"])): each for each in suggestions}
+            result = from_json(found[0]) if found else {}
+            if result.get("error"):
+                # What was suggested before a look failed still is, and was seen as it was then.
+                found = db.execute(_LAST_GOOD, (result_row, result_row)).fetchone()
+                result = from_json(found[0]) if found else {}
+        return parts_of(result)
 
     def _rows(
         self, where: Sequence[str], values: Sequence[Any], order: str, limit: int
@@ -165,6 +184,12 @@ class SuggestionList:
                 f"{_SELECT}{clause} ORDER BY {order} LIMIT ?", (*values, limit)
             ).fetchall()
         return [_suggested(row) for row in rows]
+
+
+def parts_of(result: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return what a result says of each thing, by its kind and folded name."""
+    suggestions = result.get("suggestions", ())
+    return {(each["kind"], folded(each["name"])): each for each in suggestions}
 
 
 def _decided(decision: Decision | None, column: str = "decision") -> tuple[list[str], list[Any]]:

@@ -179,6 +179,11 @@ def scenes_with_any_tag(client: StashClient) -> Iterator[Scene]:
     return _keyset(client, {"tag_count": {"value": 0, "modifier": "GREATER_THAN"}}, "0")
 
 
+def count_scenes(client: StashClient) -> int:
+    """How many scenes there are."""
+    return int(client.call(COUNT_SCENES, {"filter": {"per_page": 0}})["findScenes"]["count"])
+
+
 def count_with_tag(client: StashClient, tag_id: str, after: str = "0") -> int:
     """How many scenes with a higher id than `after` carry the tag."""
     return _count(client, {"tags": _criterion([tag_id], "INCLUDES"), **_behind(after)})

@@ -9,10 +9,13 @@ from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.tasks.deciding import decide
 from stash_sense_plugin.tasks.doctor import doctor
 from stash_sense_plugin.tasks.engine import Call, Engine, open_engine
+from stash_sense_plugin.tasks.evaluated import evaluation
 from stash_sense_plugin.tasks.evaluating import run_evaluate
 from stash_sense_plugin.tasks.fetching import download_models, pull_models
 from stash_sense_plugin.tasks.files import tag_file
 from stash_sense_plugin.tasks.models import list_models, remove_models, verify_models
+from stash_sense_plugin.tasks.overview import overview
+from stash_sense_plugin.tasks.scene_page import scene
 from stash_sense_plugin.tasks.similar import similar
 from stash_sense_plugin.tasks.storing import (
     store_export,
@@ -20,7 +23,7 @@ from stash_sense_plugin.tasks.storing import (
     store_stats,
     store_vacuum,
 )
-from stash_sense_plugin.tasks.suggesting import suggestions
+from stash_sense_plugin.tasks.suggesting import counts, suggestions
 from stash_sense_plugin.tasks.sweep import read_tag_scene, tag_scene, tag_scenes
 from stash_sense_plugin.tasks.undoing import list_runs, undo
 from stash_sense_plugin.tasks.upkeep import list_errors, scene_result, set_up
@@ -64,6 +67,10 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "undo": Mode(undo, "task"),
         "runs": Mode(list_runs, "operation"),
         "suggestions": Mode(suggestions, "operation"),
+        "counts": Mode(counts, "operation"),
+        "scene": Mode(scene, "operation"),
+        "overview": Mode(overview, "operation"),
+        "evaluation": Mode(evaluation, "operation"),
         "accept": Mode(accept, "operation"),
         "refuse": Mode(refuse, "operation"),
         "verdicts": Mode(verdicts, "operation"),

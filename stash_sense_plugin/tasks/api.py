@@ -40,6 +40,12 @@ class Proof(TypedDict):
     text: str | None
 
 
+Decided = Literal["HIDE", "ASK", "APPLY"]
+"""What becomes of a suggestion: nothing is shown, it is asked about, it is written."""
+
+Verdict = Literal["accepted", "refused"]
+"""What the user said of it."""
+
 InStash = Literal["absent", "there", "ours"]
 """Whether the scene has it in Stash: not, yes, or yes and Stash Sense wrote it."""
 
@@ -56,8 +62,8 @@ class SuggestionRow(TypedDict):
     label: str
     target_id: str | None
     confidence: float
-    decision: Literal["HIDE", "ASK", "APPLY"]
-    said: Literal["accepted", "refused"] | None
+    decision: Decided
+    said: Verdict | None
     in_stash: InStash | None
     """None where Stash was not asked."""
     duration_s: NotRequired[float | None]

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, TypeVar
 
 from stash_sense_plugin.errors import SettingsError
 
@@ -30,6 +30,7 @@ MOST_ITEMS: Final = 5000
 """Things that one call may name."""
 
 Args = Mapping[str, object]
+Row = TypeVar("Row", bound=Mapping[str, object])
 
 _LONGEST_NUMBER: Final = 20
 _SHOWN: Final = 80
@@ -240,13 +241,13 @@ def place(args: Args, kinds: Sequence[type], name: str = "after") -> tuple[Any, 
     return tuple(parts)
 
 
-def within(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+def within(rows: Sequence[Row], most_bytes: int = PAGE_BYTES) -> list[Row]:
     """Return the first rows, as many as a reply holds: one at least."""
-    page: list[dict[str, object]] = []
+    page: list[Row] = []
     length = 0
     for row in rows:
         length += len(json.dumps(row))
-        if page and length > PAGE_BYTES:
+        if page and length > most_bytes:
             break
         page.append(row)
     return page

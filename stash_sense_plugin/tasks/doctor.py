@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from stash_sense_plugin.stash.operations import (
     some_scenes,
     system,
 )
+from stash_sense_plugin.tasks.api import DoctorTold
 from stash_sense_plugin.tasks.asked import switched_on
 from stash_sense_plugin.tasks.engine import MEGABYTE, Call, Engine
 from stash_sense_plugin.tasks.sighting import SWITCHED_OFF, Sight
@@ -65,14 +66,16 @@ MOUNT = (
 )
 
 
-def doctor(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+def doctor(engine: Engine, call: Call, reporter: Reporter) -> DoctorTold:
     """Say what runs here, what is missing and what to do about it.
 
     With `thorough` the store is read whole. Returns the report that lies in the home as JSON.
     """
     probes = _Probes(engine, call, whole=switched_on(call.args, "thorough"))
     facts = checkup.gather(probes.all(), reporter.check)
-    return report.conclude(str(engine.home), facts, partial(_say, reporter))
+    # What says so speaks the Python of before such types.
+    told = report.conclude(str(engine.home), facts, partial(_say, reporter))
+    return cast("DoctorTold", told)
 
 
 def _say(reporter: Reporter, level: str, text: str) -> None:

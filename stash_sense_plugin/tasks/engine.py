@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 from stash_sense_plugin.errors import CatalogueError, SettingsError
 from stash_sense_plugin.inference.accepted import Accepted
@@ -38,6 +39,8 @@ from stash_sense_plugin.vocabulary import Vocabulary, load_vocabulary
 LET_GO_S = 5.0
 """How long the store may take when the worker ends itself under a batch that hangs."""
 MEGABYTE = 1_000_000
+
+Made = TypeVar("Made")
 
 PLUGIN_NAME = "Stash Sense"
 """What plugin.yml calls us, in every Stash."""
@@ -104,6 +107,7 @@ class Engine:
         self.writing = threading.RLock()
         """Held by who writes to Stash, or judges what is there of ours: operations do so beside
         a job, and only one may at a time."""
+        self._kept: dict[str, tuple[object, object]] = {}
         self._shelving = threading.Lock()
         self._shelf: Shelf | None = None
         self._written: tuple[object, ...] = ()
@@ -235,6 +239,19 @@ class Engine:
         ours = self.root / "models" / "vocabulary.yaml"
         return load_vocabulary(ours, self.own_vocabulary, all_of=all_of)
 
+    def kept_by_files(self, name: str, make: Callable[[], Made]) -> Made:
+        """Return what was made of catalogue and vocabulary, made anew where a file has changed.
+
+        It is called `name`, and must not be changed by who is given it.
+        """
+        ours = self.root / "models"
+        files = (ours / "catalogue.yaml", ours / "vocabulary.yaml")
+        stamps = tuple(map(_stamp, (*files, self.own_catalogue, self.own_vocabulary)))
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != stamps:
+            kept = self._kept[name] = (stamps, make())
+        return cast("Made", kept[1])
+
     def shelf(self) -> Shelf:
         """Return the open networks.
 
@@ -308,6 +325,15 @@ def open_engine(
     engine = Engine(home, package, hardware=hardware)
     engine.store.interrupt_open_runs(engine.store.note_death())
     return engine
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file does; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def plugin_id(folder: Path) -> str:

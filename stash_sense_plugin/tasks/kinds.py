@@ -21,6 +21,11 @@ def tag_kinds(engine: Engine) -> Kinds:
         return {}
 
 
+def kept_kinds(engine: Engine) -> Kinds:
+    """Return the same for who only looks: read anew where one of its files has changed."""
+    return engine.kept_by_files("kinds", lambda: tag_kinds(engine))
+
+
 def never_of(engine: Engine) -> frozenset[str]:
     """Return what is never suggested, folded, by the setting and the vocabulary's file."""
     names = engine.settings.never_names

@@ -17,6 +17,7 @@ from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.listing import FOR_WHAT, lines
 from stash_sense_plugin.inference.recorded import sha256_of
 from stash_sense_plugin.records import Reporter
+from stash_sense_plugin.tasks.api import ModelRow, ModelsTold, Opened
 from stash_sense_plugin.tasks.asked import switched_on, texts
 from stash_sense_plugin.tasks.engine import MEGABYTE, Call, Engine
 from stash_sense_plugin.tasks.presets import ALWAYS_HERE, wanted
@@ -28,7 +29,7 @@ LIGHTER = ("int8", "fp16")
 # --- The list ---------------------------------------------------------------------------------
 
 
-def list_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+def list_models(engine: Engine, call: Call, reporter: Reporter) -> ModelsTold:
     """Return the catalogue, a row each, grouped by what they are for.
 
     With `log`, it is logged in plain lines besides. Without a Stash, `settings` may hold values
@@ -39,7 +40,7 @@ def list_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, obj
     take_settings(beside, call, reporter)
     rows = [_row(engine, beside, card) for card in _grouped(beside)]
     chosen = beside.chosen
-    report: dict[str, object] = {"preset": chosen.preset, "why": chosen.why, "models": rows}
+    report: ModelsTold = {"preset": chosen.preset, "why": chosen.why, "models": rows}
     if logged:
         for line in lines(report):
             reporter.log("info", line)
@@ -62,14 +63,14 @@ def _grouped(engine: Engine) -> Iterator[ModelCard]:
     yield from sorted(engine.shelf().models.catalogue, key=lambda card: order.index(card.task))
 
 
-def model_row(engine: Engine, card: ModelCard) -> dict[str, object]:
+def model_row(engine: Engine, card: ModelCard) -> ModelRow:
     """Return what is to be known of one network."""
     return _row(engine, engine, card)
 
 
-def _row(engine: Engine, beside: Engine, card: ModelCard) -> dict[str, object]:
+def _row(engine: Engine, beside: Engine, card: ModelCard) -> ModelRow:
     models = beside.shelf().models
-    runs = [
+    runs: list[Opened] = [
         {"role": held.role, "device": held.device, "precision": held.precision}
         for held in engine.open_networks()
         if held.label.partition("@")[0] == card.name
@@ -133,7 +134,7 @@ def verify_models(engine: Engine, call: Call, reporter: Reporter) -> dict[str, o
     rows = []
     for card in named or [card for card in models.catalogue if models.has(card)]:
         reporter.check()
-        rows.append(_row(engine, beside, card) | {"error": _verified(models, card)})
+        rows.append({**_row(engine, beside, card), "error": _verified(models, card)})
     return {"models": rows}
 
 

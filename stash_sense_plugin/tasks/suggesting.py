@@ -2,13 +2,24 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from stash_sense_plugin.errors import StashError
+from stash_sense_plugin.library.suggested import Counted as CountedRow
 from stash_sense_plugin.library.suggested import Place, Suggested, SuggestionList
 from stash_sense_plugin.library.verdicts import Words
-from stash_sense_plugin.records import Decision, Reporter, Said, Scene
+from stash_sense_plugin.records import Decision, Fingerprint, Kind, Reporter, Scene
 from stash_sense_plugin.stash.operations import scenes_by_ids
+from stash_sense_plugin.tasks.api import (
+    Counted,
+    CountsTold,
+    Decided,
+    InStash,
+    SuggestionRow,
+    SuggestionsTold,
+    Verdict,
+)
 from stash_sense_plugin.tasks.asked import (
     MOST_IN_A_PAGE,
     PAGE,
@@ -17,9 +28,12 @@ from stash_sense_plugin.tasks.asked import (
     scene_id,
     text,
     whole_number,
+    within,
     word,
 )
 from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.presence import presence
+from stash_sense_plugin.tasks.verdicts import KINDS
 
 PARTS_SHOWN = 200
 """Ranges of one suggestion; a tag that flickers all through a long scene has more."""
@@ -33,42 +47,48 @@ _COUNTS = (str, str)
 """What a place in each list is made of."""
 
 
-def suggestions(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+def suggestions(engine: Engine, call: Call, reporter: Reporter) -> SuggestionsTold | CountsTold:
     """Return a page of suggestions; `after` is the last page's `next`.
 
-    By `tag`: how often each is suggested or, with `tag`, its scenes, the most certain first. By
-    `scene`: those of `scene_id`. Else all, scene after scene. `decision` is `ask`, `apply` or
-    `refused`; left out, the first two.
+    By `tag`: its scenes, the most certain first; without a tag, as `counts`. By `scene`: those of
+    `scene_id`. Else all, scene after scene. `kind` leaves out all others. `decision` is `ask`,
+    `apply` or `refused`; left out, the first two.
     """
     args = call.args
     by = word(args, "by", ("tag", "scene"))
     limit = whole_number(args, "limit", PAGE, 1, MOST_IN_A_PAGE)
-    listed = SuggestionList(engine.store)
-    tag = text(args, "tag")
+    tag, kind = text(args, "tag"), word(args, "kind", KINDS)
     if by == "tag" and not tag:
-        return _counts(listed, place(args, _COUNTS), limit)
+        return counts(engine, call, reporter)
+    listed = SuggestionList(engine.store)
     decision = DECISIONS.get(word(args, "decision", DECISIONS))
     if by == "tag":
-        rows = listed.by_name(tag, decision, after=place(args, _BY_NAME), limit=limit)
+        rows = listed.by_name(tag, decision, after=place(args, _BY_NAME), limit=limit, kind=kind)
         return _page(engine, call, reporter, rows, limit, lambda row: row.place_by_name)
     scene = scene_id(args) if by == "scene" else None
-    rows = listed.by_scene(decision, scene, place(args, _BY_SCENE), limit)
+    rows = listed.by_scene(decision, scene, place(args, _BY_SCENE), limit, kind)
     return _page(engine, call, reporter, rows, limit, lambda row: row.place_by_scene)
 
 
-def _counts(listed: SuggestionList, after: Place | None, limit: int) -> dict[str, object]:
+def counts(engine: Engine, call: Call, reporter: Reporter) -> CountsTold:
+    """Return how often each thing is suggested, by its name; `after` is the last page's `next`."""
+    listed = SuggestionList(engine.store)
+    limit = whole_number(call.args, "limit", PAGE, 1, MOST_IN_A_PAGE)
+    after = place(call.args, _COUNTS)
     rows = listed.counts(limit=limit) if after is None else listed.counts(after, limit)
-    counted = [
-        {
-            "kind": row.kind,
-            "name": row.name,
-            "ask": row.ask,
-            "apply": row.apply,
-            "refused": row.refused,
-        }
-        for row in rows
-    ]
-    return {"tags": counted, "next": _next(rows[-1].place) if len(rows) == limit else None}
+    counted = within([_counted(row) for row in rows])
+    more = len(rows) == limit or len(counted) < len(rows)
+    return {"tags": counted, "next": _next(rows[len(counted) - 1].place) if more else None}
+
+
+def _counted(row: CountedRow) -> Counted:
+    return {
+        "kind": cast("Kind", row.kind),
+        "name": row.name,
+        "ask": row.ask,
+        "apply": row.apply,
+        "refused": row.refused,
+    }
 
 
 def _page(
@@ -78,16 +98,16 @@ def _page(
     rows: Sequence[Suggested],
     limit: int,
     place_of: Callable[[Suggested], Place],
-) -> dict[str, object]:
+) -> SuggestionsTold:
     """Return rows with all that a page shows of them, as many as a reply may hold."""
-    scenes = _scenes(engine, call, reporter, rows)
-    said = engine.verdicts.said_of_many(scenes.values())
-    shown: list[dict[str, object]] = []
+    files = {row.scene_id: row.fingerprint for row in rows}
+    known = what_is_known(engine, call, reporter, rows, files)
+    parts = SuggestionList(engine.store).shown(rows)
+    shown: list[SuggestionRow] = []
     length, last = 0, None
-    for row, part in zip(rows, SuggestionList(engine.store).shown(rows), strict=True):
-        if row.scene_id in scenes:
-            words = said.get(row.scene_id, (frozenset(), frozenset()))
-            one = _row(row, scenes[row.scene_id], part, words)
+    for row, part in zip(rows, parts, strict=True):
+        if row.scene_id in known.scenes:
+            one = known.told(row, part)
             length += len(json.dumps(one))
             if shown and length > PAGE_BYTES:
                 break
@@ -104,45 +124,74 @@ def _next(place: Place) -> str:
     return json.dumps(place)
 
 
-def _scenes(
-    engine: Engine, call: Call, reporter: Reporter, rows: Sequence[Suggested]
-) -> dict[str, Scene]:
-    """Return the rows' scenes that Stash still has; as the store knows them, where it is away."""
-    known = {row.scene_id: Scene(row.scene_id, "", "", row.fingerprint, None) for row in rows}
-    if call.server is None or not known:
-        return known
-    try:
-        with engine.aside().stash(call, reporter) as client:
-            return {scene.id: scene for scene in scenes_by_ids(client, list(known))}
-    except StashError as error:
-        reporter.log("warning", f"{error.message}: scenes that are gone may be listed too")
-        return known
+# --- What is known of rows ------------------------------------------------------------------------
 
 
-def _row(
-    row: Suggested, scene: Scene, part: Mapping[str, Any], words: tuple[Words, Words]
-) -> dict[str, object]:
-    return {
-        "scene_id": row.scene_id,
-        "title": scene.title,
-        "source": scene.path or row.source,
-        "kind": row.kind,
-        "name": row.name,
-        "label": row.label,
-        "target_id": row.target_id or None,
-        "confidence": round(row.confidence, 4),
-        "decision": row.decision.name,
-        "said": said_of(row, words),
-        "duration_s": scene.duration_s,
-        "ranges": part.get("ranges", [])[:PARTS_SHOWN],
-        "evidence": part.get("evidence", []),
-    }
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of some suggestions besides their results."""
+
+    scenes: Mapping[str, Scene]
+    """Those that Stash still has; as the store knows them, where it is away."""
+    said: Mapping[str, tuple[Words, Words]]
+    """What was accepted and refused, by scene."""
+    in_stash: Mapping[tuple[str, ...], InStash | None] = field(default_factory=dict)
+    """By a row's place; empty where Stash was not asked."""
+    asked: bool = False
+    """Whether Stash has answered."""
+
+    def told(self, row: Suggested, part: Mapping[str, Any]) -> SuggestionRow:
+        """Return a row with its part of the result."""
+        scene = self.scenes[row.scene_id]
+        return {
+            "scene_id": row.scene_id,
+            "title": scene.title,
+            "source": scene.path or row.source,
+            "kind": cast("Kind", row.kind),
+            "name": row.name,
+            "label": row.label,
+            "target_id": row.target_id or None,
+            "confidence": round(row.confidence, 4),
+            "decision": cast("Decided", row.decision.name),
+            "said": self.said_of(row),
+            "in_stash": self.in_stash.get(row.place_by_scene),
+            "duration_s": scene.duration_s,
+            "ranges": part.get("ranges", [])[:PARTS_SHOWN],
+            "evidence": part.get("evidence", []),
+        }
+
+    def said_of(self, row: Suggested) -> Verdict | None:
+        """Return what the user said of a suggestion; None for nothing."""
+        accepted, refused = self.said.get(row.scene_id, (frozenset(), frozenset()))
+        own = {(row.kind, row.key), (row.kind, row.target_id)}
+        if own & refused:
+            return "refused"
+        return "accepted" if own & accepted else None
 
 
-def said_of(row: Suggested, words: tuple[Words, Words]) -> str | None:
-    """Return what the user said of a suggestion: accepted, refused or nothing."""
-    own = {(row.kind, row.key), (row.kind, row.target_id)}
-    accepted, refused = words
-    if own & refused:
-        return Said.REFUSED.value
-    return Said.ACCEPTED.value if own & accepted else None
+def what_is_known(
+    engine: Engine,
+    call: Call,
+    reporter: Reporter,
+    rows: Sequence[Suggested],
+    files: Mapping[str, Fingerprint | None],
+) -> Known:
+    """Return scenes, what Stash has of each row, and what was said of it.
+
+    `files` are what was looked at, by scene: the rows' scenes, and any besides.
+    """
+    scenes = {name: Scene(name, "", "", file, None) for name, file in files.items()}
+    in_stash: dict[tuple[str, ...], InStash | None] = {}
+    asked = False
+    if call.server is not None and scenes:
+        aside = engine.aside()
+        try:
+            with aside.stash(call, reporter) as client:
+                found = {scene.id: scene for scene in scenes_by_ids(client, list(scenes))}
+                there = presence(aside, client, found, rows)
+            in_stash = {row.place_by_scene: each for row, each in zip(rows, there, strict=True)}
+            scenes, asked = found, True
+        except StashError as error:
+            reporter.log("warning", f"{error.message}: scenes that are gone may be listed too")
+    said = engine.verdicts.said_of_many(scenes.values())
+    return Known(scenes, said, in_stash, asked)

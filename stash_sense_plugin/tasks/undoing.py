@@ -15,6 +15,7 @@ from stash_sense_plugin.stash.judging import with_parents
 from stash_sense_plugin.stash.operations import StashTag, find_tag
 from stash_sense_plugin.stash.wishes import Ending, Written
 from stash_sense_plugin.stash.writer import Writer
+from stash_sense_plugin.tasks.api import RunRow, RunsTold
 from stash_sense_plugin.tasks.asked import (
     MOST_IN_A_PAGE,
     PAGE,
@@ -503,7 +504,7 @@ class Undoing:
 # --- The list -----------------------------------------------------------------------------------
 
 
-def list_runs(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+def list_runs(engine: Engine, call: Call, reporter: Reporter) -> RunsTold:
     """Return runs with what of each is still ours, the newest first, a page at a time."""
     args = call.args
     limit = whole_number(args, "limit", PAGE, 1, MOST_IN_A_PAGE)
@@ -514,11 +515,11 @@ def list_runs(engine: Engine, call: Call, reporter: Reporter) -> dict[str, objec
     page = found[:limit]
     return {
         "runs": [_run_json(run, undone.get(run.run_id, -1)) for run in page],
-        "next": page[-1].place if len(found) > limit else None,
+        "next": str(page[-1].place) if len(found) > limit else None,
     }
 
 
-def _run_json(run: RunLeft, undone_up_to: int) -> dict[str, Any]:
+def _run_json(run: RunLeft, undone_up_to: int) -> RunRow:
     counts = run.counts
     return {
         "run_id": run.run_id,

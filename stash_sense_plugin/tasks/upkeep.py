@@ -4,10 +4,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from stash_sense_plugin.errors import StashError, StashSenseError
+from stash_sense_plugin.library.store import SceneError
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scene_states, system
-from stash_sense_plugin.tasks.asked import MOST_IN_A_PAGE, PAGE, row_after, scene_id, whole_number
+from stash_sense_plugin.tasks.api import ErrorRow, ErrorsTold
+from stash_sense_plugin.tasks.asked import (
+    MOST_IN_A_PAGE,
+    PAGE,
+    row_after,
+    scene_id,
+    whole_number,
+    within,
+)
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.fetching import Fetched, fetch_wanted
 from stash_sense_plugin.tasks.writing import open_writing
@@ -58,20 +67,28 @@ def _set_up_says(fetched: Fetched, tagme: str) -> str:
 # --- What is known ----------------------------------------------------------------------------
 
 
-def list_errors(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+def list_errors(engine: Engine, call: Call, reporter: Reporter) -> ErrorsTold:
     """Return scenes whose last look failed, newest first; `after` is the last page's `next`."""
     limit = whole_number(call.args, "limit", PAGE, 1, MOST_IN_A_PAGE)
     rows = engine.store.errors(limit, row_after(call.args))
     here = _still_there(engine, call, reporter, [row.scene_id for row in rows])
+    shown = within([_error_row(row) for row in rows])
+    more = len(rows) == limit or len(shown) < len(rows)
     return {
-        "errors": [
-            {"scene_id": row.scene_id, "source": row.source, "run_id": row.run_id}
-            | asdict(row.error)
-            | {"failed_at_s": row.failed_at_s}
-            for row in rows
-            if row.scene_id in here
-        ],
-        "next": str(rows[-1].row) if len(rows) == limit else None,
+        "errors": [row for row in shown if row["scene_id"] in here],
+        "next": str(rows[len(shown) - 1].row) if more else None,
+    }
+
+
+def _error_row(row: SceneError) -> ErrorRow:
+    return {
+        "scene_id": row.scene_id,
+        "source": row.source,
+        "run_id": row.run_id,
+        "kind": row.error.kind,
+        "message": row.error.message,
+        "remedy": row.error.remedy,
+        "failed_at_s": row.failed_at_s,
     }
 
 

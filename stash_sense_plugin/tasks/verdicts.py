@@ -1,11 +1,13 @@
 """Accept and refuse suggestions, and list what was said of them."""
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from stash_sense_plugin.errors import SettingsError
 from stash_sense_plugin.library.suggested import Place, SuggestionList
 from stash_sense_plugin.library.verdicts import Verdict
 from stash_sense_plugin.records import Decision, Reporter, Said
+from stash_sense_plugin.tasks.api import AcceptTold, RefuseTold
 from stash_sense_plugin.tasks.asked import (
     MOST_IN_A_PAGE,
     PAGE,
@@ -27,7 +29,7 @@ from stash_sense_plugin.tasks.engine import Call, Engine
 KINDS = ("tag", "studio", "performer")
 
 
-def accept(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+def accept(engine: Engine, call: Call, reporter: Reporter) -> AcceptTold:
     """Accept suggestions, and write them to Stash.
 
     `items` names them; or `tag` (of one `kind` where that is given), of those that are asked about
@@ -35,16 +37,16 @@ def accept(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
     it.
     """
     items = list(_items(engine, call.args, frozenset({Decision.ASK})))
-    return _carry_out(Accepting, engine, call, items, reporter)
+    return cast("AcceptTold", _carry_out(Accepting, engine, call, items, reporter))
 
 
-def refuse(engine: Engine, call: Call, reporter: Reporter) -> dict[str, object]:
+def refuse(engine: Engine, call: Call, reporter: Reporter) -> RefuseTold:
     """Refuse suggestions, and take back what Stash Sense wrote of them; as `accept`.
 
     Of a `tag`, those that are written are refused too.
     """
     items = list(_items(engine, call.args, frozenset({Decision.ASK, Decision.APPLY})))
-    return _carry_out(Refusing, engine, call, items, reporter)
+    return cast("RefuseTold", _carry_out(Refusing, engine, call, items, reporter))
 
 
 def _carry_out(
