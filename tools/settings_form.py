@@ -271,7 +271,7 @@ def _of_models(key: str) -> dict[str, Any]:
 TRIED: dict[str, tuple[object, ...]] = {
     "frames": (
         *(0, 1, 2, 60, 2000, 2001, -3, 2.5, 12.0, "", " ", " 12 ", "12", "1", "-0", "+5"),
-        *("many", "it's", "both' and \"", "9" * 19, "1_000", "12\n", "\x1c12", True, None),
+        *("many", "it's", "both' and \"", "9" * 18, "-" + "9" * 18, "9" * 19, "1_000", "12\n", "\x1c12", True, None),
         *([], ["a", 1], {"a": None}, {"b": [True, 2.5]}),
     ),
     "apply_percent": (0, 1, 100, 101, "0", "80"),
@@ -324,7 +324,7 @@ def _case(key: str, value: object) -> dict[str, Any]:
 
 
 def text(made: dict[str, Any]) -> str:
-    """Return a document as it lies in the tree: short lists in one line, as its formatter has it."""
+    """Return a document as it lies in the tree, short lists in one line."""
     spread = json.dumps(made, indent=2, ensure_ascii=True) + "\n"
     return WORDS_ONLY.sub(lambda found: f"[{' '.join(found[1].split())}]", spread)
 

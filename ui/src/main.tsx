@@ -6,7 +6,7 @@ import { SenseLink } from "./pages/SenseLink";
 import { ROUTE, SensePages } from "./pages/SensePages";
 import { Boundary } from "./parts/Boundary";
 import { type PageScene, SceneTab } from "./scene/SceneTab";
-import { SettingsForm } from "./settings/SettingsForm";
+import { StashSettings } from "./settings/SettingsForm";
 import { PLUGIN_ID, stash } from "./stash/plugin_api";
 import "./sense.css";
 
@@ -22,6 +22,28 @@ interface ScenePageProps extends Children {
 }
 
 const { patch, register } = stash();
+
+/** Keep what Stash has where our part of it fails: these run as Stash draws, outside a boundary. */
+function kept<T>(make: () => T, otherwise: T): T {
+  try {
+    return make();
+  } catch (error) {
+    console.error("Stash Sense:", error);
+    return otherwise;
+  }
+}
+
+function ScenePane({ scene, setTimestamp }: ScenePageProps) {
+  return <SceneTab key={scene.id} scene={scene} seek={setTimestamp} />;
+}
+
+function Pages() {
+  return (
+    <Boundary what="its pages">
+      <SensePages />
+    </Boundary>
+  );
+}
 
 patch.before<ScenePageProps>("ScenePage.Tabs", (props, ...rest) => [
   {
@@ -46,7 +68,7 @@ patch.before<ScenePageProps>("ScenePage.TabContent", (props, ...rest) => [
         {props.children}
         <Tab.Pane eventKey={TAB} className="sense-scene-pane">
           <Boundary what="this scene's suggestions">
-            <SceneTab key={props.scene.id} scene={props.scene} seek={props.setTimestamp} />
+            <ScenePane scene={props.scene} setTimestamp={props.setTimestamp} />
           </Boundary>
         </Tab.Pane>
       </>
@@ -55,22 +77,23 @@ patch.before<ScenePageProps>("ScenePage.TabContent", (props, ...rest) => [
   ...rest,
 ]);
 
-patch.after<{ scene: { id: string }; selected?: boolean }>("SceneCard", (props, ...rest) =>
-  noteCard(props, rest[rest.length - 1] as React.ReactNode),
-);
+patch.after<{ scene: { id: string }; selected?: boolean }>("SceneCard", (props, ...rest) => {
+  const drawn = rest[rest.length - 1] as React.ReactNode;
+  return kept(() => noteCard(props, drawn), drawn);
+});
 
 patch.before<{ operations: unknown[] }>("SceneListOperations", (props, ...rest) => [
-  withTagSelected(props),
+  kept(() => withTagSelected(props), props),
   ...rest,
 ]);
 
 patch.instead<{ pluginID: string }>("PluginSettings", (props, ...rest) => {
   // Another plugin may have dropped what stands before the next one to call.
-  const Next = rest[rest.length - 1] as (props: unknown) => React.ReactElement | null;
+  const Next = rest[rest.length - 1] as React.FunctionComponent<{ pluginID: string }>;
   if (props.pluginID !== PLUGIN_ID) return Next(props);
   return (
-    <Boundary what="its settings">
-      <SettingsForm />
+    <Boundary what="its own form, so here is Stash's" otherwise={<Next {...props} />}>
+      <StashSettings />
     </Boundary>
   );
 });
@@ -81,7 +104,7 @@ patch.before<Children>("MainNavBar.MenuItems", (props, ...rest) => [
     children: (
       <>
         {props.children}
-        <Boundary what="its link">
+        <Boundary what="its link" isQuiet>
           <SenseLink />
         </Boundary>
       </>
@@ -90,4 +113,4 @@ patch.before<Children>("MainNavBar.MenuItems", (props, ...rest) => [
   ...rest,
 ]);
 
-register.route(ROUTE, SensePages as React.ComponentType<never>);
+register.route(ROUTE, Pages as React.ComponentType<never>);

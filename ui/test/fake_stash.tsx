@@ -19,6 +19,8 @@ export class FakeStash {
   /** By mode, what the worker answers; what it throws is Stash's error. */
   answers: Answers;
   settings: Record<string, unknown> = {};
+  /** The version of the plugin that it has; empty where it does not say. */
+  version = "";
   /** The calls of the plugin, in order: its mode and arguments. */
   readonly calls: { mode: string; args: Record<string, unknown> }[] = [];
   /** The tasks that were put into the queue. */
@@ -119,6 +121,8 @@ export class FakeStash {
         return { stopJob: true };
       case "Queue":
         return { jobQueue: this.jobs };
+      case "Installed":
+        return { plugins: [{ id: "stash-sense", version: this.version || null }] };
       case "Settings":
         return { configuration: { plugins: { "stash-sense": this.settings } } };
       case "SaveSettings":

@@ -54,6 +54,11 @@ export type SettingsQueryVariables = Exact<{ [key: string]: never; }>;
 
 export type SettingsQuery = { configuration: { plugins: Record<string, Record<string, unknown>> } };
 
+export type InstalledQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type InstalledQuery = { plugins: Array<{ id: string, version: string | null }> | null };
+
 export type QueueQueryVariables = Exact<{ [key: string]: never; }>;
 
 

@@ -4,7 +4,7 @@ import { FontAwesomeIcon } from "@fortawesome/react-fontawesome";
 import React from "react";
 import { Nav } from "react-bootstrap";
 import { NavLink } from "react-router-dom";
-import { ROUTE } from "./SensePages";
+import { ROUTE } from "./route";
 
 /** Drawn as Stash draws its own entries, so that themes and narrow windows treat it as one. */
 export function SenseLink() {

@@ -1,13 +1,16 @@
 /** Our own pages, below one address: what waits for the user, how it stands, and the settings. */
-import React from "react";
+import React, { useEffect, useRef } from "react";
 import { Nav } from "react-bootstrap";
-import { NavLink, Redirect, Route, Switch } from "react-router-dom";
+import { NavLink, Redirect, Route, Switch, useLocation } from "react-router-dom";
 import { DashboardPage } from "../dashboard/DashboardPage";
 import { Boundary } from "../parts/Boundary";
+import { Outdated } from "../parts/Outdated";
 import { ReviewPage } from "../review/ReviewPage";
 import { SettingsForm } from "../settings/SettingsForm";
+import { ROUTE } from "./route";
+import "./pages.css";
 
-export const ROUTE = "/plugins/stash-sense";
+export { ROUTE };
 
 const PAGES = [
   { path: ROUTE, name: "Review", what: "what waits for you", Page: ReviewPage },
@@ -16,27 +19,55 @@ const PAGES = [
 ] as const;
 
 export function SensePages() {
+  const content = useRef<HTMLElement>(null);
+  const name = useTitle();
   return (
     <div className="sense-pages container-fluid">
+      {/* A button: an address that begins with # would lead to Stash's first page. */}
+      <button
+        type="button"
+        className="btn btn-secondary sense-skip"
+        onClick={() => content.current?.focus()}
+      >
+        Skip to the content
+      </button>
       <Nav as="nav" variant="tabs" className="sense-pages-nav" aria-label="Stash Sense">
-        {PAGES.map(({ path, name }) => (
-          <Nav.Item key={path}>
-            <NavLink exact to={path} className="nav-link">
-              {name}
+        {PAGES.map((page) => (
+          <Nav.Item key={page.path}>
+            <NavLink exact to={page.path} className="nav-link">
+              {page.name}
             </NavLink>
           </Nav.Item>
         ))}
       </Nav>
-      <Switch>
-        {PAGES.map(({ path, what, Page }) => (
-          <Route exact key={path} path={path}>
-            <Boundary what={what}>
-              <Page />
-            </Boundary>
-          </Route>
-        ))}
-        <Redirect to={ROUTE} />
-      </Switch>
+      <Outdated />
+      <main ref={content} tabIndex={-1} className="sense-pages-content">
+        <h1 className="sr-only">Stash Sense: {name}</h1>
+        <Switch>
+          {PAGES.map(({ path, what, Page }) => (
+            <Route exact key={path} path={path}>
+              <Boundary what={what}>
+                <Page />
+              </Boundary>
+            </Route>
+          ))}
+          <Redirect to={ROUTE} />
+        </Switch>
+      </main>
     </div>
   );
+}
+
+/** Name the document after the page that is shown, and give its own name back afterwards. */
+function useTitle(): string {
+  const { pathname } = useLocation();
+  const name = PAGES.find((page) => page.path === pathname.replace(/\/$/, ""))?.name ?? "Review";
+  useEffect(() => {
+    const before = document.title;
+    document.title = `${name} | Stash Sense | ${before.split(" | ").pop() || "Stash"}`;
+    return () => {
+      document.title = before;
+    };
+  }, [name]);
+  return name;
 }

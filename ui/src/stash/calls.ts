@@ -1,6 +1,7 @@
 /** Every call to Stash that we make: operations of the plugin, its tasks, and its settings. */
 
 import type {
+  InstalledQuery,
   JobFragment,
   JobsSubscription,
   OperateMutation,
@@ -124,6 +125,18 @@ export function hearJobs(
       error: (error: unknown) => lost(reason(error)),
     });
   return () => subscription.unsubscribe();
+}
+
+/** Return the version of the plugin that Stash has now; undefined where it does not say. */
+export async function installedVersion(): Promise<string | undefined> {
+  try {
+    const { data } = await stash()
+      .utils.StashService.getClient()
+      .query<InstalledQuery>({ query: operation("Installed"), fetchPolicy: "no-cache" });
+    return data.plugins?.find((each) => each.id === PLUGIN_ID)?.version ?? undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Return what the user set, as Stash stores it: only what was ever set. */

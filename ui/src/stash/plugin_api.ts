@@ -28,7 +28,13 @@ export interface StashPluginApi {
     };
     InteractiveUtils?: unknown;
   };
-  hooks: { useToast(): Toast };
+  hooks: {
+    useToast(): Toast;
+    /** Inside Stash's own settings alone: elsewhere it throws. */
+    useSettings?(): {
+      savePluginSettings(plugin: string, all: Record<string, unknown>): void;
+    };
+  };
 }
 
 declare global {
