@@ -1,6 +1,5 @@
 /** How far something is, in Stash's own bar. */
 import React from "react";
-import { ProgressBar } from "react-bootstrap";
 
 interface Props {
   /** 0..1; null where nobody knows. */
@@ -8,12 +7,23 @@ interface Props {
   label: string;
 }
 
+/** React-Bootstrap's own would put the name where no screen reader finds it. */
 export function Progress({ share, label }: Props) {
   const now = Math.min(100, Math.max(0, Math.round((share ?? 0) * 100)));
-  // A bar that tells nothing yet still has to be seen.
   return (
     <div className="sense-progress">
-      <ProgressBar animated now={Math.max(2, now)} aria-label={label} aria-valuetext={`${now}%`} />
+      <div className="progress">
+        <div
+          className="progress-bar progress-bar-striped progress-bar-animated"
+          role="progressbar"
+          aria-label={label}
+          aria-valuemin={0}
+          aria-valuemax={100}
+          aria-valuenow={now}
+          // A bar that tells nothing yet still has to be seen.
+          style={{ width: `${Math.max(2, now)}%` }}
+        />
+      </div>
       <span className="sense-progress-share" aria-hidden>
         {now}%
       </span>
