@@ -264,8 +264,12 @@ def _spoil(path: Path) -> None:
 
 def build_library(folder: Path) -> tuple[Clip, ...]:
     """Write the whole sample library into a folder, leaving out what is there already."""
+    return build(folder, sample_library())
+
+
+def build(folder: Path, clips: tuple[Clip, ...]) -> tuple[Clip, ...]:
+    """Write clips into a folder, leaving out what is there already."""
     folder.mkdir(parents=True, exist_ok=True)
-    clips = sample_library()
     with TemporaryDirectory(dir=folder.parent, prefix="drawing-") as drawing:
         for clip in clips:
             if not (folder / clip.name).exists():

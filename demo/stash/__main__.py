@@ -15,6 +15,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="database and generated files")
     parser.add_argument("--media", type=Path, action="append", default=[], help="a library folder")
     parser.add_argument("--plugins", type=Path, help="folder of plugins (FOLDER/plugins)")
+    parser.add_argument("--page", type=Path, help="folder of the built pages (ui/page/dist)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9999, help="0 takes a free one")
     parser.add_argument("--credentials", help="user:password")
@@ -36,6 +37,7 @@ def main() -> None:
         given.folder,
         media=given.media,
         plugins=given.plugins,
+        page=given.page,
         credentials=(user, password) if user else None,
         api_key=given.api_key,
         max_session_age_s=given.session_age,

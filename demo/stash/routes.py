@@ -23,7 +23,6 @@ PLACEHOLDER = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 9">
 <rect width="16" height="9" fill="#202b33"/><path d="M6 2.5v4l4-2z" fill="#8a9ba8"/></svg>"""
 BY_ID = {"sprite": "sprite.jpg", "thumbs": "thumbs.vtt"}
 PICTURED = ("tag", "studio", "performer")
-PAGE = "<!doctype html><title>Stash</title><p>A stand-in for Stash: it has no pages.</p>"
 PAGE_NOT_FOUND = "404 page not found\n"
 
 
@@ -42,11 +41,6 @@ def _refused_head(status: int = 405) -> Response:
 
 def health(_: Request) -> Response:
     return Response(".", headers={"Content-Type": "text/plain"})
-
-
-def page(_: Request) -> Response:
-    """Any other address shows Stash's pages; here there are none, and one that says so."""
-    return Response(PAGE, headers={"Content-Type": "text/html"})
 
 
 def absent(_: Request) -> Response:

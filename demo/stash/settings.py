@@ -26,6 +26,8 @@ class Settings:
     max_session_age_s: int = SESSION_AGE_S
     python_path: str = ""
     log_level: str = "Info"
+    page: Path | None = None
+    """Where the built pages lie; none are shown without."""
     plugin_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     disabled_plugins: list[str] = field(default_factory=list)
     ui: dict[str, Any] = field(default_factory=dict)

@@ -68,8 +68,8 @@ class StandIn(Library):
     """One server, from `with` to its end.
 
     `folder` keeps the database and all else, and may be used again; `media` is scanned on
-    demand; `plugins` is the folder of plugins (below `folder` if not given); `clock` is what
-    sessions age by.
+    demand; `plugins` is the folder of plugins (below `folder` if not given); `page` is where
+    the built pages lie; `clock` is what sessions age by.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class StandIn(Library):
         max_session_age_s: int = SESSION_AGE_S,
         python_path: str = "",
         log_level: str = "Info",
+        page: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], float] = time.time,
@@ -103,6 +104,7 @@ class StandIn(Library):
             max_session_age_s=max_session_age_s,
             python_path=python_path,
             log_level=log_level,
+            page=page,
         )
         self._clock = clock
         self._server: _Server | None = None

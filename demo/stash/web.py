@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from demo.stash import auth, routes, subscriptions, transport
+from demo.stash import auth, pages, routes, subscriptions, transport
 from demo.stash.database import RefusedError
 from demo.stash.state import Call, State
 from demo.stash.values import CLOCK
@@ -83,7 +83,7 @@ def _routes() -> list[Route]:
         Route("/{kind}/{number}/image", routes.picture, **get),
         Route("/plugin/{plugin}/{what}", routes.bundle, **get),
         Route("/plugin/{plugin}/assets/{path:path}", routes.asset, **get),
-        Route("/{rest:path}", routes.page, **get),
+        Route("/{rest:path}", pages.page, **get),
     ]
 
 

@@ -1,0 +1,63 @@
+/** A prepared library behind every test, and a page in it. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test as base, expect, type Page } from "@playwright/test";
+import { Library, prepare, start } from "./stash";
+
+export { HOSTILE_TAG, HOSTILE_TITLE, Library, PLUGIN, type SceneNamed } from "./stash";
+export { expect };
+
+const LIGHT = readFileSync(join(import.meta.dirname, "..", "page", "light.css"), "utf-8");
+const PREPARED_MS = 600_000;
+
+interface PerTest {
+  /** What the page said to its console as an error, and exceptions that nobody caught. */
+  complaints: string[];
+}
+
+interface PerWorker {
+  library: Library;
+}
+
+export const test = base.extend<PerTest, PerWorker>({
+  library: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads its names
+    async ({}, use) => {
+      const named = process.env.SENSE_STASH?.replace(/\/$/, "");
+      const started = named ? undefined : await start();
+      try {
+        const library = new Library(named ?? started?.url ?? "");
+        await prepare(library);
+        await use(library);
+      } finally {
+        await started?.end();
+      }
+    },
+    { scope: "worker", timeout: PREPARED_MS },
+  ],
+  baseURL: async ({ library }, use) => use(library.url),
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads its names
+  complaints: async ({}, use) => use([]),
+  page: async ({ page, library, complaints }, use) => {
+    const { host } = new URL(library.url);
+    const elsewhere: string[] = [];
+    const note = (address: string) => {
+      const url = new URL(address);
+      if (/^(https?|wss?):$/.test(url.protocol) && url.host !== host) elsewhere.push(address);
+    };
+    page.on("request", (request) => note(request.url()));
+    page.on("websocket", (socket) => note(socket.url()));
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    await use(page);
+    expect(elsewhere, "nothing but Stash is asked").toEqual([]);
+    expect(await page.evaluate("window.hacked"), "what is text is never run").toBeUndefined();
+  },
+});
+
+/** Lay a light theme over the page, as a user's own style sheet does. */
+export async function wearLight(page: Page): Promise<void> {
+  await page.addStyleTag({ content: LIGHT });
+}
