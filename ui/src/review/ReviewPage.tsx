@@ -1,5 +1,264 @@
-import React from "react";
+/** All that waits for the user's word, across the library: by name or by scene, and what was refused. */
+import React, { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { Nav } from "react-bootstrap";
+import { Link, useHistory, useLocation } from "react-router-dom";
+import { Trouble } from "../parts/Trouble";
+import { many } from "../parts/words";
+import { AcceptAbove } from "./AcceptAbove";
+import { type Place, placeOf, searchOf, type View } from "./address";
+import { ANSWERS, type Answers } from "./answers";
+import { type AcceptingAll, useAcceptingAll } from "./bulk";
+import { ChooseName, NameDone, NothingRefused, NothingWaits } from "./Empty";
+import { useListing } from "./listing";
+import { NameList, waiting } from "./NameList";
+import { type Counted, type Names, nameKey, useNames } from "./names";
+import { isTyped, Queue } from "./Queue";
+import { StatusBar } from "./StatusBar";
+import "./review.css";
 
-export function ReviewPage() {
-  return <div />;
+const VIEWS: readonly { by: View; name: string }[] = [
+  { by: "tag", name: "By name" },
+  { by: "scene", name: "By scene" },
+  { by: "refused", name: "Refused" },
+];
+
+export function ReviewPage({ answers = ANSWERS }: { answers?: Answers }) {
+  const place = placeOf(useLocation().search);
+  const history = useHistory();
+  const names = useNames(answers);
+  const [told, setTold] = useState("");
+  const accepting = useAcceptingAll(answers, (done, tag) =>
+    setTold(`Accepted ${tag} for ${many(done, "scene")}`),
+  );
+  const page = useRef<HTMLElement>(null);
+  useRoom(page);
+  useLeaving(answers);
+  useAnswers(answers);
+  const undo = () => {
+    const [change] = answers.undo();
+    if (change)
+      setTold(`Undone: ${change.row.name} for ${change.row.title} is ${STANDS[change.from]}`);
+  };
+  const next = nextName(names.names, place);
+  const onKeyDown = (event: React.KeyboardEvent<HTMLElement>) => {
+    if (isTyped(event)) return;
+    const key = event.key.toLowerCase();
+    if (key === "u" && !event.repeat) undo();
+    else if (key === "n" && place.by === "tag" && next) {
+      history.push({ search: searchOf({ by: "tag", tag: next.name, kind: next.kind }) });
+      (document.activeElement as HTMLElement | null)?.blur();
+    } else if (key === "/" && place.by === "tag") {
+      page.current?.querySelector<HTMLElement>("input[type=search]")?.focus();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const parts = { answers, names, place, accepting, next, tell: setTold };
+  return (
+    <section
+      className={`sense-review sense-review-by-${place.by} ${place.tag ? "sense-review-chosen" : ""}`}
+      aria-label="Review"
+      ref={page}
+      onKeyDown={onKeyDown}
+    >
+      <Head place={place} names={names} />
+      <Body {...parts} />
+      <StatusBar answers={answers} told={told} undo={undo} refused={place.by === "refused"} />
+    </section>
+  );
+}
+
+const STANDS = { asked: "asked again", accepted: "accepted again", refused: "refused again" };
+
+interface Parts {
+  answers: Answers;
+  names: Names;
+  place: Place;
+  accepting: AcceptingAll;
+  next: Counted | undefined;
+  tell(words: string): void;
+}
+
+function Body(parts: Parts) {
+  const { names, place } = parts;
+  const { ask, loading, error, again } = names;
+  if (error && names.names.length === 0) return <Trouble error={error} again={again} />;
+  if (place.by === "scene") return <ByScene key="scene" {...parts} />;
+  if (place.by === "refused") return <Refused key="refused" {...parts} />;
+  if (loading && names.names.length === 0) {
+    return (
+      <p className="sense-review-empty" role="status">
+        Fetching what waits…
+      </p>
+    );
+  }
+  if (ask === 0 && !place.tag) return <NothingWaits />;
+  return (
+    <div className="sense-review-body">
+      <NameList names={names.names} place={place} />
+      {place.tag ? (
+        <OfName key={nameKey({ kind: place.kind, name: place.tag })} {...parts} />
+      ) : (
+        <ChooseName names={waiting(names.names)} ask={ask} />
+      )}
+    </div>
+  );
+}
+
+function Head({ place, names }: { place: Place; names: Names }) {
+  const counts: Record<View, number | undefined> = {
+    tag: undefined,
+    scene: undefined,
+    refused: names.refused,
+  };
+  return (
+    <div className="sense-review-top">
+      <h2 className="sr-only">Review</h2>
+      <Nav variant="pills" as="nav" aria-label="What to review" className="sense-review-views">
+        {VIEWS.map(({ by, name }) => (
+          <Nav.Item key={by}>
+            <Link
+              to={{ search: searchOf({ by }) }}
+              className={`nav-link ${place.by === by ? "active" : ""}`}
+              aria-current={place.by === by ? "page" : undefined}
+              onClick={(event) => event.currentTarget.blur()}
+            >
+              {name}
+              {counts[by] ? <span className="badge badge-secondary ml-2">{counts[by]}</span> : null}
+            </Link>
+          </Nav.Item>
+        ))}
+      </Nav>
+      {names.names.length > 0 && (
+        <span className="sense-review-total">
+          {many(names.ask, "suggestion")} {names.ask === 1 ? "waits" : "wait"}
+        </span>
+      )}
+    </div>
+  );
+}
+
+function OfName({ answers, names, place, accepting, next, tell }: Parts) {
+  const { tag, kind } = place;
+  const asked = { by: "tag", tag, kind, decision: "ask" } as const;
+  const listed = useListing(asked, "asked", answers);
+  const counted = names.names.find((each) => nameKey(each) === nameKey({ kind, name: tag }));
+  return (
+    <div className="sense-review-panel">
+      <div className="sense-review-title-bar">
+        <Link
+          to={{ search: searchOf({ by: "tag" }) }}
+          className="sense-review-back btn btn-secondary"
+        >
+          All names
+        </Link>
+        <h3>
+          {tag}
+          {kind !== "tag" && <span className="text-muted"> {kind}</span>}
+          {counted && (
+            <span className="badge badge-secondary ml-2">
+              {counted.ask.toLocaleString("en-US")}
+              <span className="sr-only"> waiting</span>
+            </span>
+          )}
+        </h3>
+        <AcceptAbove place={place} listed={listed} answers={answers} accepting={accepting} />
+      </div>
+      <Queue
+        listed={listed}
+        answers={answers}
+        label={`Scenes with ${tag}, the most certain first`}
+        grouped={false}
+        refused={false}
+        tell={tell}
+      >
+        <NameDone name={tag} next={next} />
+      </Queue>
+    </div>
+  );
+}
+
+function ByScene({ answers, tell }: Parts) {
+  const listed = useListing({ decision: "ask" }, "asked", answers);
+  return (
+    <div className="sense-review-panel">
+      <Queue
+        listed={listed}
+        answers={answers}
+        label="Suggestions, scene after scene"
+        grouped
+        refused={false}
+        tell={tell}
+      >
+        <NothingWaits />
+      </Queue>
+    </div>
+  );
+}
+
+function Refused({ answers, tell }: Parts) {
+  const listed = useListing({ decision: "refused" }, "refused", answers);
+  return (
+    <div className="sense-review-panel">
+      <Queue
+        listed={listed}
+        answers={answers}
+        label="What you refused, scene after scene"
+        grouped
+        refused
+        tell={tell}
+      >
+        <NothingRefused />
+      </Queue>
+    </div>
+  );
+}
+
+/** The name to go on with: the most but for the one under review. */
+function nextName(names: readonly Counted[], { tag, kind }: Place): Counted | undefined {
+  const now = nameKey({ kind, name: tag });
+  return waiting(names).find((each) => nameKey(each) !== now);
+}
+
+/** Draw again whenever something is said or sent. */
+function useAnswers(answers: Answers): void {
+  const [, setRound] = useState(0);
+  useEffect(() => answers.subscribe(() => setRound((before) => before + 1)), [answers]);
+}
+
+/** The page is as high as what is left of the window, so that its lists scroll and not the page. */
+function useRoom(page: React.RefObject<HTMLElement>): void {
+  useLayoutEffect(() => {
+    const measure = () => {
+      const element = page.current;
+      if (element === null) return;
+      const top = element.getBoundingClientRect().top + window.scrollY;
+      element.style.setProperty("--sense-review-top", `${Math.ceil(top)}px`);
+    };
+    measure();
+    window.addEventListener("resize", measure);
+    return () => window.removeEventListener("resize", measure);
+  }, [page]);
+}
+
+/** Send what waits before the page is left, and say so where there is no time. */
+function useLeaving(answers: Answers): void {
+  useEffect(() => {
+    const leaving = (event: BeforeUnloadEvent) => {
+      if (answers.unsent === 0) return;
+      answers.flush();
+      event.preventDefault();
+      event.returnValue = "";
+    };
+    const hidden = () => {
+      if (document.visibilityState === "hidden") answers.flush();
+    };
+    window.addEventListener("beforeunload", leaving);
+    document.addEventListener("visibilitychange", hidden);
+    return () => {
+      window.removeEventListener("beforeunload", leaving);
+      document.removeEventListener("visibilitychange", hidden);
+      answers.flush();
+    };
+  }, [answers]);
 }

@@ -1,0 +1,95 @@
+/** Accept all of a name that is certain enough: page after page, so that it can be stopped. */
+import { useEffect, useRef, useState } from "react";
+import { operate, type SenseError } from "../stash/calls";
+import type { Kind } from "./address";
+import { type Answered, type Answers, keyOf, type Step } from "./answers";
+
+const PAGE = 100;
+
+export interface Bulk {
+  done: number;
+  total: number;
+}
+
+export interface AcceptingAll {
+  /** How far it is; nothing where none is under way. */
+  bulk: Bulk | undefined;
+  error: SenseError | undefined;
+  begin(tag: string, kind: Kind, above: number, total: number): void;
+  stop(): void;
+}
+
+export function useAcceptingAll(
+  answers: Answers,
+  ended: (done: number, tag: string) => void,
+): AcceptingAll {
+  const [bulk, setBulk] = useState<Bulk>();
+  const [error, setError] = useState<SenseError>();
+  const stopped = useRef(false);
+  const tell = useRef(ended);
+  tell.current = ended;
+  // Who leaves the page does not watch it any more.
+  useEffect(
+    () => () => {
+      stopped.current = true;
+    },
+    [],
+  );
+  const begin = async (tag: string, kind: Kind, above: number, total: number) => {
+    stopped.current = false;
+    setError(undefined);
+    setBulk({ done: 0, total });
+    let done = 0;
+    try {
+      for await (const count of acceptAll(answers, tag, kind, above, () => stopped.current)) {
+        done += count;
+        setBulk({ done, total });
+      }
+    } catch (why) {
+      setError(why as SenseError);
+    }
+    setBulk(undefined);
+    tell.current(done, tag);
+  };
+  return {
+    bulk,
+    error,
+    begin: (...all) => void begin(...all),
+    stop: () => {
+      stopped.current = true;
+    },
+  };
+}
+
+/** Yields how many more were accepted. Raises SenseError. */
+async function* acceptAll(
+  answers: Answers,
+  tag: string,
+  kind: Kind,
+  above: number,
+  stopped: () => boolean,
+): AsyncGenerator<number> {
+  let after: string | null | undefined;
+  let step: Step | undefined;
+  do {
+    const told = await operate("suggestions", {
+      by: "tag",
+      tag,
+      kind,
+      decision: "ask",
+      limit: PAGE,
+      ...(after ? { after } : {}),
+    });
+    const pending = answers.pending();
+    const sure = told.suggestions.filter((each) => each.confidence >= above);
+    const rows = sure.filter((each) => each.kind === kind && !pending.has(keyOf(each)));
+    if (stopped()) return;
+    if (rows.length > 0) step = answers.say(rows as Answered[], "asked", "accepted", step);
+    await answers.settled();
+    if (answers.error) throw answers.error;
+    yield rows.length;
+    // The most certain come first.
+    if (sure.length < told.suggestions.length) return;
+    after = told.next;
+  } while (after !== null && !stopped());
+}
