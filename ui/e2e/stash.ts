@@ -150,7 +150,7 @@ function isSmall(file: string): boolean {
   return /-(vertical|grey|dark|boxed|still)/.test(file);
 }
 
-/** A scene whose title, and a tag whose name, are text and nothing else. */
+/** A scene whose title, and a tag whose name, are text and nothing else; a studio to be found. */
 async function nameThings(library: Library): Promise<void> {
   const { id } = await library.scene("medley.mp4");
   await library.graphql(
@@ -159,24 +159,32 @@ async function nameThings(library: Library): Promise<void> {
       input: { id, title: HOSTILE_TITLE },
     },
   );
-  const { findTags } = await library.graphql<{ findTags: { tags: { name: string }[] } }>(
-    "{ findTags(filter: {per_page: -1}) { tags { name } } }",
-  );
-  if (findTags.tags.some(({ name }) => name === HOSTILE_TAG)) return;
   // What we would call Letterboxed goes by the name that the user has for it.
-  await library.graphql("mutation ($input: TagCreateInput!) { tagCreate(input: $input) { id } }", {
-    input: { name: HOSTILE_TAG, aliases: ["Letterboxed"] },
-  });
-  const { findStudios } = await library.graphql<{ findStudios: { count: number } }>(
-    `{ findStudios(studio_filter: {name: {value: "Northlight Studio", modifier: EQUALS}}) { count } }`,
-  );
-  if (findStudios.count > 0) return;
+  const tag = await made(library, "Tag", { name: HOSTILE_TAG, aliases: ["Letterboxed"] });
   await library.graphql(
-    "mutation ($input: StudioCreateInput!) { studioCreate(input: $input) { id } }",
-    {
-      input: { name: "Northlight Studio", aliases: ["NL Studios"] },
-    },
+    "mutation ($input: BulkSceneUpdateInput!) { bulkSceneUpdate(input: $input) { id } }",
+    { input: { ids: [id], tag_ids: { ids: [tag], mode: "ADD" } } },
   );
+  await made(library, "Studio", { name: "Northlight Studio", aliases: ["NL Studios"] });
+}
+
+/** The id of a tag or studio of that name, which is made where there is none. */
+async function made(
+  library: Library,
+  kind: "Tag" | "Studio",
+  input: { name: string; aliases: string[] },
+): Promise<string> {
+  const [many, create] = [`${kind.toLowerCase()}s`, `${kind.toLowerCase()}Create`];
+  const { found } = await library.graphql<{
+    found: Record<string, { id: string; name: string }[]>;
+  }>(`{ found: find${kind}s(filter: {per_page: -1}) { ${many} { id name } } }`);
+  const known = found[many]?.find(({ name }) => name === input.name);
+  if (known !== undefined) return known.id;
+  const { created } = await library.graphql<{ created: { id: string } }>(
+    `mutation ($input: ${kind}CreateInput!) { created: ${create}(input: $input) { id } }`,
+    { input },
+  );
+  return created.id;
 }
 
 export interface Started {

@@ -30,6 +30,7 @@ export const ScenePlayer = component<Props>("ScenePlayer", ({ scene, startAt }) 
   useEffect(() => {
     const video = document.createElement("video-js");
     video.id = PLAYER_ID;
+    video.className = "vjs-big-play-centered";
     place.current?.append(video);
     const player = videojs(video, {
       controls: true,
