@@ -168,16 +168,16 @@ WORDED = {
 
 WORDS = {
     "preset": {
-        "auto": "Chosen by your processor, memory and graphics card",
+        "auto": "What suits your hardware",
         "fast": "Scenes and objects",
         "balanced": "Also acts, clothing and bodies",
         "accurate": "Larger models, where they can be had",
     },
     "device": {
-        "auto": "A graphics card where one can be used",
+        "auto": "A graphics card, else the processor",
         "cpu": "The processor",
-        "cuda": "An NVIDIA graphics card",
-        "tensorrt": "An NVIDIA graphics card, by TensorRT",
+        "cuda": "An NVIDIA card",
+        "tensorrt": "An NVIDIA card, by TensorRT",
         "openvino": "Intel, by OpenVINO",
     },
     "text_engine": {

@@ -19,6 +19,8 @@ export class FakeStash {
   /** By mode, what the worker answers; what it throws is Stash's error. */
   answers: Answers;
   settings: Record<string, unknown> = {};
+  /** Why its settings can be neither read nor saved now; empty where they can. */
+  refusing = "";
   /** The version of the plugin that it has; empty where it does not say. */
   version = "";
   /** The calls of the plugin, in order: its mode and arguments. */
@@ -124,9 +126,12 @@ export class FakeStash {
       case "Installed":
         return { plugins: [{ id: "stash-sense", version: this.version || null }] };
       case "Settings":
+        if (this.refusing) throw new Error(this.refusing);
         return { configuration: { plugins: { "stash-sense": this.settings } } };
       case "SaveSettings":
-        this.settings = variables.input as Record<string, unknown>;
+        if (this.refusing) throw new Error(this.refusing);
+        // As over a network: what is undefined is not there.
+        this.settings = JSON.parse(JSON.stringify(variables.input)) as Record<string, unknown>;
         return { configurePlugin: this.settings };
       default:
         if (this.own[name]) return this.own[name](variables);

@@ -4,6 +4,9 @@ import { Link } from "react-router-dom";
 import { ROUTE } from "../pages/route";
 import type { SenseError, Shapes } from "../stash/calls";
 import { modelWords } from "./controls";
+import { ROWS } from "./form";
+
+type ModelRow = Shapes["ModelRow"];
 
 interface Props {
   told: Shapes["ModelsTold"] | undefined;
@@ -38,8 +41,7 @@ export function Running({ told, error, again }: Props) {
           <li key={model.name}>
             {modelWords(model)}
             <span className="sense-settings-about">
-              {" "}
-              {model.about}. Chosen by {model.chosen === "always" ? "itself" : model.chosen}.
+              {model.about}. {chosenBy(model.chosen)}
             </span>
           </li>
         ))}
@@ -52,6 +54,31 @@ export function Running({ told, error, again }: Props) {
         </p>
       )}
     </div>
+  );
+}
+
+function chosenBy(chosen: string): string {
+  if (chosen === "always") return "It comes with Set up.";
+  const row = ROWS.find((each) => chosen === `the setting ${each.key}`);
+  return row ? `Chosen by your setting "${row.name}".` : `Chosen by ${chosen}.`;
+}
+
+/** What one wants to know of the model that a setting names. */
+export function ModelNote({ name, models }: { name: string; models: readonly ModelRow[] }) {
+  const model = models.find((each) => each.name === name);
+  if (model === undefined) return null;
+  return (
+    <p className="sense-setting-model">
+      {model.about}. Licence: {model.licence}
+      {model.commercial ? "" : ", which does not allow every use"}.
+      {model.lacks && ` It cannot run here: ${model.lacks}.`}
+      {!model.here && (
+        <>
+          {" "}
+          Not here yet: <Link to={`${ROUTE}/dashboard`}>download it on the dashboard</Link>.
+        </>
+      )}
+    </p>
   );
 }
 

@@ -5,6 +5,7 @@ import type { SenseError, Shapes } from "../stash/calls";
 import { check, stripped } from "./check";
 import { Control } from "./controls";
 import { defaultWords, type Row, type Stored, type Value } from "./form";
+import { ModelNote } from "./Running";
 import { change, complaint, type Reading, refusal } from "./stored";
 
 const TYPED_MS = 700;
@@ -90,11 +91,29 @@ export function SettingRow({ row, stored, reading, models, save }: Props) {
   const { unusable } = state;
   const isSet = draft === undefined ? state.isChanged : storable(row, draft.value) !== undefined;
   return (
-    <div className="setting sense-setting" data-changed={state.isChanged || undefined}>
+    <div
+      className="setting sense-setting"
+      data-kind={row.kind}
+      data-changed={state.isChanged || undefined}
+    >
       <div className="sense-setting-words">
         <label htmlFor={id}>{row.name}</label>
         <div className="sub-heading" id={`${id}-says`}>
-          {row.says} <span className="sense-setting-default">Default: {defaultWords(row)}.</span>
+          {row.says}
+        </div>
+        <div className="sense-setting-foot">
+          <span>Default: {defaultWords(row)}</span>
+          {(unusable !== undefined || (state.isChanged && isSet)) && (
+            <Button
+              variant="link"
+              size="sm"
+              aria-label={`${row.name}: back to the default, ${defaultWords(row)}`}
+              onClick={() => put(undefined, "now")}
+            >
+              Back to the default
+            </Button>
+          )}
+          <Said fate={fate} again={() => write(draft?.value)} />
         </div>
         {unusable && draft === undefined && (
           <p className="sense-setting-wrong" role="alert">
@@ -113,19 +132,9 @@ export function SettingRow({ row, stored, reading, models, save }: Props) {
           put={put}
           flush={flush}
         />
-        <div className="sense-setting-foot">
-          <Said fate={fate} again={() => write(draft?.value)} />
-          {(unusable !== undefined || (state.isChanged && isSet)) && (
-            <Button
-              variant="link"
-              size="sm"
-              aria-label={`${row.name}: back to the default, ${defaultWords(row)}`}
-              onClick={() => put(undefined, "now")}
-            >
-              Back to the default
-            </Button>
-          )}
-        </div>
+        {row.kind === "model" && models && (
+          <ModelNote name={String(draft?.value ?? state.used)} models={models} />
+        )}
       </div>
     </div>
   );

@@ -1,5 +1,5 @@
 /** Our own form of the settings: Stash's knows text, whole numbers and switches alone. */
-import React, { useMemo, useState } from "react";
+import React, { useEffect, useMemo, useRef, useState } from "react";
 import { Trouble } from "../parts/Trouble";
 import { useOperation } from "../stash/hooks";
 import { PLUGIN_ID, stash } from "../stash/plugin_api";
@@ -19,6 +19,8 @@ interface Props {
   saved?: (all: Stored) => void;
 }
 
+const PHONE_PX = 576;
+
 /** The groups that speak of models: only these ask the worker. */
 const OF_MODELS: readonly string[] = ["preset", "models"];
 
@@ -35,13 +37,17 @@ export function StashSettings() {
 
 export function SettingsForm({ isFolded = false, saved }: Props) {
   const { stored, error, reload, save } = useSaving(saved);
-  const [open, setOpen] = useState<readonly string[]>(() =>
-    isFolded ? [] : FORM.groups.filter((group) => !group.advanced).map((group) => group.key),
-  );
+  const [open, setOpen] = useState<readonly string[]>(() => (isFolded ? [] : openAtFirst()));
   const models = useOperation(
     "models",
     stored && open.some((key) => OF_MODELS.includes(key)) ? {} : undefined,
   );
+  const known = useRef<Stored>();
+  useEffect(() => {
+    // Which models run follows from nearly all settings.
+    if (known.current !== undefined && known.current !== stored) models.reload();
+    known.current = stored;
+  }, [stored, models.reload]);
   const reading = useMemo(() => read(stored ?? {}), [stored]);
   if (stored === undefined) {
     if (error) return <Trouble error={error} again={reload} />;
@@ -49,11 +55,6 @@ export function SettingsForm({ isFolded = false, saved }: Props) {
   }
   const toggle = (key: string) =>
     setOpen((all) => (all.includes(key) ? all.filter((each) => each !== key) : [...all, key]));
-  const put = async (changed: Record<string, unknown>) => {
-    await save(changed);
-    // Which models run follows from nearly all of them.
-    models.reload();
-  };
   const list = models.told?.models;
   return (
     <div className={isFolded ? "sense-settings" : "sense-settings setting-section"}>
@@ -75,7 +76,7 @@ export function SettingsForm({ isFolded = false, saved }: Props) {
                 stored={stored}
                 reading={reading}
                 models={list}
-                save={put}
+                save={save}
               />
             ))}
           </div>
@@ -87,6 +88,12 @@ export function SettingsForm({ isFolded = false, saved }: Props) {
       <Ignored keys={reading.ignored} />
     </div>
   );
+}
+
+/** On a phone all groups would be a page of many screens. */
+function openAtFirst(): string[] {
+  const groups = FORM.groups.filter((group) => !group.advanced);
+  return (window.innerWidth < PHONE_PX ? groups.slice(0, 1) : groups).map((group) => group.key);
 }
 
 function Wrong({ group, reading }: { group: Group; reading: Reading }) {

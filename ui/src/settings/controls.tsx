@@ -90,26 +90,22 @@ function NumberField({ id, explained, row, value, isRefused, put, flush }: Contr
         onBlur={flush}
         onPointerUp={flush}
       />
-      <InputGroup size="sm">
-        <Form.Control
-          id={id}
-          className="text-input"
-          aria-describedby={explained}
-          inputMode="numeric"
-          isInvalid={isRefused}
-          placeholder={row.default === 0 ? "" : String(row.default)}
-          value={value === 0 ? "" : String(value)}
-          autoComplete="off"
-          onChange={(event) => put(event.target.value, "later")}
-          onBlur={flush}
-          onKeyDown={(event: React.KeyboardEvent) => {
-            if (event.key === "Enter") flush();
-          }}
-        />
-        <InputGroup.Append>
-          <InputGroup.Text>{row.unit}</InputGroup.Text>
-        </InputGroup.Append>
-      </InputGroup>
+      <Form.Control
+        id={id}
+        className="text-input"
+        aria-describedby={explained}
+        inputMode="numeric"
+        isInvalid={isRefused}
+        placeholder={row.default === 0 ? "" : String(row.default)}
+        value={value === 0 ? "" : String(value)}
+        autoComplete="off"
+        onChange={(event) => put(event.target.value, "later")}
+        onBlur={flush}
+        onKeyDown={(event: React.KeyboardEvent) => {
+          if (event.key === "Enter") flush();
+        }}
+      />
+      <span>{row.unit}</span>
     </div>
   );
 }
@@ -174,7 +170,7 @@ function Model({ id, explained, row, value, models = [], put }: ControlProps) {
       onChange={(event) => put(event.target.value || undefined, "now")}
     >
       <option value="">
-        {defaultWords(row)}
+        {defaultWords(row).split(",")[0]}
         {preset ? ` (${preset.name})` : ""}
       </option>
       {row.may_be_none && <option value="none">none: do without</option>}
