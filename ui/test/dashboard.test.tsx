@@ -67,6 +67,26 @@ describe("each card stands for itself", () => {
     expect(screen.queryByRole("region", { name: "Now" })).toBeNull();
   });
 
+  test("a worker that is away is told of once, and all is there when it is back", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    let away = true;
+    const answers = Object.fromEntries(
+      Object.entries(QUIET).map(([mode, answer]) => [
+        mode,
+        () => {
+          if (away) throw new Error("The worker does not answer");
+          return answer();
+        },
+      ]),
+    );
+    dashboard(answers);
+    expect(await screen.findAllByText("The worker does not answer")).toHaveLength(1);
+    away = false;
+    await act(async () => void (await vi.advanceTimersByTimeAsync(16_000)));
+    expect(await screen.findByText(/12,345 of 50,000/)).toBeInTheDocument();
+    await waitFor(() => expect(screen.queryByText("The worker does not answer")).toBeNull());
+  });
+
   test("a reply that cannot be drawn spoils its own card alone", async () => {
     vi.spyOn(console, "error").mockImplementation(() => undefined);
     dashboard({ runs: () => ({ runs: null, next: null }) as never });
@@ -89,7 +109,7 @@ describe("Now", () => {
     const under_way = await screen.findByRole("listitem", { name: "Tag scene 12" });
     expect(within(under_way).getByRole("progressbar")).toHaveAttribute("aria-valuenow", "25");
     expect(within(under_way).getByText(HOSTILE)).toBeInTheDocument();
-    expect(within(under_way).getByRole("link", { name: "scene 12" })).toHaveAttribute(
+    expect(within(under_way).getByRole("link", { name: "Tag scene 12" })).toHaveAttribute(
       "href",
       "/scenes/12",
     );
@@ -270,7 +290,7 @@ describe("Library and Speed", () => {
   test("say how far it is, what waits, and what limits", async () => {
     dashboard();
     const library = await card("Library");
-    expect(within(library).getByText("12,345 of 50,000 (25%) scenes looked at")).toBeVisible();
+    expect(within(library).getByText("12,345 of 50,000 scenes (25%) looked at")).toBeVisible();
     expect(within(library).getByRole("link", { name: "1,234" })).toHaveAttribute(
       "href",
       "/plugins/stash-sense",
@@ -479,7 +499,9 @@ describe("Runs", () => {
       }),
     });
     const runs = await card("Runs");
-    expect(within(runs).getByText(/12 tags, 1 marker, workflow tags of 4 scenes/)).toBeVisible();
+    expect(
+      within(runs).getByText(/12 tags, 1 marker, workflow tags of 4 scenes, 2 answers of yours/),
+    ).toBeVisible();
     await userEvent.click(within(runs).getByRole("button", { name: /^Undo Tag scenes of/ }));
     const dialog = await screen.findByRole("dialog", { name: /Undo Tag scenes of/ });
     expect(within(dialog).getByText("12 tags and 1 marker taken off their scenes")).toBeVisible();

@@ -81,21 +81,22 @@ function Evaluated({ told, at }: { told: Told; at: number }) {
           should have it do.
         </p>
       )}
-      <dl className="sense-figures">
+      <dl className="sense-dash-figures">
         <Figure what="Precision of what is written" share={precision} />
         <Figure what="Recall of what is written" share={recall} />
         <Figure what="Precision with what is asked" share={told.shown.precision} />
         <Figure what="Recall with what is asked" share={told.shown.recall} />
       </dl>
-      <div className="sense-plots">
+      <div className="sense-dash-plots">
         {told.bins.length > 0 && <Trust told={told} />}
         {told.tags.length > 0 && (
           <figure>
             <figcaption>
               <h3>By tag</h3>
-              <span className="sense-key">
-                <span className="sense-swatch sense-key-precision" aria-hidden /> precision
-                <span className="sense-swatch sense-key-recall" aria-hidden /> recall
+              <span className="sense-dash-key">
+                <span className="sense-dash-swatch sense-dash-key-precision" aria-hidden />{" "}
+                precision
+                <span className="sense-dash-swatch sense-dash-key-recall" aria-hidden /> recall
               </span>
             </figcaption>
             <TagBars tags={told.tags.slice(0, SHOWN)} />
@@ -103,7 +104,7 @@ function Evaluated({ told, at }: { told: Told; at: number }) {
         )}
       </div>
       {told.tags.length > 0 && <TagTable tags={told.tags} more={told.more} />}
-      <p className="text-muted sense-break">
+      <p className="text-muted sense-dash-break">
         {counted(told.scenes, "scene")} judged on {date(at)}.
         {told.page && ` A page with all plots lies in ${told.page}.`}
       </p>
@@ -120,9 +121,9 @@ function Trust({ told }: { told: Told }) {
         {told.calibration_error !== null && ` It is off by ${percent(told.calibration_error)}.`}
       </figcaption>
       <Reliability bins={told.bins} />
-      <details className="sense-fold">
+      <details className="sense-dash-fold">
         <summary>The same as a table</summary>
-        <table className="table table-sm sense-table">
+        <table className="table table-sm sense-dash-table">
           <thead>
             <tr>
               <th scope="col">Sure</th>

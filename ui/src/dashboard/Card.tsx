@@ -19,16 +19,16 @@ interface Props<T> {
 
 export function Card<T>({ title, name, asking, wide, lines = 4, actions, children }: Props<T>) {
   const { told, error, loading, reload } = asking;
-  const heading = `sense-card-${name}`;
+  const heading = `sense-dash-card-${name}`;
   return (
     <section
-      className={`card sense-card sense-card-${name}${wide ? " sense-card-wide" : ""}`}
+      className={`card sense-dash-card sense-dash-card-${name}${wide ? " sense-dash-card-wide" : ""}`}
       aria-labelledby={heading}
       aria-busy={loading && told === undefined}
     >
-      <header className="sense-card-head">
+      <header className="sense-dash-card-head">
         <h2 id={heading}>{title}</h2>
-        {actions && <div className="sense-card-actions">{actions}</div>}
+        {actions && <div className="sense-dash-card-actions">{actions}</div>}
       </header>
       <Boundary what={`the card ${title}`}>
         {error && <Trouble error={error} again={reload} />}
@@ -48,7 +48,7 @@ const WIDTHS = ["72%", "90%", "58%", "81%"];
 
 function Waiting({ lines }: { lines: number }) {
   return (
-    <div className="sense-waiting">
+    <div className="sense-dash-waiting">
       <span className="sr-only">Loading</span>
       {Array.from({ length: lines }, (_, line) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the lines are all alike

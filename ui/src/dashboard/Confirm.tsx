@@ -33,10 +33,10 @@ export function Confirm({ title, yes, danger, ready = true, does, close, childre
     }
   };
   return (
-    <Modal show onHide={close} aria-labelledby="sense-confirm-title" className="sense-confirm">
+    <Modal show onHide={close} aria-labelledby="sense-dash-confirm-title">
       <form onSubmit={act}>
         <Modal.Header>
-          <Modal.Title as="h2" id="sense-confirm-title" className="h5">
+          <Modal.Title as="h2" id="sense-dash-confirm-title" className="h5">
             {title}
           </Modal.Title>
         </Modal.Header>

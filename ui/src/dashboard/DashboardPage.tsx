@@ -1,6 +1,7 @@
 /** How Stash Sense stands: what it does, what it did, and what can be done about it. */
 import React from "react";
 import { Link } from "react-router-dom";
+import { ROUTE } from "../pages/route";
 import { Trouble } from "../parts/Trouble";
 import { AccuracyCard } from "./AccuracyCard";
 import { DeskProvider, useDesk } from "./Desk";
@@ -24,13 +25,14 @@ export function DashboardPage() {
 
 function Cards() {
   const { jobs, overview, refresh } = useDesk();
-  const error = overview.error ?? jobs.error;
-  if (error?.needsSetUp && jobs.told === undefined) {
+  // Where nothing answers, one word of it is enough.
+  const nothing = jobs.told === undefined && overview.told === undefined;
+  if (nothing && jobs.error && overview.error?.message === jobs.error.message) {
     const again = () => {
       jobs.reload();
       refresh();
     };
-    return <Trouble error={error} again={again} />;
+    return <Trouble error={jobs.error} again={again} />;
   }
   return (
     <>
@@ -38,7 +40,7 @@ function Cards() {
       <div className="sense-dashboard">
         <NowCard />
         <LibraryCard />
-        <div className="sense-column">
+        <div className="sense-dash-column">
           <SpeedCard />
           <RunsCard />
         </div>
@@ -55,13 +57,15 @@ function Cards() {
 function Complaints({ complaints }: { complaints: readonly string[] }) {
   if (complaints.length === 0) return null;
   return (
-    <div className="alert alert-warning sense-complaints">
-      <ul>
+    <div className="alert alert-warning">
+      <ul className="mb-2">
         {complaints.map((complaint) => (
           <li key={complaint}>{complaint}</li>
         ))}
       </ul>
-      <Link to="/plugins/stash-sense/settings">Change the settings</Link>
+      <Link className="alert-link" to={`${ROUTE}/settings`}>
+        Change the settings
+      </Link>
     </div>
   );
 }

@@ -1,5 +1,5 @@
 /** What the cards share: what is under way, what has ended since, and what is said aloud. */
-import React, { useCallback, useContext, useMemo, useRef, useState } from "react";
+import React, { useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { type Modes, runTask, type StashJob } from "../stash/calls";
 import { type Asking, useOperation } from "../stash/hooks";
 import { isUnderWay, type Job, usePolledJobs, usePresentTasks } from "./polling";
@@ -57,6 +57,13 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
     [queue],
   );
   const jobs = usePolledJobs(tasks.length > 0, refresh);
+  const away = jobs.error !== undefined;
+  const was = useRef(away);
+  useEffect(() => {
+    // What failed while the worker was away is asked again once it answers.
+    if (was.current && !away) refresh();
+    was.current = away;
+  }, [away, refresh]);
   const known = useRef<readonly Job[]>([]);
   known.current = jobs.told ?? known.current;
 
@@ -94,7 +101,7 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
   return (
     <Shared.Provider value={desk}>
       {children}
-      <div role="status" aria-live="polite" className="sr-only sense-said">
+      <div role="status" aria-live="polite" className="sr-only">
         {said}
       </div>
     </Shared.Provider>
@@ -118,7 +125,7 @@ function useFresh<M extends keyof Modes>(
   const asking = useOperation(mode, asked, everyMs);
   const { reload } = asking;
   const first = useRef(round);
-  React.useEffect(() => {
+  useEffect(() => {
     if (first.current === round) return;
     first.current = round;
     reload();

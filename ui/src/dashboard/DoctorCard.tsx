@@ -2,15 +2,17 @@
 import React, { useState } from "react";
 import { Badge, Button } from "react-bootstrap";
 import type { Shapes } from "../stash/calls";
+import { useOperation } from "../stash/hooks";
 import { Card } from "./Card";
-import { useTold } from "./Desk";
 import { capital, counted, sentence } from "./words";
 
 type Fact = Shapes["FactRow"];
 
 export function DoctorCard() {
   const [thorough, setThorough] = useState(false);
-  const asking = useTold("doctor", thorough ? { thorough: true } : {});
+  // It looks at the machine, the store and Stash: asked for when the page is opened, and by hand.
+  const asking = useOperation("doctor", thorough ? { thorough: true } : {});
+  const checks = asking.loading && asking.told !== undefined;
   const check = () => (thorough ? asking.reload() : setThorough(true));
   return (
     <Card
@@ -24,10 +26,11 @@ export function DoctorCard() {
           size="sm"
           variant="secondary"
           disabled={asking.loading}
+          aria-busy={checks}
           title="Reads the whole store too, which takes longer"
           onClick={check}
         >
-          {asking.loading ? "Checking" : "Check thoroughly"}
+          {checks ? "Checking" : "Check thoroughly"}
         </Button>
       }
     >
@@ -54,7 +57,7 @@ function Report({ told }: { told: Shapes["DoctorTold"] }) {
         <span className="text-muted">Stash Sense {told.version}</span>
       </p>
       {problems.length + notes.length > 0 && (
-        <ul className="list-unstyled sense-facts">
+        <ul className="list-unstyled sense-dash-facts">
           {[...problems, ...notes].map((fact, place) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: two facts may say the same
             <FactItem key={place} fact={fact} />
@@ -62,9 +65,9 @@ function Report({ told }: { told: Shapes["DoctorTold"] }) {
         </ul>
       )}
       {fine.length > 0 && (
-        <details className="sense-fold">
+        <details className="sense-dash-fold">
           <summary>{counted(fine.length, "thing")} in order</summary>
-          <table className="table table-sm sense-table">
+          <table className="table table-sm sense-dash-table">
             <thead className="sr-only">
               <tr>
                 <th scope="col">What</th>
@@ -77,9 +80,9 @@ function Report({ told }: { told: Shapes["DoctorTold"] }) {
                 <tr key={place}>
                   <th scope="row">
                     {fact.what}
-                    <span className="text-muted sense-group">{fact.group}</span>
+                    <span className="text-muted sense-dash-group">{fact.group}</span>
                   </th>
-                  <td className="sense-break">{fact.found}</td>
+                  <td className="sense-dash-break">{fact.found}</td>
                 </tr>
               ))}
             </tbody>
@@ -94,13 +97,15 @@ function FactItem({ fact }: { fact: Fact }) {
   const problem = fact.level === "problem";
   return (
     <li>
-      <div className="sense-fact-head">
+      <div className="sense-dash-fact-head">
         <Badge variant={problem ? "danger" : "warning"}>{problem ? "problem" : "note"}</Badge>
         <strong>{fact.what}</strong>
         <span className="text-muted">{fact.group}</span>
       </div>
-      <p className="sense-break">{sentence(capital(fact.found))}</p>
-      {fact.remedy && <p className="sense-break sense-remedy">{sentence(capital(fact.remedy))}</p>}
+      <p className="sense-dash-break">{sentence(fact.found)}</p>
+      {fact.remedy && (
+        <p className="sense-dash-break sense-dash-remedy">{sentence(capital(fact.remedy))}</p>
+      )}
     </li>
   );
 }

@@ -3,7 +3,7 @@ import React from "react";
 import { Badge } from "react-bootstrap";
 import { outcome } from "./outcome";
 import type { Job } from "./polling";
-import { SceneLinks } from "./SceneLinks";
+import { NameOf, SceneLinks } from "./SceneLinks";
 import { date, duration, jobName } from "./words";
 
 const STATES: Record<string, { name: string; variant: string }> = {
@@ -15,16 +15,17 @@ const STATES: Record<string, { name: string; variant: string }> = {
 
 export function EndedJob({ job }: { job: Job }) {
   const state = STATES[job.status];
+  const ids = job.scene_ids ?? [];
   const told = outcome(job);
   return (
     <li>
-      <div className="sense-job-head">
+      <div className="sense-dash-job-head">
         <Badge variant={state?.variant ?? "secondary"}>{state?.name ?? job.status}</Badge>
-        <span className="sense-job-name">{jobName(job)}</span>
-        <SceneLinks ids={job.scene_ids ?? []} />
-        <span className="text-muted sense-when">{when(job)}</span>
+        <NameOf name={jobName(job)} ids={ids} />
+        <SceneLinks ids={ids} />
+        <span className="text-muted sense-dash-when">{when(job)}</span>
       </div>
-      {told && <p className={`sense-job-line ${job.error ? "" : "text-muted"}`}>{told}</p>}
+      {told && <p className={`sense-dash-job-line ${job.error ? "" : "text-muted"}`}>{told}</p>}
     </li>
   );
 }

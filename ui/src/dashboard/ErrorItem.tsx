@@ -33,14 +33,14 @@ export function ErrorItem({ row }: { row: Shapes["ErrorRow"] }) {
     }
   };
   return (
-    <li className="sense-error">
-      <div className="sense-error-head">
+    <li className="sense-dash-error">
+      <div className="sense-dash-error-head">
         <SceneLink id={row.scene_id}>
-          <span className="sense-break" title={row.source}>
+          <span className="sense-dash-break" title={row.source}>
             {name}
           </span>
         </SceneLink>
-        <span className="text-muted sense-when">{date(row.failed_at_s)}</span>
+        <span className="text-muted sense-dash-when">{date(row.failed_at_s)}</span>
         <Button
           size="sm"
           variant="secondary"
@@ -51,8 +51,8 @@ export function ErrorItem({ row }: { row: Shapes["ErrorRow"] }) {
           {jobId === undefined ? "Try again" : "Trying"}
         </Button>
       </div>
-      <p className="sense-break">{sentence(row.message)}</p>
-      {row.remedy && <p className="text-muted sense-break">{capital(sentence(row.remedy))}</p>}
+      <p className="sense-dash-break">{sentence(row.message)}</p>
+      {row.remedy && <p className="text-muted sense-dash-break">{capital(sentence(row.remedy))}</p>}
       {jobId !== undefined && <Progress share={job?.progress ?? null} label={`Trying ${name}`} />}
       {result && <p>Tried again: {result}</p>}
       {failed && (

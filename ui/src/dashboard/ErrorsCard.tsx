@@ -25,7 +25,7 @@ export function ErrorsCard() {
       {(told) =>
         some || paging.page > 1 ? (
           <>
-            <ul className="list-unstyled sense-errors">
+            <ul className="list-unstyled sense-dash-errors">
               {told.errors.map((row) => (
                 <ErrorItem key={row.scene_id} row={row} />
               ))}

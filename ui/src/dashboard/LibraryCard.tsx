@@ -1,13 +1,12 @@
 /** How much of the library was looked at, and what came of it. */
 import React from "react";
 import { Link } from "react-router-dom";
+import { ROUTE } from "../pages/route";
 import type { Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useDesk } from "./Desk";
 import { ShareLine } from "./Share";
 import { counted, detectorName, modelName, number, ofAll } from "./words";
-
-const REVIEW = "/plugins/stash-sense";
 
 export function LibraryCard() {
   const { overview } = useDesk();
@@ -26,31 +25,31 @@ function Library({ told }: { told: Shapes["OverviewTold"] }) {
   }
   return (
     <>
-      <p className="sense-coverage">
+      <p>
         <strong>
           {all === undefined
             ? `${counted(scenes.looked_at, "scene")} looked at`
-            : `${ofAll(scenes.looked_at, all)} ${all === 1 ? "scene" : "scenes"} looked at`}
+            : `${ofAll(scenes.looked_at, all, "scene")} looked at`}
         </strong>
         {all !== undefined && <ShareLine share={scenes.looked_at / all} />}
       </p>
       {all === undefined && (
         <p className="text-muted">Stash was not asked how many scenes it has.</p>
       )}
-      <dl className="sense-figures">
+      <dl className="sense-dash-figures">
         <Figure what="To do" tag={workflow.to_do} count={scenes.to_do} />
         <Figure what="Done" tag={workflow.tagged} count={scenes.tagged} />
         <Figure what="Failed" tag={workflow.errored} count={scenes.errored} />
       </dl>
       <h3>Suggestions</h3>
-      <dl className="sense-figures">
-        <Figure what="Wait for you" count={suggestions.ask} to={REVIEW} />
+      <dl className="sense-dash-figures">
+        <Figure what="Wait for you" count={suggestions.ask} to={ROUTE} />
         <Figure what="Sure enough to write" count={suggestions.apply} />
-        <Figure what="Refused by you" count={suggestions.refused} />
+        <Figure what="Refused by you" count={suggestions.refused} to={`${ROUTE}?by=refused`} />
       </dl>
       {suggestions.ask > 0 && (
         <p>
-          <Link to={REVIEW}>Review what waits for you</Link>
+          <Link to={ROUTE}>Review what waits for you</Link>
         </p>
       )}
       <Coverage rows={told.coverage} all={all ?? scenes.looked_at} />
@@ -72,7 +71,7 @@ function Figure({ what, tag, count, to }: FigureProps) {
     <div>
       <dt>
         {what}
-        {tag !== undefined && <span className="badge badge-secondary sense-tag">{tag}</span>}
+        {tag !== undefined && <span className="badge badge-secondary sense-dash-tag">{tag}</span>}
       </dt>
       <dd>{to !== undefined && count ? <Link to={to}>{told}</Link> : told}</dd>
     </div>
@@ -84,7 +83,7 @@ function Coverage({ rows, all }: { rows: readonly Shapes["Covered"][]; all: numb
   return (
     <>
       <h3>By model</h3>
-      <table className="table table-sm sense-table">
+      <table className="table table-sm sense-dash-table">
         <thead>
           <tr>
             <th scope="col">Looks for</th>
@@ -98,7 +97,7 @@ function Coverage({ rows, all }: { rows: readonly Shapes["Covered"][]; all: numb
           {rows.map((row) => (
             <tr key={`${row.detector} ${row.model}`}>
               <td>{detectorName(row.detector)}</td>
-              <td title={row.model} className="sense-break">
+              <td title={row.model} className="sense-dash-break">
                 {modelName(row.model)}
               </td>
               <td className="text-right">

@@ -23,11 +23,11 @@ export function LicenceDialog({ model, accept, close }: Props) {
       close={close}
     >
       <p>
-        Its licence is <strong className="sense-break">{licence}</strong>. It does not allow every
-        use: some of them forbid any that earns money, some more. Read it where the model is
+        Its licence is <strong className="sense-dash-break">{licence}</strong>. It does not allow
+        every use: some of them forbid any that earns money, some more. Read it where the model is
         published, and go on only where it allows what you do.
       </p>
-      <Form.Group controlId="sense-licence" className="mb-0">
+      <Form.Group controlId="sense-dash-licence" className="mb-0">
         <Form.Label>Type the licence's name to accept it</Form.Label>
         <Form.Control
           className="text-input"
@@ -35,9 +35,9 @@ export function LicenceDialog({ model, accept, close }: Props) {
           spellCheck={false}
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
-          aria-describedby="sense-licence-holds"
+          aria-describedby="sense-dash-licence-holds"
         />
-        <Form.Text id="sense-licence-holds" className="text-muted">
+        <Form.Text id="sense-dash-licence-holds" className="text-muted">
           It holds for every model under this licence.
         </Form.Text>
       </Form.Group>

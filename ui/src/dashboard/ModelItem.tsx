@@ -32,9 +32,9 @@ export function ModelItem({ model }: { model: Model }) {
   const busy = pull.under_way || removal.under_way;
   const close = () => setDialog(undefined);
   return (
-    <li className="sense-model">
-      <div className="sense-model-head">
-        <span className="sense-model-name">{model.name}</span>
+    <li className="sense-dash-model">
+      <div className="sense-dash-model-head">
+        <span className="sense-dash-model-name">{model.name}</span>
         <Marks model={model} />
         {model.here
           ? model.chosen !== ALWAYS && (
@@ -60,8 +60,8 @@ export function ModelItem({ model }: { model: Model }) {
               </Button>
             )}
       </div>
-      <p className="sense-break">{sentence(model.about)}</p>
-      <p className="text-muted sense-break">{facts(model).join("; ")}</p>
+      <p className="sense-dash-break">{sentence(model.about)}</p>
+      <p className="text-muted sense-dash-break">{facts(model).join("; ")}</p>
       {pull.under_way && (
         <>
           <Progress share={pull.share} label={`Downloading ${model.name}`} />

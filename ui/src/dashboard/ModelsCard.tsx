@@ -53,10 +53,10 @@ function Models({ told }: { told: Shapes["ModelsTold"] }) {
 /** What the settings want and is not here: one button fetches all of it. */
 function Missing({ models }: { models: readonly Model[] }) {
   const task = useTask("download_models", "Download models");
-  const size = models.reduce((sum, model) => sum + (model.megabytes ?? 0), 0);
+  const size = sizeOf(models);
   if (models.length === 0 && !task.under_way && !task.result) return null;
   return (
-    <div className="alert alert-info sense-missing">
+    <div className="sense-dash-missing">
       {models.length > 0 && (
         <p>
           {listed(models.map((model) => model.name))}{" "}
@@ -73,7 +73,7 @@ function Missing({ models }: { models: readonly Model[] }) {
         models.length > 0 && (
           <Button size="sm" onClick={() => void task.begin().catch(() => undefined)}>
             Download {models.length === 1 ? "it" : "them"}
-            {size > 0 ? ` (${megabytes(size)})` : ""}
+            {size && ` (${size})`}
           </Button>
         )
       )}
@@ -86,11 +86,19 @@ function Missing({ models }: { models: readonly Model[] }) {
   );
 }
 
+function sizeOf(models: readonly Model[]): string {
+  const size = models.reduce((sum, model) => sum + (model.megabytes ?? 0), 0);
+  if (size === 0) return "";
+  return models.some((model) => model.megabytes === null)
+    ? `${megabytes(size)} and more`
+    : megabytes(size);
+}
+
 function Group({ title, models }: { title: string; models: readonly Model[] }) {
   const here = models.filter((model) => model.here).length;
   const chosen = models.filter((model) => model.chosen).map((model) => model.name);
   return (
-    <details className="sense-fold">
+    <details className="sense-dash-fold">
       <summary>
         <h3>{title}</h3>
         <span className="text-muted">
@@ -98,7 +106,7 @@ function Group({ title, models }: { title: string; models: readonly Model[] }) {
           {chosen.length > 0 ? `; chosen: ${listed(chosen)}` : ""}
         </span>
       </summary>
-      <ul className="list-unstyled sense-models">
+      <ul className="list-unstyled sense-dash-models">
         {models.map((model) => (
           <ModelItem key={model.name} model={model} />
         ))}

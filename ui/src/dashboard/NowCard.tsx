@@ -33,18 +33,18 @@ function Jobs({ jobs, tasks }: { jobs: readonly Job[]; tasks: readonly StashJob[
   return (
     <>
       {going.length > 0 ? (
-        <ul className="list-unstyled sense-jobs" aria-label="Under way">
+        <ul className="list-unstyled sense-dash-jobs" aria-label="Under way">
           {going.map((each) => (
             <UnderWay key={each.key} task={each.task} job={each.job} />
           ))}
         </ul>
       ) : (
-        <p className="text-muted sense-idle">Nothing is under way.</p>
+        <p className="text-muted">Nothing is under way.</p>
       )}
       {ended.length > 0 && (
         <>
           <h3>Recently</h3>
-          <ul className="list-unstyled sense-ended">
+          <ul className="list-unstyled sense-dash-ended">
             {ended.map((job) => (
               <EndedJob key={job.id} job={job} />
             ))}

@@ -32,7 +32,7 @@ interface Props {
 export function Pager({ paging, next, what }: Props) {
   if (paging.page === 1 && next === null) return null;
   return (
-    <nav className="sense-pager" aria-label={`Pages of ${what}`}>
+    <nav className="sense-dash-pager" aria-label={`Pages of ${what}`}>
       <Button size="sm" variant="secondary" disabled={paging.page === 1} onClick={paging.back}>
         Newer
       </Button>

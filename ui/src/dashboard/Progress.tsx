@@ -11,7 +11,7 @@ interface Props {
 export function Progress({ share, label }: Props) {
   const now = Math.min(100, Math.max(0, Math.round((share ?? 0) * 100)));
   return (
-    <div className="sense-progress">
+    <div className="sense-dash-progress">
       <div className="progress">
         <div
           className="progress-bar progress-bar-striped progress-bar-animated"
@@ -24,7 +24,7 @@ export function Progress({ share, label }: Props) {
           style={{ width: `${Math.max(2, now)}%` }}
         />
       </div>
-      <span className="sense-progress-share" aria-hidden>
+      <span className="sense-dash-progress-share" aria-hidden>
         {now}%
       </span>
     </div>

@@ -26,7 +26,7 @@ export function RunsCard() {
               What each wrote and is still there. Undo takes back that alone: what you wrote or
               changed since stays.
             </p>
-            <ul className="list-unstyled sense-runs">
+            <ul className="list-unstyled sense-dash-runs">
               {told.runs.map((run) => (
                 <RunItem key={run.run_id} run={run} />
               ))}
@@ -48,10 +48,10 @@ function RunItem({ run }: { run: Run }) {
   const task = useTask("undo", `Undo ${name} of ${when}`);
   const left = leftOf(run);
   return (
-    <li className="sense-run">
-      <div className="sense-run-head">
-        <span className="sense-job-name">{name}</span>
-        <span className="text-muted sense-when">{when}</span>
+    <li className="sense-dash-run">
+      <div className="sense-dash-run-head">
+        <span className="sense-dash-job-name">{name}</span>
+        <span className="text-muted sense-dash-when">{when}</span>
         {ended(run.status)}
         {run.undone ? (
           <Badge variant="secondary">undone</Badge>
@@ -67,7 +67,9 @@ function RunItem({ run }: { run: Run }) {
           </Button>
         )}
       </div>
-      <p className="text-muted mb-0">{left.length > 0 ? listed(left) : "Nothing of it is left."}</p>
+      <p className="text-muted mb-0">
+        {left.length > 0 ? left.join(", ") : "Nothing of it is left."}
+      </p>
       {task.under_way && (
         <>
           <Progress share={task.share} label={`Undoing ${name} of ${when}`} />
@@ -111,9 +113,11 @@ function leftOf(run: Run): string[] {
     [run.tags, "tag"],
     [run.markers, "marker"],
     [run.studios, "studio"],
-    [run.created_tags, "new tag"],
   ];
   const parts = written.flatMap(([many, noun]) => (many > 0 ? [counted(many, noun)] : []));
+  if (run.created_tags > 0) {
+    parts.push(counted(run.created_tags, "newly created tag"));
+  }
   if (run.workflow_moves > 0)
     parts.push(`workflow tags of ${counted(run.workflow_moves, "scene")}`);
   if (run.taken_back > 0) parts.push(`${counted(run.taken_back, "thing")} taken back`);

@@ -8,10 +8,21 @@ export function SceneLink({ id, children }: { id: string; children?: React.React
   return <Link to={`/scenes/${encodeURIComponent(id)}`}>{children ?? `scene ${id}`}</Link>;
 }
 
-export function SceneLinks({ ids }: { ids: readonly string[] }) {
-  if (ids.length === 0) return null;
+/** What is done to one scene leads there by its own name. */
+export function NameOf({ name, ids }: { name: string; ids: readonly string[] }) {
+  const [only] = ids;
   return (
-    <span className="sense-scenes">
+    <span className="sense-dash-job-name">
+      {ids.length === 1 && only !== undefined ? <SceneLink id={only}>{name}</SceneLink> : name}
+    </span>
+  );
+}
+
+/** The scenes of what is done to several. */
+export function SceneLinks({ ids }: { ids: readonly string[] }) {
+  if (ids.length < 2) return null;
+  return (
+    <span className="sense-dash-scenes">
       {ids.slice(0, MOST).map((id) => (
         <SceneLink key={id} id={id} />
       ))}

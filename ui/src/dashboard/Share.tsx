@@ -4,7 +4,7 @@ import React from "react";
 export function ShareLine({ share }: { share: number }) {
   const width = `${Math.min(1, Math.max(0, share)) * 100}%`;
   return (
-    <span className="sense-share" aria-hidden>
+    <span className="sense-dash-share" aria-hidden>
       <span style={{ width }} />
     </span>
   );

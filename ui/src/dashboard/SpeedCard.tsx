@@ -38,24 +38,24 @@ function Measured({ speed }: { speed: Shapes["Speed"] }) {
         {counted(speed.scenes, "scene")}.
       </p>
       {speed.limit && <p>{sentence(speed.limit)}</p>}
-      <div className="sense-parts" aria-hidden>
+      <div className="sense-dash-parts" aria-hidden>
         {parts.map((part, place) => (
           <span
             key={`${part.what} ${part.device}`}
-            className={`sense-part-${place % COLOURS}`}
+            className={`sense-dash-part-${place % COLOURS}`}
             style={{ width: `${(part.seconds / whole) * 100}%` }}
           />
         ))}
       </div>
-      <ul className="list-unstyled sense-legend">
+      <ul className="list-unstyled sense-dash-legend">
         {parts.map((part, place) => (
           <li key={`${part.what} ${part.device}`}>
-            <span className={`sense-swatch sense-part-${place % COLOURS}`} aria-hidden />
+            <span className={`sense-dash-swatch sense-dash-part-${place % COLOURS}`} aria-hidden />
             <span>
               {detectorName(part.what)}
               {part.device && <span className="text-muted"> on {part.device}</span>}
             </span>
-            <span className="sense-legend-share">
+            <span className="sense-dash-legend-share">
               {percent(part.seconds / whole)}, {duration(part.seconds)}
               {part.frames > 0 && (
                 <span className="text-muted">

@@ -11,15 +11,15 @@ interface Props {
 
 export function TagTable({ tags, more }: Props) {
   return (
-    <details className="sense-fold">
+    <details className="sense-dash-fold">
       <summary>Figures of {counted(tags.length, "tag")}</summary>
-      <div className="sense-scroll">
-        <table className="table table-sm sense-table">
+      <div className="sense-dash-scroll">
+        <table className="table table-sm sense-dash-table">
           <thead>
             <tr>
               <th scope="col">Tag</th>
               <th scope="col">Scenes</th>
-              <th scope="col">With it</th>
+              <th scope="col">Scenes with it</th>
               <th scope="col">Precision</th>
               <th scope="col">Recall</th>
               <th scope="col">Precision, asked too</th>
@@ -29,7 +29,7 @@ export function TagTable({ tags, more }: Props) {
           <tbody>
             {tags.map((tag) => (
               <tr key={tag.name}>
-                <th scope="row" className="sense-break">
+                <th scope="row" className="sense-dash-break">
                   {tag.name}
                   {!tag.enough && <span className="text-muted"> (too few to be sure)</span>}
                 </th>

@@ -5,7 +5,7 @@ import { operate, type SenseError, stopTask } from "../stash/calls";
 import { useDesk } from "./Desk";
 import type { Going } from "./NowCard";
 import { Progress } from "./Progress";
-import { SceneLinks } from "./SceneLinks";
+import { NameOf, SceneLinks } from "./SceneLinks";
 import { clock, counted, jobName, ourTask } from "./words";
 
 export function UnderWay({ task, job }: Pick<Going, "task" | "job">) {
@@ -13,6 +13,7 @@ export function UnderWay({ task, job }: Pick<Going, "task" | "job">) {
   const [stopping, setStopping] = useState(false);
   const [failed, setFailed] = useState<SenseError>();
   const name = (task && ourTask(task.description)) ?? (job ? jobName(job) : "");
+  const ids = job?.scene_ids ?? [];
   const runs = job?.status === "running" || (task !== undefined && task.status !== "READY");
   const stop = async () => {
     setStopping(true);
@@ -29,15 +30,14 @@ export function UnderWay({ task, job }: Pick<Going, "task" | "job">) {
   };
   const line = job?.lines?.[job.lines.length - 1];
   return (
-    <li className="sense-job" aria-label={name}>
-      <div className="sense-job-head">
-        <span className="sense-job-name">{name}</span>
+    <li className="sense-dash-job" aria-label={name}>
+      <div className="sense-dash-job-head">
+        <NameOf name={name} ids={ids} />
         <Badge variant={runs ? "primary" : "secondary"}>{stateOf(runs, stopping)}</Badge>
-        {job && <SceneLinks ids={job.scene_ids ?? []} />}
+        <SceneLinks ids={ids} />
         <Button
           size="sm"
           variant="secondary"
-          className="sense-job-stop"
           disabled={stopping}
           aria-label={`Cancel ${name}`}
           onClick={stop}
@@ -46,7 +46,7 @@ export function UnderWay({ task, job }: Pick<Going, "task" | "job">) {
         </Button>
       </div>
       {runs && <Progress share={job?.progress ?? task?.progress ?? null} label={name} />}
-      <p className={`sense-job-line ${tone(line?.level)}`}>
+      <p className={`sense-dash-job-line ${tone(line?.level)}`}>
         {line?.message ?? waits(runs, task !== undefined, job)}
       </p>
       {failed && (

@@ -27,6 +27,7 @@ const SAID: Record<string, (output: Output) => string> = {
   undo: undone,
   pull_models: (output) => models(output, "made ready"),
   download_models: downloaded,
+  set_up: downloaded,
   remove_models: (output) => models(output, "removed"),
   evaluate: evaluated,
 };
@@ -42,7 +43,9 @@ function tagged(output: Output): string {
   ];
   const errors = Array.isArray(output.errors) ? (output.errors as Output[]) : [];
   const why = errors.slice(0, failed === 1 ? 1 : 0).map((each) => String(each.message));
-  return [...parts, ...why].filter(Boolean).join("; ");
+  const without = isRecord(output.without) ? Object.keys(output.without) : [];
+  const lack = without.length > 0 ? `without ${listed(without)}` : "";
+  return [...parts, ...why, lack].filter(Boolean).join("; ");
 }
 
 function waiting(asks: number): string {
@@ -79,14 +82,14 @@ function undone(output: Output): string {
 function downloaded(output: Output): string {
   const models = isRecord(output.models) ? Object.entries(output.models) : [];
   const lacking = models.filter(([, why]) => why !== null).map(([name]) => name);
-  if (lacking.length > 0) return `${listed(lacking)} did not come`;
+  if (lacking.length > 0) return `did not come: ${listed(lacking)}`;
   return models.length > 0 ? "all models that the settings want are here" : "";
 }
 
 function models(output: Output, what: string): string {
   const rows = Array.isArray(output.models) ? (output.models as Output[]) : [];
   const names = rows.map((row) => String(row.name));
-  return names.length > 0 ? `${listed(names)} ${what}` : "";
+  return names.length > 0 ? `${what}: ${listed(names)}` : "";
 }
 
 function evaluated(output: Output): string {

@@ -15,7 +15,7 @@ export function Reliability({ bins }: { bins: readonly Shapes["Bin"][] }) {
   const points = bins.map((bin) => `${x(bin.confidence)},${y(bin.right)}`).join(" ");
   return (
     <svg
-      className="sense-plot"
+      className="sense-dash-plot"
       role="img"
       aria-label={`How often claims are right, by their confidence: ${bins
         .map((bin) => `${percent(bin.confidence)} sure, ${percent(bin.right)} right`)
@@ -23,7 +23,7 @@ export function Reliability({ bins }: { bins: readonly Shapes["Bin"][] }) {
       viewBox={`0 0 ${SIDE + EDGE * 1.5} ${SIDE + EDGE * 1.7}`}
     >
       {TICKS.map((tick) => (
-        <g key={tick} className="sense-plot-grid">
+        <g key={tick} className="sense-dash-plot-grid">
           <line x1={x(tick)} x2={x(tick)} y1={y(0)} y2={y(1)} />
           <line x1={x(0)} x2={x(1)} y1={y(tick)} y2={y(tick)} />
           <text x={x(tick)} y={y(0) + 14} textAnchor="middle">
@@ -34,25 +34,21 @@ export function Reliability({ bins }: { bins: readonly Shapes["Bin"][] }) {
           </text>
         </g>
       ))}
-      <line className="sense-plot-ideal" x1={x(0)} y1={y(0)} x2={x(1)} y2={y(1)} />
-      <polyline className="sense-plot-line" points={points} />
+      <line className="sense-dash-plot-ideal" x1={x(0)} y1={y(0)} x2={x(1)} y2={y(1)} />
+      <polyline className="sense-dash-plot-line" points={points} />
       {bins.map((bin) => (
         <circle
           key={bin.confidence}
-          className="sense-plot-point"
+          className="sense-dash-plot-point"
           cx={x(bin.confidence)}
           cy={y(bin.right)}
           r={3 + 5 * Math.sqrt(bin.claims / most)}
         />
       ))}
-      <text className="sense-plot-axis" x={x(0.5)} y={y(0) + 32} textAnchor="middle">
+      <text x={x(0.5)} y={y(0) + 32} textAnchor="middle">
         how sure it was
       </text>
-      <text
-        className="sense-plot-axis"
-        transform={`translate(${x(1) + 12} ${y(0.5)}) rotate(90)`}
-        textAnchor="middle"
-      >
+      <text transform={`translate(${x(1) + 12} ${y(0.5)}) rotate(90)`} textAnchor="middle">
         how often right
       </text>
     </svg>
@@ -67,7 +63,7 @@ const BAR = 160;
 export function TagBars({ tags }: { tags: readonly Shapes["TagJudged"][] }) {
   return (
     <svg
-      className="sense-plot sense-plot-wide"
+      className="sense-dash-plot sense-dash-plot-wide"
       role="img"
       aria-label="Precision and recall of each tag; the table has the same figures"
       viewBox={`0 0 ${NAME + BAR + 52} ${tags.length * ROW + 4}`}
@@ -88,15 +84,15 @@ export function TagBars({ tags }: { tags: readonly Shapes["TagJudged"][] }) {
 function Bar({ share, y, kind }: { share: number | null; y: number; kind: string }) {
   return (
     <>
-      <rect className="sense-plot-ground" x={NAME} y={y} width={BAR} height={10} />
+      <rect className="sense-dash-plot-ground" x={NAME} y={y} width={BAR} height={10} />
       <rect
-        className={`sense-plot-${kind}`}
+        className={`sense-dash-plot-${kind}`}
         x={NAME}
         y={y}
         width={BAR * (share ?? 0)}
         height={10}
       />
-      <text className="sense-plot-figure" x={NAME + BAR + 6} y={y + 9}>
+      <text x={NAME + BAR + 6} y={y + 9}>
         {share === null ? "none" : percent(share)}
       </text>
     </>

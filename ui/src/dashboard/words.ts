@@ -28,9 +28,9 @@ export function percent(share: number): string {
   return `${whole}%`;
 }
 
-/** `12 of 50 (24%)`. */
-export function ofAll(count: number, all: number): string {
-  const told = `${number(count)} of ${number(all)}`;
+/** `12 of 50 scenes (24%)`. */
+export function ofAll(count: number, all: number, noun: string): string {
+  const told = `${number(count)} of ${counted(all, noun)}`;
   return all > 0 ? `${told} (${percent(Math.min(1, count / all))})` : told;
 }
 
