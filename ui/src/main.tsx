@@ -1,7 +1,7 @@
 /** Puts Stash Sense into Stash's own pages. */
 import React from "react";
 import { Nav, Tab } from "react-bootstrap";
-import { noteCard, withTagSelected } from "./list/TagSelected";
+import { noteCard, withTagging, withTagSelected } from "./list/TagSelected";
 import { SenseLink } from "./pages/SenseLink";
 import { ROUTE, SensePages } from "./pages/SensePages";
 import { Boundary } from "./parts/Boundary";
@@ -86,6 +86,11 @@ patch.before<{ operations: unknown[] }>("SceneListOperations", (props, ...rest) 
   kept(() => withTagSelected(props), props),
   ...rest,
 ]);
+
+patch.after<{ operations: unknown[] }>("SceneListOperations", (props, ...rest) => {
+  const drawn = rest[rest.length - 1] as React.ReactNode;
+  return kept(() => withTagging(props, drawn), drawn);
+});
 
 patch.instead<{ pluginID: string }>("PluginSettings", (props, ...rest) => {
   // Another plugin may have dropped what stands before the next one to call.

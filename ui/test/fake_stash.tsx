@@ -9,6 +9,7 @@ import {
 import { render } from "@testing-library/react";
 import { GraphQLError } from "graphql";
 import React from "react";
+import ReactDOM from "react-dom";
 import { MemoryRouter } from "react-router-dom";
 import type { JobNews, Mode, Modes, StashJob } from "../src/stash/calls";
 import type { StashPluginApi } from "../src/stash/plugin_api";
@@ -34,6 +35,7 @@ export class FakeStash {
   readonly own: Record<string, (variables: Record<string, unknown>) => Record<string, unknown>> =
     {};
   readonly patches: Record<string, ((...args: unknown[]) => unknown)[]> = {};
+  readonly routes: Record<string, React.ComponentType<never>> = {};
   private readonly listeners = new Set<(news: JobNews) => void>();
 
   constructor(answers: Answers = {}) {
@@ -50,12 +52,12 @@ export class FakeStash {
       ];
     };
     window.PluginApi = {
-      register: { route: () => undefined },
+      register: { route: (path, component) => void (this.routes[path] = component) },
       patch: { before: patch("before"), instead: patch("instead"), after: patch("after") },
       utils: { StashService: { getClient: () => client } },
       hooks: {
         useToast: () => ({
-          success: (message) => void this.toasts.push(String(message)),
+          success: (message) => void this.toasts.push(words(message)),
           error: (error) => void this.toasts.push(`error: ${String(error)}`),
         }),
       },
@@ -138,6 +140,15 @@ export class FakeStash {
         throw new Error(`This Stash knows no ${name}`);
     }
   }
+}
+
+/** What a message says, whatever it is drawn with. */
+function words(message: React.ReactNode): string {
+  const drawn = document.createElement("div");
+  ReactDOM.render(<MemoryRouter>{message}</MemoryRouter>, drawn);
+  const text = drawn.textContent ?? "";
+  ReactDOM.unmountComponentAtNode(drawn);
+  return text;
 }
 
 /** Draw something of ours at an address of Stash. */

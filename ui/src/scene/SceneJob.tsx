@@ -1,0 +1,209 @@
+/** The button that tags a scene, and the job that does it. */
+import React, { useEffect, useRef, useState } from "react";
+import { Alert, Button, ProgressBar } from "react-bootstrap";
+import { Trouble } from "../parts/Trouble";
+import { many } from "../parts/words";
+import { operate, type SenseError, type Shapes } from "../stash/calls";
+import { useJob } from "../stash/hooks";
+
+type Job = Shapes["JobTold"];
+
+export interface Tagging {
+  begin(): void;
+  cancel(): void;
+  under_way: boolean;
+  /** Not there until the worker was first asked. */
+  job: Job | undefined;
+  cancelling: boolean;
+  /** The job that ended last, while nothing else was begun. */
+  ended: Job | undefined;
+  error: SenseError | undefined;
+  /** Why the job cannot be followed just now. */
+  lost: SenseError | undefined;
+}
+
+/** Begin a job for a scene, or pick up the one that is under way. */
+export function useTagging(sceneId: string, found: Job | null, done: () => void): Tagging {
+  const [jobId, setJobId] = useState<string>();
+  const [beginning, setBeginning] = useState(false);
+  const [cancelling, setCancelling] = useState(false);
+  const [ended, setEnded] = useState<Job>();
+  const [error, setError] = useState<SenseError>();
+  const over = useRef(new Set<string>());
+  const gone = useRef(false);
+  useEffect(
+    () => () => {
+      gone.current = true;
+    },
+    [],
+  );
+  const foundId = found?.id;
+  useEffect(() => {
+    if (foundId !== undefined && !over.current.has(foundId)) {
+      setJobId((before) => before ?? foundId);
+    }
+  }, [foundId]);
+  const { job, error: lost } = useJob(jobId, (last) => {
+    over.current.add(last.id);
+    setJobId(undefined);
+    setCancelling(false);
+    setEnded(last);
+    done();
+  });
+  const begin = async () => {
+    setBeginning(true);
+    setError(undefined);
+    setEnded(undefined);
+    try {
+      const { job_id } = await operate("tag_scene", { scene_id: sceneId });
+      if (!gone.current) setJobId(job_id);
+    } catch (why) {
+      if (!gone.current) setError(why as SenseError);
+    }
+    if (!gone.current) setBeginning(false);
+  };
+  const cancel = async () => {
+    if (jobId === undefined) return;
+    setCancelling(true);
+    try {
+      await operate("cancel_job", { job_id: jobId });
+    } catch (why) {
+      if (gone.current) return;
+      setCancelling(false);
+      setError(why as SenseError);
+    }
+  };
+  return {
+    begin: () => void begin(),
+    cancel: () => void cancel(),
+    under_way: beginning || jobId !== undefined,
+    job: jobId === undefined ? undefined : (job ?? found ?? undefined),
+    cancelling,
+    ended,
+    error,
+    lost,
+  };
+}
+
+interface Props {
+  tagging: Tagging;
+  hasFile: boolean;
+  /** Whether it was never looked at. */
+  first: boolean;
+  lookedAtS: number | null;
+}
+
+export function SceneJob({ tagging, hasFile, first, lookedAtS }: Props) {
+  const { under_way, error, ended } = tagging;
+  return (
+    <div className="sense-scene-job">
+      <div className="sense-scene-begin">
+        <Button
+          variant={first ? "primary" : "secondary"}
+          disabled={under_way || !hasFile}
+          onClick={tagging.begin}
+        >
+          Tag this scene
+        </Button>
+        {!hasFile && <span>It has no file to look at.</span>}
+        {lookedAtS !== null && !under_way && (
+          <span className="text-muted sense-small">Looked at {day(lookedAtS)}</span>
+        )}
+      </div>
+      {under_way && <UnderWay tagging={tagging} />}
+      {error && <Trouble error={error} again={tagging.begin} />}
+      {!under_way && ended && <Ended job={ended} />}
+      <span className="sr-only" role="status">
+        {heard(tagging)}
+      </span>
+    </div>
+  );
+}
+
+function UnderWay({ tagging }: { tagging: Tagging }) {
+  const { job, cancelling, lost } = tagging;
+  const running = job?.status === "running";
+  const share = Math.round((running ? job.progress : 0) * 100);
+  return (
+    <div className="sense-scene-progress">
+      <ProgressBar
+        animated
+        striped
+        now={running ? Math.max(3, share) : 100}
+        variant={running ? undefined : "secondary"}
+        label={running ? `${share}%` : undefined}
+        aria-label="Tagging this scene"
+      />
+      <div className="sense-scene-line">
+        <span className="sense-scene-said">{lost ? unheard(lost) : line(job, cancelling)}</span>
+        <Button
+          size="sm"
+          variant="secondary"
+          disabled={job === undefined || cancelling}
+          onClick={tagging.cancel}
+        >
+          {cancelling ? "Cancelling…" : "Cancel"}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+function unheard(lost: SenseError): string {
+  return `Stash Sense does not answer just now; asking again (${lost.message})`;
+}
+
+/** What a job does, in one line. */
+function line(job: Job | undefined, cancelling: boolean): string {
+  if (cancelling) return "It stops after the frames that it looks at now";
+  if (job === undefined) return "Beginning";
+  const others = job.scene_ids.length > 1 ? ` (one of ${many(job.scene_ids.length, "scene")})` : "";
+  if (job.status === "queued") {
+    if (job.error && job.next_at_s) {
+      return `Tries again at ${hour(job.next_at_s)}${others}: ${job.error.message}`;
+    }
+    const ahead = job.ahead === 1 ? "1 job goes" : `${job.ahead} jobs go`;
+    return job.ahead > 0 ? `Waiting: ${ahead} before it${others}` : `Begins now${others}`;
+  }
+  const last = job.lines[job.lines.length - 1]?.message;
+  return `${last ?? "Looking at it"}${others}`;
+}
+
+function Ended({ job }: { job: Job }) {
+  if (job.status === "done") return null;
+  if (job.status === "cancelled") {
+    return <p className="sense-scene-state">Cancelled. What was seen so far is kept.</p>;
+  }
+  return (
+    <Alert variant="danger" className="sense-scene-state">
+      <p>{job.error?.message ?? "It was interrupted"}</p>
+      <p className="mb-0">What helps: {job.error?.remedy || "tag it again"}</p>
+    </Alert>
+  );
+}
+
+/** For who hears the page: beginning and end, not each line. */
+function heard({ under_way, ended }: Tagging): string {
+  if (under_way) return "Tagging this scene";
+  switch (ended?.status) {
+    case undefined:
+      return "";
+    case "done":
+      return "Tagged";
+    case "cancelled":
+      return "Cancelled";
+    default:
+      return `Failed: ${ended?.error?.message ?? "it was interrupted"}`;
+  }
+}
+
+function day(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleString(undefined, {
+    dateStyle: "medium",
+    timeStyle: "short",
+  });
+}
+
+function hour(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString(undefined, { timeStyle: "short" });
+}

@@ -1,0 +1,240 @@
+/** A scene's suggestions, by kind, with what the user says of them. */
+import { faRotateLeft } from "@fortawesome/free-solid-svg-icons";
+import { FontAwesomeIcon } from "@fortawesome/react-fontawesome";
+import React, { useEffect, useMemo, useRef, useState } from "react";
+import { Button } from "react-bootstrap";
+import { Link } from "react-router-dom";
+import { ROUTE } from "../pages/route";
+import { Timeline } from "../parts/Timeline";
+import { many } from "../parts/words";
+import type { SuggestionRow } from "../stash/verdicts";
+import { AcceptAbove } from "./AcceptAbove";
+import { SuggestionItem } from "./SuggestionItem";
+import {
+  keyOf,
+  mayAccept,
+  mayRefuse,
+  type Said,
+  type Shown,
+  useVerdictBook,
+  waits,
+} from "./verdict_book";
+
+interface Props {
+  rows: readonly SuggestionRow[];
+  durationS: number | null;
+  /** Suggestions that the reply had no room for. */
+  more: number;
+  reload(): void;
+  seek(seconds: number): void;
+}
+
+const GROUPS = [
+  { kind: "tag", name: "Tags" },
+  { kind: "studio", name: "Studio" },
+  { kind: "performer", name: "People" },
+] as const;
+
+export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
+  const ordered = useOrder(rows);
+  const book = useVerdictBook(ordered, reload);
+  const [current, setCurrent] = useState<string>();
+  const [folded, setFolded] = useState<ReadonlyMap<string, boolean>>(new Map());
+  const [refusedOpen, setRefusedOpen] = useState(false);
+  const place = useRef<HTMLDivElement>(null);
+  const toFocus = useRef<string>();
+
+  const refused = book.rows.filter((row) => row.said === "refused");
+  const kept = book.rows.filter((row) => row.said !== "refused");
+  const groups = GROUPS.map((group) => ({
+    ...group,
+    rows: kept.filter((row) => row.kind === group.kind),
+  })).filter((group) => group.rows.length > 0);
+  const walk = [...groups.flatMap((group) => group.rows), ...(refusedOpen ? refused : [])];
+  const waiting = kept.filter(waits);
+  const here = walk.find((row) => row.key === current) ?? walk[0];
+
+  useEffect(() => {
+    const key = toFocus.current;
+    if (key === undefined) return;
+    toFocus.current = undefined;
+    const heads = place.current?.querySelectorAll<HTMLElement>("[data-sense-row]") ?? [];
+    [...heads].find((each) => each.dataset.senseRow === key)?.focus();
+  });
+
+  const go = (row: Shown | undefined) => {
+    if (row === undefined) return;
+    toFocus.current = row.key;
+    setCurrent(row.key);
+  };
+  const step = (by: number) => {
+    const at = here ? walk.indexOf(here) : -1;
+    go(walk[Math.min(walk.length - 1, Math.max(0, at + by))]);
+  };
+  const say = (row: Shown, said: Said) => {
+    if (row.said === said) return;
+    const at = walk.indexOf(row);
+    book.say([row], said);
+    // On to the next that waits; else near where it was.
+    const later = walk.slice(at + 1).find(waits);
+    const stays = said === "accepted" || refusedOpen;
+    go(later ?? (stays ? row : (walk[at + 1] ?? walk[at - 1])));
+  };
+  const undo = () => {
+    const [first] = book.last?.rows ?? [];
+    if (first) go({ ...first, key: keyOf(first) } as Shown);
+    else if (here && here.said !== null) {
+      book.takeBack(here);
+      return;
+    }
+    book.undo();
+  };
+  const fold = (row: Shown) =>
+    setFolded((before) => new Map(before).set(row.key, !isFolded(row, before)));
+
+  const acts = new Map<string, () => void>([
+    ["j", () => step(1)],
+    ["ArrowDown", () => step(1)],
+    ["k", () => step(-1)],
+    ["ArrowUp", () => step(-1)],
+    ["Home", () => go(walk[0])],
+    ["End", () => go(walk[walk.length - 1])],
+    ["a", () => here && mayAccept(here) && say(here, "accepted")],
+    ["r", () => here && mayRefuse(here) && say(here, "refused")],
+    ["u", undo],
+  ]);
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const target = event.target as HTMLElement;
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
+    const act = acts.get(event.key);
+    if (act === undefined) return;
+    // Stash has keys of its own upon the whole page.
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  };
+
+  if (rows.length === 0) return null;
+  const item = (row: Shown) => (
+    <SuggestionItem
+      key={row.key}
+      row={row}
+      current={row === here}
+      folded={isFolded(row, folded)}
+      durationS={row.duration_s ?? durationS}
+      seek={seek}
+      fold={fold}
+      enter={setCurrent}
+      say={say}
+      takeBack={(each) => {
+        go(each);
+        book.takeBack(each);
+      }}
+    />
+  );
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: keys of the buttons in it
+    <div className="sense-suggestions" ref={place} onKeyDown={onKeyDown}>
+      <AcceptAbove rows={waiting} accept={(those) => book.say(those, "accepted")} />
+      <Keys />
+      {groups.map((group) => (
+        <section key={group.kind} aria-label={group.name}>
+          <h4 className="sense-heading">
+            {group.name} <span className="text-muted">{group.rows.length}</span>
+          </h4>
+          <ul className="sense-plain">{group.rows.map(item)}</ul>
+        </section>
+      ))}
+      <Lanes rows={kept} durationS={durationS} seek={seek} />
+      {refused.length > 0 && (
+        <details
+          className="sense-fold"
+          open={refusedOpen}
+          onToggle={(event) => setRefusedOpen(event.currentTarget.open)}
+        >
+          <summary>Refused ({refused.length})</summary>
+          {refusedOpen && <ul className="sense-plain">{refused.map(item)}</ul>}
+        </details>
+      )}
+      {more > 0 && (
+        <p className="text-muted sense-small">
+          {many(more, "more suggestion")} of this scene: see <Link to={ROUTE}>Review</Link>.
+        </p>
+      )}
+      <div className={book.message ? "sense-said" : "sr-only"}>
+        <span role="status">{book.message}</span>
+        {book.message && book.last && (
+          <Button size="sm" variant="secondary" onClick={undo}>
+            <FontAwesomeIcon icon={faRotateLeft} /> Undo
+          </Button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** Those that wait first, the most certain first; and none moves while the user is at work. */
+function useOrder(rows: readonly SuggestionRow[]): readonly SuggestionRow[] {
+  const places = useRef(new Map<string, number>());
+  return useMemo(() => {
+    const known = places.current;
+    const rank = (row: SuggestionRow) => (waits(row) ? 0 : 1);
+    const fresh = rows.filter((row) => !known.has(keyOf(row)));
+    fresh.sort((a, b) => rank(a) - rank(b) || b.confidence - a.confidence);
+    for (const row of fresh) known.set(keyOf(row), known.size);
+    return [...rows].sort((a, b) => (known.get(keyOf(a)) ?? 0) - (known.get(keyOf(b)) ?? 0));
+  }, [rows]);
+}
+
+/** What is settled takes little room until it is asked for. */
+function isFolded(row: Shown, chosen: ReadonlyMap<string, boolean>): boolean {
+  return chosen.get(row.key) ?? (!waits(row) || row.decision === "HIDE");
+}
+
+function Keys() {
+  return (
+    <details className="sense-keys sense-small">
+      <summary>Keys</summary>
+      <p>
+        <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>a</kbd> accept, <kbd>r</kbd> refuse,{" "}
+        <kbd>u</kbd> undo, <kbd>Enter</kbd> shows or folds the frames. They work while the focus is
+        in this list.
+      </p>
+    </details>
+  );
+}
+
+/** What is where in the scene, one lane for each: this is what markers are made of. */
+function Lanes({
+  rows,
+  durationS,
+  seek,
+}: {
+  rows: readonly Shown[];
+  durationS: number | null;
+  seek(seconds: number): void;
+}) {
+  const lanes = rows
+    .filter((row) => row.ranges.length > 0)
+    .sort((a, b) => (a.ranges[0]?.start_s ?? 0) - (b.ranges[0]?.start_s ?? 0));
+  if (lanes.length < 2) return null;
+  const ranges = lanes.reduce((sum, row) => sum + row.ranges.length, 0);
+  return (
+    <details className="sense-fold">
+      <summary>
+        Markers <span className="text-muted">{many(ranges, "range")} over the scene</span>
+      </summary>
+      <div className="sense-lanes">
+        {lanes.map((row) => (
+          <div key={row.key} className="sense-lane">
+            <span className="sense-lane-name" title={row.name}>
+              {row.name}
+            </span>
+            <Timeline ranges={row.ranges} durationS={durationS} seek={seek} label={row.name} />
+          </div>
+        ))}
+      </div>
+    </details>
+  );
+}

@@ -1,0 +1,299 @@
+/** What the user says of a scene's suggestions: shown at once, and taken back where it fails. */
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { many } from "../parts/words";
+import type { SenseError, Shapes } from "../stash/calls";
+import { accept, refuse, type SuggestionRow, unsay } from "../stash/verdicts";
+
+export type Said = "accepted" | "refused";
+
+export interface Note {
+  message: string;
+  remedy: string;
+  failed: boolean;
+}
+
+/** A suggestion as it stands, with what is under way. */
+export interface Shown extends SuggestionRow {
+  key: string;
+  underWay: boolean;
+  note: Note | undefined;
+}
+
+/** How a suggestion stands while Stash is being told of it, and until it is read again. */
+interface Word {
+  deed: number;
+  said: Said | null;
+  in_stash: SuggestionRow["in_stash"];
+  underWay: boolean;
+}
+
+/** Something that can be undone. */
+export interface Deed {
+  id: number;
+  said: Said;
+  rows: readonly SuggestionRow[];
+}
+
+type Told = { failed: number; failures: Shapes["NotDone"][]; left?: Shapes["NotDone"][] };
+
+export interface VerdictBook {
+  rows: readonly Shown[];
+  /** What happened last, in a sentence. */
+  message: string;
+  /** What `undo` would undo. */
+  last: Deed | undefined;
+  say(rows: readonly SuggestionRow[], said: Said): void;
+  /** Undo what was said last on this page. */
+  undo(): void;
+  /** Take back what was said of one suggestion, whenever that was. */
+  takeBack(row: SuggestionRow): void;
+}
+
+export function keyOf(row: SuggestionRow): string {
+  return `${row.kind}\n${row.target_id ?? ""}\n${row.name}`;
+}
+
+/** Whether the user has still to say something of it. */
+export function waits(row: SuggestionRow): boolean {
+  return row.said === null && row.in_stash !== "there" && row.in_stash !== "ours";
+}
+
+export function mayAccept(row: SuggestionRow): boolean {
+  return row.said !== "accepted" && row.in_stash !== "there" && row.in_stash !== "ours";
+}
+
+export function mayRefuse(row: SuggestionRow): boolean {
+  return row.said !== "refused" && row.in_stash !== "there";
+}
+
+export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => void): VerdictBook {
+  const [words, setWords] = useState<ReadonlyMap<string, Word>>(new Map());
+  const [notes, setNotes] = useState<ReadonlyMap<string, Note>>(new Map());
+  const [deeds, setDeeds] = useState<readonly Deed[]>([]);
+  const [message, setMessage] = useState("");
+  const line = useRef<Promise<void>>(Promise.resolve());
+  const open = useRef(0);
+  const count = useRef(0);
+  const gone = useRef(false);
+  useEffect(
+    () => () => {
+      gone.current = true;
+    },
+    [],
+  );
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what was read anew is the truth
+  useEffect(() => {
+    if (open.current === 0) setWords(new Map());
+  }, [rows]);
+
+  /** One after another, so that what is undone was done before. */
+  const inTurn = useCallback(
+    (
+      spoken: readonly SuggestionRow[],
+      becomes: (row: SuggestionRow) => Pick<Word, "said" | "in_stash">,
+      call: () => Promise<Told>,
+      ended: (failed: readonly SuggestionRow[], why: Note | undefined) => void,
+    ) => {
+      const deed = ++count.current;
+      let before: ReadonlyMap<string, Word> = new Map();
+      setWords((now) => {
+        before = now;
+        const next = new Map(now);
+        for (const row of spoken) {
+          next.set(keyOf(row), { deed, ...becomes(row), underWay: true });
+        }
+        return next;
+      });
+      setNotes((now) => without(now, spoken));
+      open.current += 1;
+      line.current = line.current.then(async () => {
+        const [failed, left] = await outcome(spoken, call);
+        open.current -= 1;
+        if (gone.current) return;
+        setWords((now) => settled(now, before, spoken, failed, deed));
+        setNotes((now) => new Map([...now, ...left, ...failed]));
+        const rowsFailed = spoken.filter((row) => failed.has(keyOf(row)));
+        ended(rowsFailed, [...failed.values()][0]);
+        if (open.current === 0) reload();
+      });
+    },
+    [reload],
+  );
+
+  const say = useCallback(
+    (spoken: readonly SuggestionRow[], said: Said) => {
+      if (spoken.length === 0) return;
+      const id = ++count.current;
+      setDeeds((now) => [...now, { id, said, rows: spoken }]);
+      inTurn(
+        spoken,
+        (row) => ({ said, in_stash: afterwards(row, said) }),
+        () => (said === "accepted" ? accept(spoken) : refuse(spoken)),
+        (failed, why) => {
+          setDeeds((now) => withoutRows(now, id, failed));
+          setMessage(sentence(said === "accepted" ? "Accepted" : "Refused", spoken, failed, why));
+        },
+      );
+    },
+    [inTurn],
+  );
+
+  const forget = useCallback(
+    (spoken: readonly SuggestionRow[], deed: Deed | undefined) => {
+      inTurn(
+        spoken,
+        (row) => ({ said: null, in_stash: row.in_stash === "ours" ? "absent" : row.in_stash }),
+        () => unsay(spoken),
+        (failed, why) => {
+          if (deed && failed.length > 0) {
+            setDeeds((now) => [...now, { ...deed, rows: failed }]);
+          }
+          setMessage(sentence("Undone:", spoken, failed, why));
+        },
+      );
+    },
+    [inTurn],
+  );
+
+  const shown = useMemo(
+    () =>
+      rows.map((row) => {
+        const key = keyOf(row);
+        const word = words.get(key);
+        return {
+          ...row,
+          key,
+          said: word ? word.said : row.said,
+          in_stash: word ? word.in_stash : row.in_stash,
+          underWay: word?.underWay ?? false,
+          note: notes.get(key),
+        };
+      }),
+    [rows, words, notes],
+  );
+
+  const last = deeds[deeds.length - 1];
+  const undo = useCallback(() => {
+    if (last === undefined) {
+      setMessage("Nothing to undo");
+      return;
+    }
+    setDeeds((now) => now.filter((each) => each.id !== last.id));
+    forget(last.rows, last);
+  }, [last, forget]);
+
+  const takeBack = useCallback(
+    (row: SuggestionRow) => {
+      setDeeds((now) => now.map((each) => withoutRow(each, row)).filter(notEmpty));
+      forget([row], undefined);
+    },
+    [forget],
+  );
+
+  return { rows: shown, message, last, say, undo, takeBack };
+}
+
+/** What could not be done, and what stays as it is, by suggestion. */
+async function outcome(
+  spoken: readonly SuggestionRow[],
+  call: () => Promise<Told>,
+): Promise<[Map<string, Note>, Map<string, Note>]> {
+  try {
+    const told = await call();
+    const failed = byRow(spoken, told.failures, true);
+    return [failed, byRow(spoken, told.left ?? [], false)];
+  } catch (why) {
+    const note = { message: (why as SenseError).message, remedy: "", failed: true };
+    return [new Map(spoken.map((row) => [keyOf(row), note])), new Map()];
+  }
+}
+
+function byRow(
+  spoken: readonly SuggestionRow[],
+  told: readonly Shapes["NotDone"][],
+  failed: boolean,
+): Map<string, Note> {
+  const found = new Map<string, Note>();
+  for (const row of spoken) {
+    const why = told.find((each) => speaksOf(each, row));
+    if (why) found.set(keyOf(row), { message: why.message, remedy: why.remedy, failed });
+  }
+  return found;
+}
+
+function speaksOf(told: Shapes["NotDone"], row: SuggestionRow): boolean {
+  const same = told.kind === row.kind && told.name === row.name;
+  return same && (!told.target_id || !row.target_id || told.target_id === row.target_id);
+}
+
+/** What came of a call: what failed is as it was, unless something else was said since. */
+function settled(
+  now: ReadonlyMap<string, Word>,
+  before: ReadonlyMap<string, Word>,
+  spoken: readonly SuggestionRow[],
+  failed: ReadonlyMap<string, Note>,
+  deed: number,
+): ReadonlyMap<string, Word> {
+  const next = new Map(now);
+  for (const key of spoken.map(keyOf)) {
+    const word = next.get(key);
+    if (word?.deed !== deed) continue;
+    const was = before.get(key);
+    if (!failed.has(key)) next.set(key, { ...word, underWay: false });
+    else if (was) next.set(key, { ...was, underWay: false });
+    else next.delete(key);
+  }
+  return next;
+}
+
+/** What a word makes of what the scene has, until Stash is read again. */
+function afterwards(row: SuggestionRow, said: Said): SuggestionRow["in_stash"] {
+  if (said === "accepted") return row.in_stash === "there" ? "there" : "ours";
+  return row.in_stash === "ours" ? "absent" : row.in_stash;
+}
+
+function without<T>(
+  now: ReadonlyMap<string, T>,
+  rows: readonly SuggestionRow[],
+): ReadonlyMap<string, T> {
+  const next = new Map(now);
+  for (const row of rows) next.delete(keyOf(row));
+  return next;
+}
+
+function withoutRow(deed: Deed, row: SuggestionRow): Deed {
+  return { ...deed, rows: deed.rows.filter((each) => keyOf(each) !== keyOf(row)) };
+}
+
+function withoutRows(
+  deeds: readonly Deed[],
+  id: number,
+  rows: readonly SuggestionRow[],
+): readonly Deed[] {
+  return deeds
+    .map((each) => (each.id === id ? rows.reduce(withoutRow, each) : each))
+    .filter(notEmpty);
+}
+
+function notEmpty(deed: Deed): boolean {
+  return deed.rows.length > 0;
+}
+
+function sentence(
+  done: string,
+  spoken: readonly SuggestionRow[],
+  failed: readonly SuggestionRow[],
+  why: Note | undefined,
+): string {
+  const went = spoken.length - failed.length;
+  const what = (rows: readonly SuggestionRow[]) =>
+    rows.length === 1 ? (rows[0]?.name ?? "") : many(rows.length, "suggestion");
+  const good =
+    went === 0
+      ? ""
+      : `${done} ${what(went === spoken.length ? spoken : spoken.filter((row) => !failed.includes(row)))}`;
+  if (why === undefined) return good;
+  const bad = `${what(failed)} stays as it was: ${why.message}${why.remedy ? ` (${why.remedy})` : ""}`;
+  return good ? `${good}. ${bad}` : bad;
+}

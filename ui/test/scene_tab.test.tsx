@@ -1,0 +1,615 @@
+import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import React from "react";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { forgetPictures } from "../src/parts/pictures";
+import { type PageScene, SceneTab } from "../src/scene/SceneTab";
+import type { Modes, Shapes } from "../src/stash/calls";
+import { FakeStash, show } from "./fake_stash";
+import { job, proof, type Row, row, scene } from "./scene_rows";
+
+const PAGE: PageScene = { id: "7", title: "A day out", files: [{ duration: 100 }], tags: [] };
+const HOSTILE = '<img src=x onerror="alert(1)">';
+
+afterEach(() => {
+  forgetPictures("7");
+  vi.unstubAllGlobals();
+});
+
+const VERDICT = { run_id: "r", dry_run: false, failed: 0, failures: [] };
+
+/** A worker that remembers what is said of its suggestions. */
+class Worker {
+  readonly played: number[] = [];
+  fails: Shapes["NotDone"][] = [];
+  told: Modes["scene"]["told"];
+  readonly stash: FakeStash;
+
+  constructor(told: Modes["scene"]["told"]) {
+    this.told = told;
+    this.stash = new FakeStash({
+      scene: () => this.told,
+      pictures: ({ times_s }) => ({
+        pictures: times_s.map((time_s) => ({ time_s, tile: null, data: null })),
+        note: "",
+      }),
+      accept: ({ items = [] }) => {
+        const count = this.say(items, "accepted", "ours");
+        const failed = { failed: this.fails.length, failures: this.fails };
+        return { ...VERDICT, ...failed, accepted: count, written: count, there: 0, markers: 0 };
+      },
+      refuse: ({ items = [] }) => {
+        const refused = this.say(items, "refused", "absent");
+        return { ...VERDICT, refused, taken_back: 0, markers: 0, not_ours: 0, left: [] };
+      },
+      unsay: ({ items = [] }) => {
+        const unsaid = this.say(items, null, "absent");
+        return { ...VERDICT, unsaid, taken_back: unsaid, written: 0, markers: 0, left: [] };
+      },
+    });
+  }
+
+  private say(items: Shapes["Named"][], said: Row["said"], in_stash: Row["in_stash"]): number {
+    const failed = new Set(this.fails.map(({ name }) => name));
+    const names = new Set(items.map(({ name }) => name).filter((name) => !failed.has(name)));
+    this.told = {
+      ...this.told,
+      suggestions: this.told.suggestions.map((each) =>
+        names.has(each.name) ? { ...each, said, in_stash } : each,
+      ),
+    };
+    return names.size;
+  }
+
+  get modes(): string[] {
+    return this.stash.calls.map(({ mode }) => mode).filter((mode) => mode !== "pictures");
+  }
+
+  show() {
+    return show(<SceneTab scene={PAGE} seek={(seconds) => this.played.push(seconds)} />);
+  }
+}
+
+const tags = (): HTMLElement => screen.getByRole("region", { name: "Tags" });
+const head = (name: string) => screen.getByRole("button", { name: new RegExp(`^${name}`) });
+const found = (name: string) => screen.findByRole("button", { name: new RegExp(`^${name}`) });
+const names = () =>
+  [...document.querySelectorAll("[data-sense-row] .tag-item")].map((each) => each.textContent);
+
+describe("how a scene stands", () => {
+  test("nothing is asked before the tab is looked at", async () => {
+    const watched: (() => void)[] = [];
+    vi.stubGlobal(
+      "IntersectionObserver",
+      class {
+        constructor(call: (entries: { isIntersecting: boolean }[]) => void) {
+          watched.push(() => call([{ isIntersecting: true }]));
+        }
+        observe() {}
+        disconnect() {}
+      },
+    );
+    const worker = new Worker(scene([]));
+    worker.show();
+    expect(worker.modes).toEqual([]);
+    act(() => watched[0]?.());
+    expect(await screen.findByRole("button", { name: "Tag this scene" })).toBeEnabled();
+    expect(worker.modes).toEqual(["scene"]);
+  });
+
+  test("a scene that was never looked at says what the button does", async () => {
+    new Worker(scene([], { looked_at_s: null })).show();
+    expect(await screen.findByText(/has not looked at this scene yet/)).toBeInTheDocument();
+  });
+
+  test("where nothing was found it says so", async () => {
+    new Worker(scene([], { ran: [RAN] })).show();
+    expect(await screen.findByText(/Nothing was found in it/)).toBeInTheDocument();
+  });
+
+  test("where no model is there it says that nothing could look", async () => {
+    new Worker(scene([], { skipped: [SKIPPED] })).show();
+    expect(await screen.findByRole("alert")).toHaveTextContent("Nothing could look at this scene");
+  });
+
+  test("a failure is shown with its reason and what helps", async () => {
+    const error = { kind: "MediaError", message: "The file is broken", remedy: "scan it again" };
+    new Worker(scene([], { error })).show();
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent("The file is broken");
+    expect(alert).toHaveTextContent("What helps: scan it again");
+  });
+
+  test("another file than was looked at is said", async () => {
+    new Worker(scene([row("Beach")], { changed: true })).show();
+    expect(await screen.findByRole("alert")).toHaveTextContent("has another file than");
+  });
+
+  test("a scene without a file cannot be tagged", async () => {
+    new FakeStash({ scene: () => scene([], { looked_at_s: null, duration_s: null }) });
+    show(<SceneTab scene={{ ...PAGE, files: [] }} seek={() => {}} />);
+    expect(await screen.findByRole("button", { name: "Tag this scene" })).toBeDisabled();
+    expect(screen.getByText("It has no file to look at.")).toBeInTheDocument();
+  });
+
+  test("where the worker is away one can try again", async () => {
+    let away = true;
+    new FakeStash({
+      scene: () => {
+        if (away) throw new Error("Stash Sense does not answer");
+        return scene([row("Beach")]);
+      },
+    });
+    show(<SceneTab scene={PAGE} seek={() => {}} />);
+    expect(await screen.findByText("Stash Sense does not answer")).toBeInTheDocument();
+    away = false;
+    await userEvent.click(screen.getByRole("button", { name: "Try again" }));
+    expect(await screen.findByText("Beach")).toBeInTheDocument();
+  });
+});
+
+describe("tagging", () => {
+  test("shows how far it is, what goes before it, and what came of it", async () => {
+    const worker = new Worker(scene([], { looked_at_s: null }));
+    let now = job({ status: "queued", ahead: 2 });
+    worker.stash.answers.tag_scene = () => ({ job_id: "j1" });
+    worker.stash.answers.job = () => now;
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Tag this scene" }));
+    expect(await screen.findByText("Waiting: 2 jobs go before it")).toBeInTheDocument();
+    expect(screen.getByRole("button", { name: "Tag this scene" })).toBeDisabled();
+    now = job({ progress: 0.42, lines: [{ level: "info", message: "Looking for objects" }] });
+    expect(await screen.findByText("Looking for objects")).toBeInTheDocument();
+    expect(screen.getByRole("progressbar")).toHaveAttribute("aria-valuenow", "42");
+    worker.told = scene([row("Beach")]);
+    now = job({ status: "done", progress: 1 });
+    expect(await screen.findByText("Beach")).toBeInTheDocument();
+    expect(screen.queryByRole("progressbar")).toBeNull();
+    expect(screen.getByRole("button", { name: "Tag this scene" })).toBeEnabled();
+    expect(worker.stash.calls.find(({ mode }) => mode === "tag_scene")?.args).toEqual({
+      scene_id: "7",
+    });
+  });
+
+  test("is cancelled", async () => {
+    const worker = new Worker(scene([]));
+    let status: "running" | "cancelled" = "running";
+    worker.stash.answers.tag_scene = () => ({ job_id: "j1" });
+    worker.stash.answers.job = () => job({ status });
+    worker.stash.answers.cancel_job = ({ job_id }) => {
+      expect(job_id).toBe("j1");
+      status = "cancelled";
+      return { cancelled: true };
+    };
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Tag this scene" }));
+    await waitFor(() => expect(screen.getByRole("button", { name: "Cancel" })).toBeEnabled());
+    await userEvent.click(screen.getByRole("button", { name: "Cancel" }));
+    expect(await screen.findByText(/^Cancelled\. What was seen/)).toBeInTheDocument();
+  });
+
+  test("says why it failed and what helps", async () => {
+    const worker = new Worker(scene([]));
+    worker.stash.answers.tag_scene = () => ({ job_id: "j1" });
+    worker.stash.answers.job = () =>
+      job({ status: "failed", error: { message: "The drive is away", remedy: "connect it" } });
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Tag this scene" }));
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent("The drive is away");
+    expect(alert).toHaveTextContent("What helps: connect it");
+    expect(screen.getByText("Failed: The drive is away")).toBeInTheDocument();
+  });
+
+  test("that cannot begin says why, and begins when tried again", async () => {
+    const worker = new Worker(scene([]));
+    worker.stash.answers.job = () => job();
+    worker.stash.answers.tag_scene = () => {
+      throw new Error("The disk is full");
+    };
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Tag this scene" }));
+    expect(await screen.findByText("The disk is full")).toBeInTheDocument();
+    worker.stash.answers.tag_scene = () => ({ job_id: "j1" });
+    await userEvent.click(screen.getByRole("button", { name: "Try again" }));
+    expect(await screen.findByRole("progressbar")).toBeInTheDocument();
+    expect(screen.queryByText("The disk is full")).toBeNull();
+  });
+
+  test("that is under way already is picked up", async () => {
+    const found = job({ id: "j9", scene_ids: ["7", "8", "9"] });
+    const worker = new Worker(scene([row("Beach")], { job: found }));
+    worker.stash.answers.job = () => found;
+    worker.show();
+    expect(await screen.findByText("Looking at it (one of 3 scenes)")).toBeInTheDocument();
+    expect(worker.modes).not.toContain("tag_scene");
+    await waitFor(() =>
+      expect(worker.stash.calls).toContainEqual({ mode: "job", args: { job_id: "j9" } }),
+    );
+  });
+
+  test("goes on where the worker does not answer for a moment", async () => {
+    const worker = new Worker(scene([], { job: job() }));
+    worker.stash.answers.job = () => {
+      throw new Error("The worker starts anew");
+    };
+    worker.show();
+    expect(await screen.findByText(/asking again \(The worker starts anew\)/)).toBeInTheDocument();
+    worker.stash.answers.job = () => job({ progress: 0.5 });
+    expect(await screen.findByText("Looking at it")).toBeInTheDocument();
+  });
+});
+
+const RAN: Shapes["RanRow"] = {
+  detector: "clip",
+  model: "clip-vit-b32@1",
+  device: "cpu",
+  precision: "fp32",
+  frames: 81,
+  seconds: 2.345,
+};
+const SKIPPED: Shapes["SkippedRow"] = {
+  detector: "objects (yolox-s@1)",
+  reason: "The files of yolox-s are not here",
+  remedy: "run the task Download models",
+};
+
+describe("suggestions", () => {
+  test("are grouped, with the most certain first and what is settled last", async () => {
+    new Worker(
+      scene([
+        row("Old", { in_stash: "there", confidence: 0.99 }),
+        row("Dog", { confidence: 0.6 }),
+        row("Beach", { confidence: 0.9 }),
+        row("Northlight", { kind: "studio" }),
+        row("Ada", { kind: "performer", target_id: "12" }),
+      ]),
+    ).show();
+    await found("Beach");
+    expect(names()).toEqual(["Beach", "Dog", "Old", "Northlight", "Ada"]);
+    expect(screen.getAllByRole("heading", { level: 4 }).map((each) => each.textContent)).toEqual([
+      "Tags 3",
+      "Studio 1",
+      "People 1",
+    ]);
+    expect(screen.getByRole("link", { name: "Its page" })).toHaveAttribute(
+      "href",
+      "/performers/12",
+    );
+  });
+
+  test("say how certain they are, which model said so, and where", async () => {
+    new Worker(
+      scene([
+        row("Beach", {
+          label: "scene/beach_day",
+          evidence: [
+            proof(8),
+            proof(9),
+            proof(12, { detector: "text", model: "pp-ocr@3", text: "SEA" }),
+          ],
+          ranges: [
+            { start_s: 5, end_s: 20, score: 1 },
+            { start_s: 60, end_s: 70, score: 1 },
+          ],
+        }),
+      ]),
+    ).show();
+    const beach = within((await found("Beach")).closest("li") as HTMLElement);
+    expect(beach.getByTitle("Confidence 87%")).toBeInTheDocument();
+    expect(beach.getByText("scene/beach_day")).toBeInTheDocument();
+    expect(beach.getByText(/2 ranges, 0:25 in all/)).toBeInTheDocument();
+    expect(beach.getByTitle("clip-vit-b32@1")).toHaveTextContent(
+      "CLIP ViT-B/32 saw it in 2 frames.",
+    );
+    expect(beach.getByTitle("pp-ocr@3")).toHaveTextContent("PP-OCR read “SEA” in 1 frame.");
+    expect(beach.getByText("Beach: 2 ranges, 0:05 to 0:20, 1:00 to 1:10")).toBeInTheDocument();
+  });
+
+  test("a click on a frame plays from there", async () => {
+    const worker = new Worker(scene([row("Beach", { evidence: [proof(8.5)] })]));
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Play from 0:08" }));
+    expect(worker.played).toEqual([8.5]);
+  });
+
+  test("what the scene has already is told from what we wrote", async () => {
+    new Worker(
+      scene([
+        row("Theirs", { in_stash: "there" }),
+        row("Ours", { in_stash: "ours", decision: "APPLY" }),
+      ]),
+    ).show();
+    expect(await screen.findByText("On the scene already, not by Stash Sense")).toBeInTheDocument();
+    expect(screen.getByText("On the scene, written by Stash Sense")).toBeInTheDocument();
+    expect(screen.queryByRole("button", { name: /^Accept/ })).toBeNull();
+    expect(screen.queryByRole("button", { name: "Refuse Theirs" })).toBeNull();
+    expect(screen.getByRole("button", { name: "Refuse Ours" })).toBeInTheDocument();
+  });
+
+  test("names from files and models are text, never markup", async () => {
+    const { container } = new Worker(
+      scene(
+        [
+          row(HOSTILE, {
+            label: `label ${HOSTILE}`,
+            evidence: [proof(8, { detector: "text", model: HOSTILE, text: HOSTILE })],
+          }),
+        ],
+        {
+          texts: [{ text: HOSTILE, start_s: 1, end_s: 2, score: 1 }],
+          skipped: [{ detector: HOSTILE, reason: HOSTILE, remedy: HOSTILE }],
+        },
+      ),
+    ).show();
+    expect((await screen.findAllByText(HOSTILE)).length).toBeGreaterThan(1);
+    expect(container.querySelector("img[src=x]")).toBeNull();
+    expect(container.innerHTML).not.toContain("<img src=x");
+  });
+
+  test("what looked, what did not and why, and what was read is told", async () => {
+    const worker = new Worker(
+      scene([], {
+        ran: [RAN, { ...RAN, detector: "picture", model: "picture@1", seconds: 0 }],
+        skipped: [SKIPPED],
+        texts: [{ text: "NORTHLIGHT", start_s: 65, end_s: 70, score: 1 }],
+      }),
+    );
+    worker.show();
+    await userEvent.click(await screen.findByText("What was looked at"));
+    expect(
+      screen.getByRole("row", { name: "Scenes, by words CLIP ViT-B/32 81 2.3 s" }),
+    ).toBeTruthy();
+    expect(screen.getByRole("row", { name: /known before$/ })).toBeInTheDocument();
+    expect(screen.getByText(/The files of yolox-s are not here/)).toHaveTextContent(
+      "Objects (YOLOX-S): The files of yolox-s are not here What helps: run the task Download models",
+    );
+    await userEvent.click(screen.getByRole("button", { name: "Play from 1:05" }));
+    expect(worker.played).toEqual([65]);
+  });
+
+  test("those beyond one reply are counted, with the way to them", async () => {
+    new Worker(scene([row("Beach")], { more: 30 })).show();
+    expect(await screen.findByText(/30 more suggestions of this scene/)).toBeInTheDocument();
+    expect(screen.getByRole("link", { name: "Review" })).toHaveAttribute(
+      "href",
+      "/plugins/stash-sense",
+    );
+  });
+
+  test("the ranges of several are drawn over the scene", async () => {
+    const { container } = new Worker(scene([row("Beach"), row("Dog")])).show();
+    expect(await screen.findByText("2 ranges over the scene")).toBeInTheDocument();
+    expect(container.querySelectorAll(".sense-lane")).toHaveLength(2);
+  });
+});
+
+describe("saying something", () => {
+  test("an accepted one is on the scene, and the next has the focus", async () => {
+    const worker = new Worker(scene([row("Beach"), row("Dog", { confidence: 0.5 })]));
+    worker.show();
+    fireEvent.click(await screen.findByRole("button", { name: "Accept Beach" }));
+    expect(screen.getByText("Being written")).toBeInTheDocument();
+    expect(await screen.findByText("Accepted, and on the scene")).toBeInTheDocument();
+    expect(screen.getByText("Accepted Beach")).toBeInTheDocument();
+    expect(head("Dog")).toHaveFocus();
+    await waitFor(() => expect(worker.modes).toEqual(["scene", "accept", "scene"]));
+  });
+
+  test("refused ones are folded away, with a way back", async () => {
+    const worker = new Worker(
+      scene([row("Beach"), row("Dog", { said: "refused", decision: "HIDE" })]),
+    );
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Refuse Beach" }));
+    expect(await screen.findByText("Refused (2)")).toBeInTheDocument();
+    expect(screen.queryByRole("region", { name: "Tags" })).toBeNull();
+    const fold = screen.getByText("Refused (2)").closest("details") as HTMLDetailsElement;
+    fold.open = true;
+    fireEvent(fold, new Event("toggle"));
+    await userEvent.click(await screen.findByRole("button", { name: "Undo refused Dog" }));
+    expect(await within(tags()).findByText("Dog")).toBeInTheDocument();
+    expect(await screen.findByText("Refused (1)")).toBeInTheDocument();
+    expect(worker.stash.calls.at(-2)).toMatchObject({
+      mode: "unsay",
+      args: { items: [{ scene_id: "7", kind: "tag", name: "Dog" }] },
+    });
+  });
+
+  test("the last is undone", async () => {
+    const worker = new Worker(scene([row("Beach")]));
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Accept Beach" }));
+    await userEvent.click(await screen.findByRole("button", { name: "Undo" }));
+    expect(await screen.findByRole("button", { name: "Accept Beach" })).toBeInTheDocument();
+    expect(await screen.findByText("Undone: Beach")).toBeInTheDocument();
+    await waitFor(() =>
+      expect(worker.modes).toEqual(["scene", "accept", "scene", "unsay", "scene"]),
+    );
+    expect(screen.queryByRole("button", { name: "Undo" })).toBeNull();
+  });
+
+  test("a write that fails goes back and says why", async () => {
+    const worker = new Worker(scene([row("Beach"), row("Dog", { confidence: 0.5 })]));
+    worker.fails = [
+      {
+        scene_id: "7",
+        kind: "tag",
+        name: "Beach",
+        target_id: "",
+        message: "Stash refused the tag",
+        remedy: "see Stash's log",
+      },
+    ];
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Accept Beach" }));
+    const note = await screen.findByText("Stash refused the tag: see Stash's log");
+    expect(note).toHaveClass("text-danger");
+    expect(screen.getByRole("button", { name: "Accept Beach" })).toBeInTheDocument();
+    expect(screen.getByText(/^Beach stays as it was: Stash refused the tag/)).toBeInTheDocument();
+    // There is nothing to undo of what was not done.
+    expect(screen.queryByRole("button", { name: "Undo" })).toBeNull();
+  });
+
+  test("a call that fails leaves all as it was, and says why", async () => {
+    const worker = new Worker(scene([row("Beach")]));
+    worker.stash.answers.refuse = () => {
+      throw new Error("Stash is away");
+    };
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Refuse Beach" }));
+    expect(await screen.findByText("Stash is away")).toBeInTheDocument();
+    expect(within(tags()).getByText("Beach")).toBeInTheDocument();
+  });
+
+  test("what a refusal leaves on the scene is said", async () => {
+    const worker = new Worker(scene([row("Beach", { in_stash: "ours" })]));
+    worker.stash.answers.refuse = () => {
+      const left = [
+        {
+          scene_id: "7",
+          kind: "tag",
+          name: "Beach",
+          target_id: "",
+          message: "The user changed it since",
+          remedy: "take it away by hand",
+        },
+      ];
+      worker.told = scene([row("Beach", { said: "refused", in_stash: "there" })]);
+      return { ...VERDICT, refused: 1, taken_back: 0, markers: 0, not_ours: 1, left };
+    };
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Refuse Beach" }));
+    const fold = (await screen.findByText("Refused (1)")).closest("details") as HTMLDetailsElement;
+    fold.open = true;
+    fireEvent(fold, new Event("toggle"));
+    expect(
+      await screen.findByText("The user changed it since: take it away by hand"),
+    ).not.toHaveClass("text-danger");
+  });
+});
+
+describe("accept all above", () => {
+  const rows = () => [
+    row("Beach", { confidence: 0.9 }),
+    row("Dog", { confidence: 0.795 }),
+    row("Cat", { confidence: 0.4 }),
+    row("Old", { in_stash: "there", confidence: 0.99 }),
+    row("No", { said: "refused", confidence: 0.99 }),
+  ];
+
+  test("shows which those are before, and accepts just those", async () => {
+    const worker = new Worker(scene(rows()));
+    worker.show();
+    const button = await screen.findByRole("button", { name: "Accept all above 80% (2)" });
+    expect(screen.getByText("Beach, Dog")).toBeInTheDocument();
+    await userEvent.click(button);
+    expect(await screen.findByText("Accepted 2 suggestions")).toBeInTheDocument();
+    const asked = worker.stash.calls.find(({ mode }) => mode === "accept")?.args.items;
+    expect((asked as { name: string }[]).map(({ name }) => name)).toEqual(["Beach", "Dog"]);
+    await userEvent.click(screen.getByRole("button", { name: "Undo" }));
+    expect(await screen.findByText("Undone: 2 suggestions")).toBeInTheDocument();
+    expect(screen.getByRole("button", { name: "Accept all above 80% (2)" })).toBeEnabled();
+  });
+
+  test("follows its slider", async () => {
+    new Worker(scene(rows())).show();
+    const slider = await screen.findByRole("slider", { name: "Least confidence to accept" });
+    fireEvent.change(slider, { target: { value: "40" } });
+    expect(screen.getByRole("button", { name: "Accept all above 40% (3)" })).toBeEnabled();
+    fireEvent.change(slider, { target: { value: "95" } });
+    expect(screen.getByRole("button", { name: "Accept all above 95% (0)" })).toBeDisabled();
+    expect(screen.getByText("None of 3 suggestions is so certain")).toBeInTheDocument();
+  });
+});
+
+describe("the keyboard", () => {
+  const four = () =>
+    scene([
+      row("Beach", { confidence: 0.9 }),
+      row("Dog", { confidence: 0.8 }),
+      row("Cat", { confidence: 0.7 }),
+      row("Sea", { confidence: 0.6 }),
+    ]);
+
+  test("walks, accepts, refuses and undoes, and Stash's own keys never hear of it", async () => {
+    const heard: string[] = [];
+    const listen = (event: KeyboardEvent) => void heard.push(event.key);
+    document.addEventListener("keydown", listen);
+    document.addEventListener("keypress", listen);
+    const worker = new Worker(four());
+    worker.show();
+    await found("Beach");
+    const user = userEvent.setup();
+    head("Beach").focus();
+    await user.keyboard("j");
+    expect(head("Dog")).toHaveFocus();
+    await user.keyboard("{ArrowDown}k");
+    expect(head("Dog")).toHaveFocus();
+    await user.keyboard("a");
+    expect(head("Cat")).toHaveFocus();
+    await user.keyboard("r");
+    expect(head("Sea")).toHaveFocus();
+    expect(await screen.findByText("Refused Cat")).toBeInTheDocument();
+    await user.keyboard("u");
+    expect(await screen.findByText("Undone: Cat")).toBeInTheDocument();
+    expect(head("Cat")).toHaveFocus();
+    await user.keyboard("u");
+    expect(await screen.findByText("Undone: Dog")).toBeInTheDocument();
+    await user.keyboard("u");
+    expect(await screen.findByText("Nothing to undo")).toBeInTheDocument();
+    await user.keyboard("{End}");
+    expect(head("Sea")).toHaveFocus();
+    await user.keyboard("{Home}{ArrowUp}");
+    expect(head("Beach")).toHaveFocus();
+    expect(heard).toEqual([]);
+    await user.keyboard("x");
+    expect(heard).toContain("x");
+    document.removeEventListener("keydown", listen);
+    document.removeEventListener("keypress", listen);
+    expect(worker.modes.filter((mode) => mode !== "scene")).toEqual([
+      "accept",
+      "refuse",
+      "unsay",
+      "unsay",
+    ]);
+  });
+
+  test("the tab key stops at one suggestion alone", async () => {
+    new Worker(four()).show();
+    await found("Beach");
+    const stops = () =>
+      [...document.querySelectorAll<HTMLElement>("[data-sense-row]")].filter(
+        (each) => each.tabIndex === 0,
+      );
+    expect(stops()).toEqual([head("Beach")]);
+    head("Cat").focus();
+    expect(stops()).toEqual([head("Cat")]);
+    expect(screen.getByRole("button", { name: "Accept Cat" })).toHaveAttribute("tabindex", "0");
+    expect(screen.getByRole("button", { name: "Accept Beach" })).toHaveAttribute("tabindex", "-1");
+  });
+
+  test("keys with a modifier and keys in the slider are not ours", async () => {
+    const worker = new Worker(four());
+    worker.show();
+    await found("Beach");
+    const user = userEvent.setup();
+    head("Beach").focus();
+    await user.keyboard("{Control>}a{/Control}");
+    screen.getByRole("slider").focus();
+    await user.keyboard("a");
+    expect(worker.modes).toEqual(["scene"]);
+  });
+
+  test("enter folds the frames of one and shows them again", async () => {
+    new Worker(scene([row("Beach")])).show();
+    await found("Beach");
+    const user = userEvent.setup();
+    head("Beach").focus();
+    await user.keyboard("{Enter}");
+    expect(head("Beach")).toHaveAttribute("aria-expanded", "false");
+    expect(screen.queryByRole("button", { name: "Play from 0:08" })).toBeNull();
+    await user.keyboard("{Enter}");
+    expect(screen.getByRole("button", { name: "Play from 0:08" })).toBeInTheDocument();
+  });
+});
