@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -372,7 +373,7 @@ def load_catalogue(ours: Path, overlay: Path | None = None) -> Catalogue:
 
     A row of the overlay replaces ours of the same name. A missing overlay is no overlay.
     """
-    cards = _read(ours, overlaid=False, words_from=(ours.parent,))
+    cards = dict(_read_ours(ours, _stamps(ours)))
     if overlay is not None and overlay.is_file():
         cards |= _read(overlay, overlaid=True, words_from=(overlay.parent, ours.parent))
     return Catalogue(cards)
@@ -385,6 +386,19 @@ DEEPEST = 20
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Rows = dict[str, yaml.Node]
+
+
+def _stamps(ours: Path) -> tuple[tuple[str, int, int], ...]:
+    """What changes when our catalogue or a word list beside it does."""
+    files = (ours, *sorted(ours.parent.glob("*.txt")))
+    found = ((file.name, file.stat()) for file in files if file.is_file())
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+
+@lru_cache(maxsize=2)
+def _read_ours(ours: Path, stamps: tuple[tuple[str, int, int], ...]) -> dict[str, ModelCard]:
+    # Each call of Stash's asks for it, and it changes with the package alone.
+    return _read(ours, overlaid=False, words_from=(ours.parent,))
 
 
 def _read(path: Path, *, overlaid: bool, words_from: tuple[Path, ...]) -> dict[str, ModelCard]:

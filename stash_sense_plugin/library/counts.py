@@ -1,11 +1,19 @@
 """How much of a library is known: counts, and how quick the last looks were."""
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from stash_sense_plugin.library.database import Database
+
+T = TypeVar("T")
+
+LONG_S = 0.02
+"""What takes longer is kept for a while."""
+KEPT_TIMES = 20
+"""So many times as long as it took."""
 
 RUNS_TRIED = 10
 """Of so many runs the first is taken in which anything was looked at."""
@@ -42,8 +50,9 @@ _RUNS = """
 """
 
 _LOOKS = """
-    SELECT saved_at_s, json_extract(result, '$.ran', '$.frames') FROM run_scenes
-    WHERE run_id = ? ORDER BY row DESC LIMIT ?
+    SELECT saved_at_s, json_extract(result, '$.ran', '$.frames') FROM run_scenes WHERE row IN
+        (SELECT row FROM run_scenes WHERE run_id = ? ORDER BY row DESC LIMIT ?)
+    ORDER BY row DESC
 """
 
 
@@ -65,13 +74,33 @@ class Look:
 
 
 class LibraryCounts:
-    """Counts over the store, each by one question however large the library is."""
+    """Counts over the store, each by one question however large the library is.
 
-    def __init__(self, store: Database) -> None:
-        self._store = store
+    What takes long is kept for a while, so that whoever asks again and again keeps nobody waiting.
+    """
+
+    def __init__(self, store: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` counts seconds that pass."""
+        self._store, self._clock = store, clock
+        self._kept: dict[str, tuple[float, object]] = {}
+
+    def _lately(self, name: str, read: Callable[[], T]) -> T:
+        """Return what was read lately, or read it anew."""
+        until_s, told = self._kept.get(name, (0.0, None))
+        begun_s = self._clock()
+        if begun_s < until_s:
+            return cast("T", told)
+        found = read()
+        ended_s = self._clock()
+        if ended_s - begun_s >= LONG_S:
+            self._kept[name] = (ended_s + KEPT_TIMES * (ended_s - begun_s), found)
+        return found
 
     def scenes(self) -> tuple[int, int]:
         """Return how many scenes were looked at, and at how many the last look failed."""
+        return self._lately("scenes", self._scenes)
+
+    def _scenes(self) -> tuple[int, int]:
         with self._store.read() as db:
             looked_at, failed = db.execute(_SCENES).fetchone()
         return int(looked_at), int(failed)
@@ -84,11 +113,17 @@ class LibraryCounts:
 
     def coverage(self) -> list[tuple[str, str, int]]:
         """Return each detector and model, and how many scenes it has looked at."""
-        with self._store.read() as db:
+        return self._lately("coverage", self._coverage)
+
+    def _coverage(self) -> list[tuple[str, str, int]]:
+        with self._store.read_beside() as db:
             return [(row[0], row[1], int(row[2])) for row in db.execute(_COVERAGE)]
 
     def last_looks(self, most: int) -> list[Look]:
         """Return the looks of the newest run in which a detector worked, the newest first."""
+        return self._lately(f"looks {most}", lambda: self._last_looks(most))
+
+    def _last_looks(self, most: int) -> list[Look]:
         with self._store.read() as db:
             runs = db.execute(_RUNS, (RUNS_TRIED,)).fetchall()
             for run_id, begun_at_s in runs:

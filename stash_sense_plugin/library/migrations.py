@@ -347,11 +347,21 @@ _FOURTH = (
     """,
 )
 
+_FIFTH = (
+    # With what is counted in it, so that counts by name read no row of the table itself.
+    "DROP INDEX suggestions_by_thing",
+    """
+    CREATE INDEX suggestions_by_thing
+        ON suggestions (key, kind, confidence, scene_id, decision, undone)
+    """,
+)
+
 MIGRATIONS = (
     Migration(1, "observations, results, jobs and the ledger", _FIRST),
     Migration(2, "where the worker died, and runs that go on later", _SECOND),
     Migration(3, "scenes that are parked for that", _THIRD),
     Migration(4, "suggestions, verdicts and what was learnt", _FOURTH),
+    Migration(5, "counts of suggestions by name", _FIFTH),
 )
 
 NEWEST = MIGRATIONS[-1].number

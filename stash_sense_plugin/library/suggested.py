@@ -135,9 +135,13 @@ class SuggestionList:
         """Return how often each thing is asked about and applied, in the order of names."""
         with self._store.read() as db:
             rows = db.execute(
-                f"SELECT kind, key, min(name), sum({_DECISION} = 1), sum({_DECISION} = 2),"
-                " sum(decision = 0) FROM suggestions WHERE (key, kind) > (?, ?)"
-                f" AND {_SHOWN} GROUP BY key, kind ORDER BY key, kind LIMIT ?",
+                # The index has all but the name, of which one row of each thing tells.
+                "SELECT kind, key, (SELECT name FROM suggestions WHERE scene_id = scene"
+                " AND kind = counted.kind AND key = counted.key LIMIT 1), ask, apply, refused"
+                " FROM (SELECT kind, key, max(scene_id) AS scene,"
+                f" sum({_DECISION} = 1) AS ask, sum({_DECISION} = 2) AS apply,"
+                " sum(decision = 0) AS refused FROM suggestions WHERE (key, kind) > (?, ?)"
+                f" AND {_SHOWN} GROUP BY key, kind ORDER BY key, kind LIMIT ?) AS counted",
                 (*after, limit),
             ).fetchall()
         return [Counted(*row) for row in rows]

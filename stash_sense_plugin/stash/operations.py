@@ -91,6 +91,16 @@ class SceneState:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowCounts:
+    """How many scenes there are, and how many carry each workflow tag."""
+
+    scenes: int
+    to_do: int
+    tagged: int
+    errored: int
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """A scene after a write of ours, in Stash's answer to it."""
 
@@ -142,6 +152,17 @@ query CountScenes($filter: FindFilterType, $scene_filter: SceneFilterType) {
   findScenes(filter: $filter, scene_filter: $scene_filter) { count }
 }"""
 
+COUNT_WORKFLOW: Final = """
+query CountWorkflow(
+  $filter: FindFilterType, $no_to_do: Boolean!, $no_tagged: Boolean!, $no_errored: Boolean!,
+  $to_do: SceneFilterType, $tagged: SceneFilterType, $errored: SceneFilterType
+) {
+  all: findScenes(filter: $filter) { count }
+  to_do: findScenes(filter: $filter, scene_filter: $to_do) @skip(if: $no_to_do) { count }
+  tagged: findScenes(filter: $filter, scene_filter: $tagged) @skip(if: $no_tagged) { count }
+  errored: findScenes(filter: $filter, scene_filter: $errored) @skip(if: $no_errored) { count }
+}"""
+
 SCENES_BY_IDS: Final = f"""
 query ScenesByIds($ids: [ID!]) {{ findScenes(ids: $ids) {{ scenes {{ {_SCENE} }} }} }}"""
 
@@ -179,9 +200,19 @@ def scenes_with_any_tag(client: StashClient) -> Iterator[Scene]:
     return _keyset(client, {"tag_count": {"value": 0, "modifier": "GREATER_THAN"}}, "0")
 
 
-def count_scenes(client: StashClient) -> int:
-    """How many scenes there are."""
-    return int(client.call(COUNT_SCENES, {"filter": {"per_page": 0}})["findScenes"]["count"])
+def count_workflow(
+    client: StashClient, to_do: str | None, tagged: str | None, errored: str | None
+) -> WorkflowCounts:
+    """How many scenes there are, and how many carry each of these tags: none for no tag."""
+    ids = {"to_do": to_do, "tagged": tagged, "errored": errored}
+    wanted: dict[str, Any] = {"filter": {"per_page": 0}}
+    for name, tag_id in ids.items():
+        wanted[f"no_{name}"] = tag_id is None
+        if tag_id is not None:
+            wanted[name] = {"tags": _criterion([tag_id], "INCLUDES")}
+    raw = client.call(COUNT_WORKFLOW, wanted)
+    counts = {name: int(raw[name]["count"]) if name in raw else 0 for name in ids}
+    return WorkflowCounts(int(raw["all"]["count"]), **counts)
 
 
 def count_with_tag(client: StashClient, tag_id: str, after: str = "0") -> int:

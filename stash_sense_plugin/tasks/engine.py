@@ -15,6 +15,7 @@ from stash_sense_plugin.inference.catalogue import Catalogue, load_catalogue
 from stash_sense_plugin.inference.download import Models
 from stash_sense_plugin.inference.session import Door, here
 from stash_sense_plugin.inference.shelf import Held, Shelf
+from stash_sense_plugin.library.counts import LibraryCounts
 from stash_sense_plugin.library.jobs import JobTable
 from stash_sense_plugin.library.ledger import StoreLedger
 from stash_sense_plugin.library.store import Store, StorePrompts
@@ -104,6 +105,7 @@ class Engine:
         self.ledger = StoreLedger(self.store)
         self.verdicts = Verdicts(self.store)
         self.prompts = StorePrompts(self.store)
+        self.counts = LibraryCounts(self.store)
         self.writing = threading.RLock()
         """Held by who writes to Stash, or judges what is there of ours: operations do so beside
         a job, and only one may at a time."""

@@ -6,6 +6,7 @@ from typing import Any
 from stash_sense_plugin.library.learnt import Learnt
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.tasks.api import Bin, EvaluationTold, Share, TagJudged
+from stash_sense_plugin.tasks.asked import within
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.evaluating import PAGE
 
@@ -19,6 +20,7 @@ def evaluation(engine: Engine, call: Call, reporter: Reporter) -> EvaluationTold
         return _nothing()
     made_at_s, report = kept
     tags = sorted(report["tags"], key=lambda tag: (-tag["positives"], tag["name"]))
+    shown = within([_tag(each) for each in tags[:TAGS_SHOWN]])
     page = engine.home / PAGE
     return {
         "made_at_s": made_at_s,
@@ -28,8 +30,8 @@ def evaluation(engine: Engine, call: Call, reporter: Reporter) -> EvaluationTold
         "shown": _share(report["shown"]["micro"]),
         "calibration_error": report["calibration"]["error"],
         "bins": [_bin(each) for each in report["calibration"]["bins"] if each["claims"]],
-        "tags": [_tag(each) for each in tags[:TAGS_SHOWN]],
-        "more": len(tags[TAGS_SHOWN:]),
+        "tags": shown,
+        "more": len(tags) - len(shown),
         "page": str(page) if page.is_file() else "",
     }
 

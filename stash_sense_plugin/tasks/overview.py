@@ -2,15 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stash_sense_plugin.errors import StashError
 from stash_sense_plugin.library.counts import LibraryCounts, Look
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.start.version import VERSION
-from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.operations import count_scenes, count_with_tag, find_tag
+from stash_sense_plugin.stash.operations import WorkflowCounts, count_workflow, find_tag
 from stash_sense_plugin.tasks.api import (
     Covered,
     DecisionsCounted,
@@ -34,19 +32,10 @@ def overview(engine: Engine, call: Call, reporter: Reporter) -> OverviewTold:
     """Return the state of the library; what only Stash knows is null where it cannot be asked."""
     aside = engine.aside()
     library = _in_stash(aside, call, reporter)
-    counts = LibraryCounts(engine.store)
-    looked_at, failed = counts.scenes()
-    scenes: ScenesCounted = {
-        "in_stash": library.scenes,
-        "looked_at": looked_at,
-        "failed": failed,
-        "to_do": library.to_do,
-        "tagged": library.tagged,
-        "errored": library.errored,
-    }
+    counts = engine.counts
     return {
         "version": VERSION,
-        "scenes": scenes,
+        "scenes": _scenes(counts, library),
         "suggestions": _decisions(counts),
         "coverage": [_covered(*row) for row in counts.coverage()],
         "speed": speed_of(counts.last_looks(LOOKS)),
@@ -58,37 +47,19 @@ def overview(engine: Engine, call: Call, reporter: Reporter) -> OverviewTold:
 # --- What Stash has -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _InStash:
-    """How many scenes Stash has, and how many carry each workflow tag; None where unknown."""
-
-    scenes: int | None = None
-    to_do: int | None = None
-    tagged: int | None = None
-    errored: int | None = None
-
-
-def _in_stash(aside: Engine, call: Call, reporter: Reporter) -> _InStash:
+def _in_stash(aside: Engine, call: Call, reporter: Reporter) -> WorkflowCounts | None:
+    """Count what Stash has; None where it cannot be asked."""
     if call.server is None:
-        return _InStash()
+        return None
     try:
         with aside.stash(call, reporter) as client:
             settings = aside.settings
-            return _InStash(
-                count_scenes(client),
-                _carrying(client, settings.tagme_tag),
-                _carrying(client, settings.tagged_tag),
-                _carrying(client, settings.errored_tag),
-            )
+            names = (settings.tagme_tag, settings.tagged_tag, settings.errored_tag)
+            found = [find_tag(client, name) for name in names]
+            return count_workflow(client, *(None if tag is None else tag.id for tag in found))
     except StashError as error:
         reporter.log("warning", f"{error.message}: what Stash has is not counted")
-        return _InStash()
-
-
-def _carrying(client: StashClient, name: str) -> int:
-    """How many scenes carry a tag; none where there is no such tag."""
-    tag = find_tag(client, name)
-    return 0 if tag is None else count_with_tag(client, tag.id)
+        return None
 
 
 def _workflow(settings: Settings) -> WorkflowTags:
@@ -100,6 +71,18 @@ def _workflow(settings: Settings) -> WorkflowTags:
 
 
 # --- What the store has ---------------------------------------------------------------------------
+
+
+def _scenes(counts: LibraryCounts, library: WorkflowCounts | None) -> ScenesCounted:
+    looked_at, failed = counts.scenes()
+    return {
+        "in_stash": None if library is None else library.scenes,
+        "looked_at": looked_at,
+        "failed": failed,
+        "to_do": None if library is None else library.to_do,
+        "tagged": None if library is None else library.tagged,
+        "errored": None if library is None else library.errored,
+    }
 
 
 def _decisions(counts: LibraryCounts) -> DecisionsCounted:

@@ -1,0 +1,311 @@
+"""What the pages wait for: the round trip of each operation through Stash, with a warm worker.
+
+    python -m benchmarks.pages [--scenes 10000] [--rounds 30] [--folder DIR]
+
+A stand-in Stash has the plugin installed, and its store holds so many scenes with eight
+suggestions each. A call goes as the pages' own does: GraphQL's runPluginOperation, for which Stash
+starts a door, which asks the worker. Prints the least, the median and the 95th percentile in
+milliseconds, and the median beside that of a call that finds next to nothing to do. Ends with 1
+where a 95th percentile is above the limit.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any, Final
+
+import requests
+
+from benchmarks.machine import machine_line
+from demo.stash import StandIn, fake_file
+from stash_sense_plugin.library.store import Store
+from stash_sense_plugin.start import worker
+from stash_sense_plugin.start.paths import Home
+from stash_sense_plugin.tasks import MODES
+from tools.build_zip import PLUGIN_ID, build
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT_MS = 200.0
+TAGS, PER_SCENE = 200, 8
+RANGES, PROOFS, TEXTS = 3, 3, 4
+DETECTORS = ("clip", "objects", "tagger", "text", "picture")
+DURATION_S = 600.0
+MADE_AT_S = 1_700_000_000.0
+TIMEOUT_S = 60.0
+OPERATION = """mutation Operate($plugin: ID!, $args: Map) {
+  runPluginOperation(plugin_id: $plugin, args: $args)
+}"""
+EMPTY: Final[Mapping[str, object]] = {"mode": "jobs", "limit": 1}
+"""A call to which the worker itself has an answer."""
+WRITTEN = 2
+"""The decision of what was written to Stash."""
+
+
+# --- A library that was looked at -----------------------------------------------------------------
+
+
+def tag_name(number: int) -> str:
+    """Return what the tag of this number is called."""
+    return f"Thing {number:03}"
+
+
+def things_of(scene: int) -> list[tuple[int, float, int]]:
+    """Return what is suggested for a scene: the tag's number, the confidence and the decision."""
+    return [
+        ((scene * 7 + place * 25) % TAGS, round(0.3 + (scene * 13 + place * 61) % 700 / 1000, 4),
+         WRITTEN if place % 4 == 0 else 1)
+        for place in range(PER_SCENE)
+    ]  # fmt: skip
+
+
+def result_of(scene: int) -> dict[str, Any]:
+    """Return what a look at the scene said, as results are kept."""
+    frame = {"detector": "clip", "model": "clip-vit-b32@1", "box": None, "text": None}
+    return {
+        "source": f"/library/{scene}.mp4",
+        "duration_s": DURATION_S,
+        "frames": {"sprite": 60, "video": 12, "image": 0},
+        "suggestions": [
+            {
+                "kind": "tag",
+                "name": tag_name(tag),
+                "label": tag_name(tag).lower(),
+                "confidence": confidence,
+                "decision": ("HIDE", "ASK", "APPLY")[decision],
+                "ranges": [
+                    {"start_s": 90.0 * each, "end_s": 90.0 * each + 20, "score": confidence}
+                    for each in range(RANGES)
+                ],
+                "evidence": [
+                    {"time_s": 90.0 * each + 5, "score": confidence, **frame}
+                    for each in range(PROOFS)
+                ],
+            }
+            for tag, confidence, decision in things_of(scene)
+        ],
+        "texts": [
+            {"text": "NORTHLIGHT", "start_s": 60.0 * each, "end_s": 60.0 * each + 5, "score": 0.9}
+            for each in range(TEXTS)
+        ],
+        "ran": [
+            {"detector": each, "model": f"{each}-small@1", "device": "cpu", "precision": "fp32",
+             "frames": 60, "seconds": 0.5}
+            for each in DETECTORS
+        ],
+        "skipped": [],
+        "error": None,
+    }  # fmt: skip
+
+
+def plant(store: Store, scenes: int) -> None:
+    """Put so many scenes into an empty store, as a sweep over them leaves it."""
+    run_id = store.begin_run("tag_scenes", {})
+    with store.write() as db:
+        db.execute("UPDATE runs SET begun_at_s = ? WHERE id = ?", (MADE_AT_S, run_id))
+        numbers = range(1, scenes + 1)
+        files = ((number, f"{number:016x}", 1000 + number) for number in numbers)
+        db.executemany("INSERT INTO files (id, oshash, size_bytes) VALUES (?, ?, ?)", files)
+        db.executemany(
+            "INSERT INTO run_scenes (row, run_id, scene_id, file_id, result, saved_at_s)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (each, run_id, str(each), each, json.dumps(result_of(each)), MADE_AT_S + 4 * each)
+                for each in numbers
+            ),
+        )
+        db.executemany(
+            "INSERT INTO scenes (id, file_id, source, run_id, result_row, seen_at_s)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (str(each), each, f"/library/{each}.mp4", run_id, each, MADE_AT_S + 4 * each)
+                for each in numbers
+            ),
+        )
+        db.executemany(
+            "INSERT INTO suggestions VALUES (?, 'tag', ?, '', ?, ?, ?, ?, 0)",
+            (
+                (str(each), tag_name(tag).lower(), tag_name(tag), tag_name(tag).lower(), sure, what)
+                for each in numbers
+                for tag, sure, what in things_of(each)
+            ),
+        )
+        _plant_looks(db, scenes)
+    store.end_run(run_id, "done", {})
+
+
+def _plant_looks(db: Any, scenes: int) -> None:
+    numbers = range(1, scenes + 1)
+    db.executemany(
+        "INSERT INTO samplings (id, file_id, key, digest, source, duration_s)"
+        " VALUES (?, ?, 'sprite', x'00', 'sprite', ?)",
+        ((number, number, DURATION_S) for number in numbers),
+    )
+    db.executemany(
+        "INSERT INTO analyses (file_id, detector, model, sampling_key, sampling_id, scene_key,"
+        " device, precision, frames, seconds, observations, saved_at_s)"
+        " VALUES (?, ?, ?, 'sprite', ?, ?, 'cpu', 'fp32', 60, 0.5, 0, ?)",
+        (
+            (number, each, f"{each}-small@1", number, str(number), MADE_AT_S)
+            for number in numbers
+            for each in DETECTORS
+        ),
+    )
+
+
+def plant_stash(stash: StandIn, scenes: int) -> None:
+    """Put the same scenes into an empty stand-in; each has some of what is suggested for it."""
+    tags = [stash.add_tag(tag_name(number)) for number in range(TAGS)]
+    flow = [stash.add_tag(name) for name in ("TagMe", "Tagged", "Errored")]
+    database, numbers = stash.database, stash.add_scenes(scenes)
+    file = fake_file("/library/1.mp4", oshash="0" * 16, size=1, duration_s=DURATION_S)
+    with database.transaction():
+        for number in numbers:
+            own = {**file, "path": f"/library/{number}.mp4", "size": 1000 + number}
+            stash.add_file(number, {**own, "oshash": f"{number:016x}"})
+        here = (
+            (number, tags[tag])
+            for number in numbers
+            for tag, _, decision in things_of(number)
+            if decision == WRITTEN
+        )
+        database.run_many("INSERT INTO scenes_tags VALUES (?, ?)", here)
+        marked = ((number, flow[number % 10 == 0]) for number in numbers)
+        database.run_many("INSERT INTO scenes_tags VALUES (?, ?)", marked)
+
+
+# --- Calls ----------------------------------------------------------------------------------------
+
+
+class Page:
+    """A page of Stash's, with the plugin installed and its worker warm."""
+
+    def __init__(self, stash: StandIn) -> None:
+        self._address = f"{stash.url}/graphql"
+        self._session = requests.Session()
+
+    def begin(self, scene: str) -> str:
+        """Begin a job, which ends at once: the scene has no file."""
+        told = self._ask({"mode": "tag_scene", "scene_id": scene})
+        return str(told.json()["data"]["runPluginOperation"]["job_id"])
+
+    def operate(self, args: Mapping[str, object]) -> tuple[float, int]:
+        """Ask once; return the milliseconds, and the bytes of the answer."""
+        begun = perf_counter()
+        answer = self._ask(args)
+        return (perf_counter() - begun) * 1000, len(answer.content)
+
+    def _ask(self, args: Mapping[str, object]) -> requests.Response:
+        variables = {"plugin": PLUGIN_ID, "args": dict(args)}
+        answer = self._session.post(
+            self._address, json={"query": OPERATION, "variables": variables}, timeout=TIMEOUT_S
+        )
+        told = answer.json()
+        if told.get("errors") or told["data"]["runPluginOperation"] is None:
+            raise SystemExit(f"{args}: {answer.text[:1000]}")
+        return answer
+
+
+def questions(scenes: int) -> dict[str, Sequence[Mapping[str, object]]]:
+    """Return what is asked, by what it is called: several that differ, so that none is warmer."""
+    some = [str(1 + number * 37 % scenes) for number in range(20)]
+    asked: dict[str, Sequence[Mapping[str, object]]] = {
+        "jobs, 1": [EMPTY],
+        "job": [{"mode": "job"}],
+        "scene": [{"mode": "scene", "scene_id": each} for each in some],
+        "suggestions of a scene": [
+            {"mode": "suggestions", "by": "scene", "scene_id": each} for each in some
+        ],
+        "suggestions of a tag": [
+            {"mode": "suggestions", "by": "tag", "tag": tag_name(each), "decision": "ask"}
+            for each in range(20)
+        ],
+        "suggestions, all": [{"mode": "suggestions"}],
+        "counts": [{"mode": "counts", "limit": 500}],
+        "overview": [{"mode": "overview"}],
+    }
+    if "pictures" in MODES:
+        asked["pictures"] = [
+            {"mode": "pictures", "scene_id": each, "times_s": [5.0, 95.0, 185.0]} for each in some
+        ]
+    return asked
+
+
+def measure(page: Page, scenes: int, rounds: int) -> Iterator[tuple[str, list[float], int]]:
+    """Yield the milliseconds of each operation's rounds, and its longest answer."""
+    job = page.begin("1")
+    for name, args in questions(scenes).items():
+        wanted = [{**each, "job_id": job} if each["mode"] == "job" else each for each in args]
+        page.operate(wanted[0])
+        told = [page.operate(each) for each in islice(cycle(wanted), rounds)]
+        yield name, [spent_ms for spent_ms, _ in told], max(length for _, length in told)
+
+
+# --- One run --------------------------------------------------------------------------------------
+
+
+def serve(folder: Path, scenes: int, open_now: ExitStack) -> Page:
+    """Install the plugin into a Stash of its own, whose home holds the planted store."""
+    home = Home(str(folder / "stash-sense"))
+    Path(home.folder).mkdir(mode=0o700)
+    os.environ["STASH_SENSE_HOME"] = home.folder
+    os.environ["STASH_SENSE_PYTHON"] = sys.executable
+    with Store(Path(home.folder) / "store.sqlite") as store:
+        plant(store, scenes)
+    plugin = folder / "plugins" / PLUGIN_ID
+    with zipfile.ZipFile(build(ROOT, folder / "dist")) as bundle:
+        bundle.extractall(plugin)
+    stash = open_now.enter_context(
+        StandIn(folder / "stash", plugins=plugin.parent, python_path=sys.executable)
+    )
+    plant_stash(stash, scenes)
+    open_now.callback(worker.hand_over, home, str(plugin / "stash_sense_plugin"))
+    return Page(stash)
+
+
+def lines(told: Sequence[tuple[str, list[float], int]]) -> Iterator[str]:
+    """Yield a row for each operation."""
+    empty_ms = median(told[0][1])
+    yield f"{'operation':24} {'min':>8} {'median':>8} {'p95':>8}  {'over empty':>10} {'kB':>7}"
+    for name, spent_ms, length in told:
+        middle_ms = median(spent_ms)
+        yield (
+            f"{name:24} {min(spent_ms):8.1f} {middle_ms:8.1f} {late(spent_ms):8.1f}"
+            f"  {middle_ms / empty_ms:10.2f} {length / 1000:7.1f}"
+        )
+
+
+def late(spent_ms: Sequence[float]) -> float:
+    """Return the 95th percentile."""
+    return quantiles(spent_ms, n=20, method="inclusive")[-1]
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--scenes", type=int, default=10_000, help="in the store and in Stash")
+    parser.add_argument("--rounds", type=int, default=30, help="calls of each operation")
+    parser.add_argument("--folder", type=Path, help="where the store lies meanwhile")
+    asked = parser.parse_args()
+    print(machine_line())
+    with ExitStack() as open_now:
+        folder = open_now.enter_context(tempfile.TemporaryDirectory(prefix="ss-", dir=asked.folder))
+        page = serve(Path(folder), asked.scenes, open_now)
+        told = list(measure(page, asked.scenes, asked.rounds))
+    for each in lines(told):
+        print(each)
+    slow = [name for name, spent_ms, _ in told if late(spent_ms) > LIMIT_MS]
+    print(f"above {LIMIT_MS:.0f} ms: {', '.join(slow) or 'none'}")
+    return 1 if slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
