@@ -514,12 +514,12 @@ describe("Runs", () => {
       job({
         id: "u",
         mode: "undo",
-        output: { taken_back: { tags: 11, markers: 1 }, left: { "it is yours": 1 } },
+        output: { taken_back: { tags: 11, markers: 1 }, left: { "you changed it since": 1 } },
       }),
     ];
     undone = true;
     act(() => stash.tell("REMOVE", { id: "1", status: "FINISHED" }));
-    const told = /11 tags and 1 marker taken back; 1 left as they are/;
+    const told = /11 tags and 1 marker taken back; 1 left because you changed it since\./;
     expect(await within(runs).findByText(told)).toBeInTheDocument();
     expect(await within(runs).findByText("undone")).toBeInTheDocument();
     expect(within(runs).queryByRole("button", { name: /^Undo/ })).toBeNull();

@@ -81,12 +81,7 @@ function Evaluated({ told, at }: { told: Told; at: number }) {
           should have it do.
         </p>
       )}
-      <dl className="sense-dash-figures">
-        <Figure what="Precision of what is written" share={precision} />
-        <Figure what="Recall of what is written" share={recall} />
-        <Figure what="Precision with what is asked" share={told.shown.precision} />
-        <Figure what="Recall with what is asked" share={told.shown.recall} />
-      </dl>
+      {told.tags.length > 0 && <Figures told={told} />}
       <div className="sense-dash-plots">
         {told.bins.length > 0 && <Trust told={told} />}
         {told.tags.length > 0 && (
@@ -109,6 +104,17 @@ function Evaluated({ told, at }: { told: Told; at: number }) {
         {told.page && ` A page with all plots lies in ${told.page}.`}
       </p>
     </>
+  );
+}
+
+function Figures({ told: { written, shown } }: { told: Told }) {
+  return (
+    <dl className="sense-dash-figures">
+      <Figure what="Precision of what is written" share={written.precision} />
+      <Figure what="Recall of what is written" share={written.recall} />
+      <Figure what="Precision with what is asked" share={shown.precision} />
+      <Figure what="Recall with what is asked" share={shown.recall} />
+    </dl>
   );
 }
 

@@ -9,7 +9,7 @@ import { listed } from "./outcome";
 import { Pager, usePaging } from "./Pager";
 import { Progress } from "./Progress";
 import { useTask } from "./useTask";
-import { counted, date, runName } from "./words";
+import { counted, date, number, runName } from "./words";
 
 const PAGE = 10;
 type Run = Shapes["RunRow"];
@@ -120,7 +120,7 @@ function leftOf(run: Run): string[] {
   }
   if (run.workflow_moves > 0)
     parts.push(`workflow tags of ${counted(run.workflow_moves, "scene")}`);
-  if (run.taken_back > 0) parts.push(`${counted(run.taken_back, "thing")} taken back`);
+  if (run.taken_back > 0) parts.push(`${number(run.taken_back)} taken back`);
   if (run.verdicts > 0) parts.push(counted(run.verdicts, "answer of yours", "answers of yours"));
   return parts;
 }
@@ -142,7 +142,8 @@ function steps(run: Run): string[] {
     told.push(`The workflow tags of ${scenes} put back as they were`);
   }
   if (run.taken_back > 0) {
-    told.push(`${counted(run.taken_back, "thing")} that it took away written again`);
+    const taken = counted(run.taken_back, "tag, marker or studio", "tags, markers and studios");
+    told.push(`${taken} that it took away written again`);
   }
   if (run.verdicts > 0) {
     const said = counted(run.verdicts, "suggestion");

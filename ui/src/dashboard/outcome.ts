@@ -67,13 +67,12 @@ function decided(output: Output): string {
 
 function undone(output: Output): string {
   const moved = count(output, "workflow_put_back");
-  const left = sum(output.left);
   const failed = count(output, "failed");
   const parts = [
     kinds(output.taken_back, "taken back") || "nothing taken back",
     kinds(output.put_again, "written again"),
     moved > 0 ? `workflow tags of ${counted(moved, "scene")} put back` : "",
-    left > 0 ? `${left} left as they are, because you changed them since` : "",
+    ...left(output.left),
     failed > 0 ? `${failed} could not be undone` : "",
   ];
   return parts.filter(Boolean).join("; ");
@@ -126,12 +125,12 @@ function count(output: Output, name: string): number {
   return typeof value === "number" ? value : 0;
 }
 
-function sum(value: unknown): number {
-  if (!isRecord(value)) return 0;
-  return Object.values(value).reduce<number>(
-    (all, each) => all + (typeof each === "number" ? each : 0),
-    0,
-  );
+/** What an undo left as it is, by why: `2 left because they are used elsewhere`. */
+function left(value: unknown): string[] {
+  if (!isRecord(value)) return [];
+  return Object.entries(value)
+    .slice(0, MOST)
+    .map(([why, many]) => `${many} left because ${why}`);
 }
 
 function isRecord(value: unknown): value is Output {

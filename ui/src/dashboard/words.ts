@@ -109,7 +109,8 @@ const TASKS: Record<string, string> = {
 const RUNS: Record<string, string> = {
   accept: "Accepted by you",
   refuse: "Refused by you",
-  unsay: "Taken back by you",
+  unsay: "Unsaid by you",
+  undo: "Undone by you",
 };
 
 export function modeName(mode: string): string {
