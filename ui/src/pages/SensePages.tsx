@@ -20,7 +20,7 @@ const PAGES = [
 
 export function SensePages() {
   const content = useRef<HTMLElement>(null);
-  const name = useTitle();
+  useTitle();
   return (
     <div className="sense-pages container-fluid">
       {/* A button: an address that begins with # would lead to Stash's first page. */}
@@ -42,7 +42,6 @@ export function SensePages() {
       </Nav>
       <Outdated />
       <main ref={content} tabIndex={-1} className="sense-pages-content">
-        <h1 className="sr-only">Stash Sense: {name}</h1>
         <Switch>
           {PAGES.map(({ path, what, Page }) => (
             <Route exact key={path} path={path}>
@@ -59,7 +58,7 @@ export function SensePages() {
 }
 
 /** Name the document after the page that is shown, and give its own name back afterwards. */
-function useTitle(): string {
+function useTitle(): void {
   const { pathname } = useLocation();
   const name = PAGES.find((page) => page.path === pathname.replace(/\/$/, ""))?.name ?? "Review";
   useEffect(() => {
@@ -69,5 +68,4 @@ function useTitle(): string {
       document.title = before;
     };
   }, [name]);
-  return name;
 }

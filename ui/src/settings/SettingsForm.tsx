@@ -58,6 +58,7 @@ export function SettingsForm({ isFolded = false, saved }: Props) {
   const list = models.told?.models;
   return (
     <div className={isFolded ? "sense-settings" : "sense-settings setting-section"}>
+      {!isFolded && <h1 className="sr-only">Stash Sense: Settings</h1>}
       {FORM.groups.map((group) => (
         <SettingsGroup
           key={group.key}
