@@ -1,4 +1,5 @@
 // Writes the types of what we call: of the worker from its OpenAPI, of Stash from our documents.
+// With --check it writes nothing, and fails where a file would change.
 import { readFileSync, writeFileSync } from "node:fs";
 import { codegen } from "@graphql-codegen/core";
 import * as operations from "@graphql-codegen/typescript-operations";
@@ -7,8 +8,13 @@ import openapiTS, { astToString } from "openapi-typescript";
 
 const here = new URL("..", import.meta.url);
 const read = (path) => readFileSync(new URL(path, here), "utf8");
-const write = (path, text) =>
-  writeFileSync(new URL(path, here), `// Made by \`npm run types\`.\n\n${text}`);
+const write = (path, made) => {
+  const text = `// Made by \`npm run types\`.\n\n${made}`;
+  if (!process.argv.includes("--check")) return writeFileSync(new URL(path, here), text);
+  if (read(path) === text) return;
+  console.error(`${path} is out of date: run npm run types`);
+  process.exitCode = 1;
+};
 
 const scalars = {
   Any: "unknown",
