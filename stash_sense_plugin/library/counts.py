@@ -37,9 +37,8 @@ _DECISIONS = """
 """
 
 _COVERAGE = f"""
-    SELECT detector, model, count(*) AS number FROM
-        (SELECT DISTINCT file_id, detector, model FROM analyses) AS seen
-        JOIN scenes ON scenes.file_id = seen.file_id
+    SELECT detector, model, count(DISTINCT scenes.id) AS number
+    FROM scenes CROSS JOIN analyses ON analyses.file_id = scenes.file_id
     WHERE {_OF_STASH} GROUP BY detector, model ORDER BY number DESC, detector, model
 """
 
@@ -107,6 +106,9 @@ class LibraryCounts:
 
     def decisions(self) -> tuple[int, int, int]:
         """Return how many suggestions wait, how many are written, and how many are refused."""
+        return self._lately("decisions", self._decisions)
+
+    def _decisions(self) -> tuple[int, int, int]:
         with self._store.read() as db:
             ask, apply, refused = db.execute(_DECISIONS).fetchone()
         return int(ask), int(apply), int(refused)
