@@ -46,6 +46,14 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
   const [round, setRound] = useState(0);
   const [said, setSaid] = useState("");
   const awaited = useRef(new Map<string, Awaited>());
+  /** Whether the page was left: nobody hears what came of a task then. */
+  const left = useRef(false);
+  useEffect(
+    () => () => {
+      left.current = true;
+    },
+    [],
+  );
   /** Tasks that ended before it was known that they are waited for. */
   const quick = useRef(new Map<string, StashJob>());
   const refresh = useCallback(() => setRound((before) => before + 1), []);
@@ -76,6 +84,7 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
       return;
     }
     void jobs.askNow().then((now) => {
+      if (left.current) return;
       waiting.ended(now?.find((job) => job.mode === waiting.mode && !waiting.before.has(job.id)));
       refresh();
     });

@@ -9,22 +9,26 @@ import { Progress } from "./Progress";
 import { SceneLink } from "./SceneLinks";
 import { capital, date, fileName, sentence } from "./words";
 
-export function ErrorItem({ row }: { row: Shapes["ErrorRow"] }) {
+interface Props {
+  row: Shapes["ErrorRow"];
+  /** Hears what came of another try. */
+  tried(came: string): void;
+}
+
+export function ErrorItem({ row, tried }: Props) {
   const { say, refresh } = useDesk();
   const [jobId, setJobId] = useState<string>();
-  const [result, setResult] = useState("");
   const [failed, setFailed] = useState<SenseError>();
   const name = fileName(row.source);
   const { job } = useJob(jobId, (ended) => {
     setJobId(undefined);
     const told = ended.status === "cancelled" ? "Stopped." : outcome(ended) || "Done.";
-    setResult(told);
+    tried(`${name}, tried again: ${told}`);
     say(`${name}: ${told}`);
     refresh();
   });
   const again = async () => {
     setFailed(undefined);
-    setResult("");
     try {
       setJobId((await operate("tag_scene", { scene_id: row.scene_id })).job_id);
       say(`${name} is tried again`);
@@ -54,7 +58,6 @@ export function ErrorItem({ row }: { row: Shapes["ErrorRow"] }) {
       <p className="sense-dash-break">{sentence(row.message)}</p>
       {row.remedy && <p className="text-muted sense-dash-break">{capital(sentence(row.remedy))}</p>}
       {jobId !== undefined && <Progress share={job?.progress ?? null} label={`Trying ${name}`} />}
-      {result && <p>Tried again: {result}</p>}
       {failed && (
         <p className="text-danger" role="alert">
           {failed.message}

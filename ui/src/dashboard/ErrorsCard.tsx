@@ -19,23 +19,28 @@ const MOST = 5000;
 export function ErrorsCard() {
   const paging = usePaging();
   const asking = useTold("errors", { limit: PAGE, ...(paging.after && { after: paging.after }) });
+  // A scene that failed no more leaves the list: what came of it stays.
+  const [came, setCame] = useState("");
   const some = (asking.told?.errors.length ?? 0) > 0;
   return (
     <Card title="Errors" name="errors" asking={asking} wide actions={some && <TryAll />}>
-      {(told) =>
-        some || paging.page > 1 ? (
-          <>
-            <ul className="list-unstyled sense-dash-errors">
-              {told.errors.map((row) => (
-                <ErrorItem key={row.scene_id} row={row} />
-              ))}
-            </ul>
-            <Pager paging={paging} next={told.next} what="errors" />
-          </>
-        ) : (
-          <p className="text-muted">No scene failed.</p>
-        )
-      }
+      {(told) => (
+        <>
+          {came && <p>{came}</p>}
+          {some || paging.page > 1 ? (
+            <>
+              <ul className="list-unstyled sense-dash-errors">
+                {told.errors.map((row) => (
+                  <ErrorItem key={row.scene_id} row={row} tried={setCame} />
+                ))}
+              </ul>
+              <Pager paging={paging} next={told.next} what="errors" />
+            </>
+          ) : (
+            <p className="text-muted">No scene failed.</p>
+          )}
+        </>
+      )}
     </Card>
   );
 }

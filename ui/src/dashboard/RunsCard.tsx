@@ -6,9 +6,9 @@ import { Card } from "./Card";
 import { Confirm } from "./Confirm";
 import { useTold } from "./Desk";
 import { listed } from "./outcome";
-import { Pager, usePaging } from "./Pager";
+import { Pager, type Paging, usePaging } from "./Pager";
 import { Progress } from "./Progress";
-import { useTask } from "./useTask";
+import { type Result, useTask } from "./useTask";
 import { counted, date, number, runName } from "./words";
 
 const PAGE = 10;
@@ -16,36 +16,64 @@ type Run = Shapes["RunRow"];
 
 export function RunsCard() {
   const paging = usePaging();
+  // A run of which nothing is left leaves the list: what came of its undo stays.
+  const [came, setCame] = useState<Came>();
   const asking = useTold("runs", { limit: PAGE, ...(paging.after && { after: paging.after }) });
   return (
     <Card title="Runs" name="runs" asking={asking}>
-      {(told) =>
-        told.runs.length > 0 || paging.page > 1 ? (
-          <>
-            <p className="text-muted">
-              What each wrote and is still there. Undo takes back that alone: what you wrote or
-              changed since stays.
+      {(told) => (
+        <>
+          {came && (
+            <p
+              className={came.failed ? "text-danger" : ""}
+              role={came.failed ? "alert" : undefined}
+            >
+              {came.name}: {came.result}
             </p>
-            <ul className="list-unstyled sense-dash-runs">
-              {told.runs.map((run) => (
-                <RunItem key={run.run_id} run={run} />
-              ))}
-            </ul>
-            <Pager paging={paging} next={told.next} what="runs" />
-          </>
-        ) : (
-          <p className="text-muted">Nothing that Stash Sense wrote is left to undo.</p>
-        )
-      }
+          )}
+          <Runs told={told} paging={paging} undone={setCame} />
+        </>
+      )}
     </Card>
   );
 }
 
-function RunItem({ run }: { run: Run }) {
+interface Came extends Result {
+  name: string;
+}
+
+interface RunsProps {
+  told: Shapes["RunsTold"];
+  paging: Paging;
+  undone(came: Came): void;
+}
+
+function Runs({ told, paging, undone }: RunsProps) {
+  if (told.runs.length === 0 && paging.page === 1) {
+    return <p className="text-muted">Nothing that Stash Sense wrote is left to undo.</p>;
+  }
+  return (
+    <>
+      <p className="text-muted">
+        What each wrote and is still there. Undo takes back that alone: what you wrote or changed
+        since stays.
+      </p>
+      <ul className="list-unstyled sense-dash-runs">
+        {told.runs.map((run) => (
+          <RunItem key={run.run_id} run={run} undone={undone} />
+        ))}
+      </ul>
+      <Pager paging={paging} next={told.next} what="runs" />
+    </>
+  );
+}
+
+function RunItem({ run, undone }: { run: Run; undone(came: Came): void }) {
   const [asks, setAsks] = useState(false);
   const when = date(run.begun_at_s);
   const name = runName(run.kind);
-  const task = useTask("undo", `Undo ${name} of ${when}`);
+  const undo = `Undo ${name} of ${when}`;
+  const task = useTask("undo", undo, (came) => undone({ ...came, name: undo }));
   const left = leftOf(run);
   return (
     <li className="sense-dash-run">
@@ -60,7 +88,7 @@ function RunItem({ run }: { run: Run }) {
             size="sm"
             variant="secondary"
             disabled={task.under_way || left.length === 0}
-            aria-label={`Undo ${name} of ${when}`}
+            aria-label={undo}
             onClick={() => setAsks(true)}
           >
             Undo
@@ -76,10 +104,9 @@ function RunItem({ run }: { run: Run }) {
           {task.waits && <p className="text-muted mb-0">It waits for its turn in Stash's queue.</p>}
         </>
       )}
-      {task.result && <p className={task.failed ? "text-danger mb-0" : "mb-0"}>{task.result}</p>}
       {asks && (
         <Confirm
-          title={`Undo ${name} of ${when}?`}
+          title={`${undo}?`}
           yes="Undo"
           danger
           does={() => task.begin({ what: "run", run: run.run_id })}

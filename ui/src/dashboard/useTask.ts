@@ -18,10 +18,20 @@ export interface Followed {
   begin(args?: Record<string, unknown>): Promise<void>;
 }
 
-export function useTask(mode: string, name: string): Followed {
+export interface Result {
+  result: string;
+  failed: boolean;
+}
+
+/** `told` hears what came of it even where what began it is no longer there. */
+export function useTask(
+  mode: string,
+  name: string,
+  told: (came: Result) => void = () => undefined,
+): Followed {
   const { begin, tasks, jobs, say } = useDesk();
   const [id, setId] = useState<string>();
-  const [came, setCame] = useState({ result: "", failed: false });
+  const [came, setCame] = useState<Result>({ result: "", failed: false });
   const gone = useRef(false);
   useEffect(
     () => () => {
@@ -44,11 +54,12 @@ export function useTask(mode: string, name: string): Followed {
       let over = false;
       const begun = await begin(mode, name, args, (ended) => {
         over = true;
+        const result = said(ended, name);
+        told(result);
+        say(`${name}: ${result.result}`);
         if (gone.current) return;
         setId(undefined);
-        const result = said(ended, name);
         setCame(result);
-        say(`${name}: ${result.result}`);
       });
       if (!over && !gone.current) setId(begun);
     },
@@ -57,7 +68,7 @@ export function useTask(mode: string, name: string): Followed {
 
 type Ending = Parameters<typeof outcome>[0] | undefined;
 
-function said(job: Ending, name: string): { result: string; failed: boolean } {
+function said(job: Ending, name: string): Result {
   if (job === undefined) {
     // The task ended before the worker had it: on its way, or by the user.
     return { result: `${name} ended, and nothing is known of it: see Stash's log.`, failed: true };
