@@ -8,6 +8,9 @@ export { HOSTILE_TAG, HOSTILE_TITLE, Library, PLUGIN, type SceneNamed } from "./
 export { expect };
 
 const LIGHT = readFileSync(join(import.meta.dirname, "..", "page", "light.css"), "utf-8");
+const CAST = /^https:\/\/www\.gstatic\.com\/cv\/js\/sender\//;
+/** What Stash's own pages ask for although there is none. */
+const OWN = /\/scene\/\d+\/(interactive_heatmap|funscript)$/;
 const PREPARED_MS = 600_000;
 
 interface PerTest {
@@ -40,16 +43,21 @@ export const test = base.extend<PerTest, PerWorker>({
   complaints: async ({}, use) => use([]),
   page: async ({ page, library, complaints }, use) => {
     const { host } = new URL(library.url);
+    // Stash's own player looks for a Chromecast.
+    await page.route(CAST, (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
     const elsewhere: string[] = [];
     const note = (address: string) => {
       const url = new URL(address);
-      if (/^(https?|wss?):$/.test(url.protocol) && url.host !== host) elsewhere.push(address);
+      if (!/^(https?|wss?):$/.test(url.protocol) || CAST.test(address)) return;
+      if (url.host !== host) elsewhere.push(address);
     };
     page.on("request", (request) => note(request.url()));
     page.on("websocket", (socket) => note(socket.url()));
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("console", (message) => {
-      if (message.type() === "error") complaints.push(message.text());
+      const { url } = message.location();
+      if (message.type() !== "error" || OWN.test(url)) return;
+      complaints.push(`${message.text()} (${url})`);
     });
     await use(page);
     expect(elsewhere, "nothing but Stash is asked").toEqual([]);
