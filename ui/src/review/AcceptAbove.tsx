@@ -26,8 +26,8 @@ export function AcceptAbove({ place, listed, answers, accepting }: Props) {
       <div className="sense-review-bulk">
         <ProgressBar
           now={share * 100}
-          label={`${bulk.done} of ${bulk.total}`}
-          aria-label={`Accepting ${place.tag}`}
+          label={`${bulk.tag}: ${bulk.done} of ${bulk.total}`}
+          aria-label={`Accepting ${bulk.tag}`}
         />
         <Button size="sm" variant="secondary" onClick={stop}>
           Stop

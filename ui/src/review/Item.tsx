@@ -1,16 +1,16 @@
 /** What stands in the list: a suggestion, or the scene that some of them are of. */
 import { faCheck, faRotateLeft, faXmark } from "@fortawesome/free-solid-svg-icons";
 import { FontAwesomeIcon } from "@fortawesome/react-fontawesome";
-import React, { useEffect, useState } from "react";
+import React, { useEffect, useMemo, useState } from "react";
 import { Badge, Button } from "react-bootstrap";
 import { Link } from "react-router-dom";
 import { Confidence } from "../parts/Confidence";
 import { Strip } from "../parts/Strip";
 import { Timeline } from "../parts/Timeline";
+import { reasons } from "../parts/why";
 import { percent } from "../parts/words";
 import { BASE } from "../stash/plugin_api";
 import type { Row, Why } from "./listing";
-import { saw } from "./saw";
 
 /** What can be done with a row. */
 export interface Acts {
@@ -68,7 +68,6 @@ export const Suggestion = React.memo(function Suggestion({
   acts,
 }: SuggestionProps) {
   const stops = active ? 0 : -1;
-  const byModel = why ? saw(why.evidence) : undefined;
   return (
     <div className={`sense-review-suggestion ${grouped ? "sense-review-grouped" : ""}`}>
       {!grouped && <Thumbnail row={row} />}
@@ -96,13 +95,19 @@ export const Suggestion = React.memo(function Suggestion({
         <div className="sense-review-foot text-muted">
           {row.in_stash === "there" && <span>Already on the scene. </span>}
           {row.in_stash === "ours" && <span>Written by Stash Sense. </span>}
-          <span title={byModel?.title}>{byModel?.text}</span>
+          {why && <Models why={why} />}
         </div>
       </div>
-      <Answer row={row} refused={refused} stops={stops} acts={acts} />
+      <Answer row={row} refused={refused} active={active} acts={acts} />
     </div>
   );
 });
+
+function Models({ why }: { why: Why }) {
+  const each = useMemo(() => reasons(why.evidence), [why]);
+  const title = each.map(({ sentence, model }) => `${sentence} (${model})`).join("\n");
+  return <span title={title}>{each.map(({ sentence }) => sentence).join("; ")}</span>;
+}
 
 type FramesProps = Pick<SuggestionProps, "row" | "why" | "calm" | "acts">;
 
@@ -134,15 +139,18 @@ function Frames({ row, why, calm, acts }: FramesProps) {
   );
 }
 
-type AnswerProps = Pick<SuggestionProps, "row" | "refused" | "acts"> & { stops: number };
+type AnswerProps = Pick<SuggestionProps, "row" | "refused" | "active" | "acts">;
 
-function Answer({ row, refused, stops, acts }: AnswerProps) {
+/** In colour where the keys are: a page of green and red says nothing. */
+function Answer({ row, refused, active, acts }: AnswerProps) {
+  const stops = active ? 0 : -1;
   const what = `${row.name}, ${row.title}`;
   if (refused) {
     return (
       <div className="sense-review-answer">
         <Button
-          variant="secondary"
+          variant={active ? "primary" : "secondary"}
+          title="Take back (t)"
           tabIndex={stops}
           aria-label={`Take back that ${what} was refused`}
           onClick={() => acts.takeBack(row)}
@@ -155,8 +163,8 @@ function Answer({ row, refused, stops, acts }: AnswerProps) {
   return (
     <div className="sense-review-answer">
       <Button
-        variant="secondary"
-        className="sense-review-accept"
+        variant={active ? "success" : "secondary"}
+        title="Accept (a)"
         tabIndex={stops}
         aria-label={`Accept ${what}`}
         onClick={() => acts.accept(row)}
@@ -164,8 +172,8 @@ function Answer({ row, refused, stops, acts }: AnswerProps) {
         <FontAwesomeIcon icon={faCheck} /> Accept
       </Button>
       <Button
-        variant="secondary"
-        className="sense-review-refuse"
+        variant={active ? "danger" : "secondary"}
+        title="Refuse (r)"
         tabIndex={stops}
         aria-label={`Refuse ${what}`}
         onClick={() => acts.refuse(row)}

@@ -3,7 +3,7 @@ import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/rea
 import React, { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useHistory } from "react-router-dom";
 import { Trouble } from "../parts/Trouble";
-import type { Answers, Stand } from "./answers";
+import { type Answers, keyOf, type Stand } from "./answers";
 import { type Acts, rowLabel, SceneHead, Suggestion, sceneAddress } from "./Item";
 import type { Listed, Row } from "./listing";
 
@@ -60,6 +60,7 @@ export function Queue(props: Props) {
   const focus = useFocus(scroll, active, activeIndex, (i) => virtual.scrollToIndex(i));
   useAhead(listed, items.length, drawn[drawn.length - 1]?.index ?? 0);
   useSteady(scroll, items, active, virtual.measurementsCache[activeIndex]?.start);
+  useUndone(answers, refused ? "refused" : "asked", setActive, focus);
   const acts = useActs(props, setActive, focus);
   const onKeyDown = useKeys(props, items, activeIndex, setActive, focus, acts);
   const onFocus = (event: React.FocusEvent) => {
@@ -206,10 +207,11 @@ function useFocus(
   useLayoutEffect(() => {
     const element = scroll.current;
     if (!wanted.current || active === undefined || element === null) return;
-    const row = element.querySelector<HTMLElement>(`[data-row="${CSS.escape(active)}"]`);
+    const drawn = [...element.querySelectorAll<HTMLElement>("[data-row]")];
+    const row = drawn.find((each) => each.dataset.row === active);
     const here = document.activeElement;
     // On arrival the focus is only taken where nobody has it.
-    if (row === null || !(here === document.body || here === null || element.contains(here))) {
+    if (row === undefined || !(here === document.body || here === null || element.contains(here))) {
       return;
     }
     wanted.current = false;
@@ -242,6 +244,25 @@ function useSteady(
     if (start === undefined || was.start === undefined || start === was.start) return;
     scroll.current.scrollTop += start - was.start;
   });
+}
+
+/** What was undone is what the keys go on with. */
+function useUndone(
+  answers: Answers,
+  wanted: Stand,
+  setActive: (key: string) => void,
+  focus: () => void,
+) {
+  useEffect(
+    () =>
+      answers.onChange((changes, cause) => {
+        const back = changes.find(({ to }) => to === wanted);
+        if (cause !== "undone" || back === undefined) return;
+        setActive(keyOf(back.row));
+        focus();
+      }),
+    [answers, wanted, setActive, focus],
+  );
 }
 
 function useActs(props: Props, setActive: (key: string) => void, focus: () => void): Acts {

@@ -233,7 +233,10 @@ function useRoom(page: React.RefObject<HTMLElement>): void {
       const element = page.current;
       if (element === null) return;
       const top = element.getBoundingClientRect().top + window.scrollY;
-      element.style.setProperty("--sense-review-top", `${Math.ceil(top)}px`);
+      const bar = document.querySelector(".top-nav")?.getBoundingClientRect();
+      // Stash's own bar is at the bottom of a phone.
+      const below = bar && bar.top > window.innerHeight / 2 ? window.innerHeight - bar.top : 0;
+      element.style.setProperty("--sense-review-taken", `${Math.ceil(top + below)}px`);
     };
     measure();
     window.addEventListener("resize", measure);

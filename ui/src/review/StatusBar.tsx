@@ -97,7 +97,7 @@ function Keys({ refused }: { refused: boolean }) {
   return (
     <details className="sense-review-keys">
       <summary>Keys</summary>
-      <dl>
+      <dl className="card">
         {keys.map(([key, what]) => (
           <div key={key}>
             <dt>

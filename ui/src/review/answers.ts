@@ -13,6 +13,11 @@ export interface Change {
   readonly to: Stand;
 }
 
+/** How a change came about. */
+export type Cause = "said" | "undone" | "failed";
+
+type Listener = (changes: readonly Change[], cause: Cause) => void;
+
 /** What one key or button did: undone as one. */
 export class Step {
   readonly changes: Change[] = [];
@@ -53,7 +58,7 @@ export class Answers {
   private steps: Step[] = [];
   private timer: number | undefined;
   private tries = 0;
-  private readonly changeListeners = new Set<(changes: readonly Change[]) => void>();
+  private readonly changeListeners = new Set<Listener>();
   private readonly listeners = new Set<() => void>();
   private idlers: (() => void)[] = [];
 
@@ -92,7 +97,7 @@ export class Answers {
       const reverse = back[i];
       if (reverse && !dropped.has(change)) this.waiting.push({ change: reverse, tried: false });
     });
-    this.tell(back);
+    this.tell([...back].reverse(), "undone");
     this.soon();
     return step.changes;
   }
@@ -113,7 +118,10 @@ export class Answers {
     this.forget(dropped);
     window.clearTimeout(this.timer);
     this.timer = undefined;
-    this.tell([...dropped].reverse().map(({ row, from, to }) => ({ row, from: to, to: from })));
+    this.tell(
+      [...dropped].reverse().map(({ row, from, to }) => ({ row, from: to, to: from })),
+      "failed",
+    );
   }
 
   /** Put what could not be done out of sight. */
@@ -140,7 +148,7 @@ export class Answers {
   }
 
   /** Hear of each change of a row. */
-  onChange(listener: (changes: readonly Change[]) => void): () => void {
+  onChange(listener: Listener): () => void {
     this.changeListeners.add(listener);
     return () => void this.changeListeners.delete(listener);
   }
@@ -151,8 +159,10 @@ export class Answers {
     return () => void this.listeners.delete(listener);
   }
 
-  private tell(changes: readonly Change[]): void {
-    if (changes.length > 0) for (const listener of [...this.changeListeners]) listener(changes);
+  private tell(changes: readonly Change[], cause: Cause = "said"): void {
+    if (changes.length > 0) {
+      for (const listener of [...this.changeListeners]) listener(changes, cause);
+    }
     for (const listener of [...this.listeners]) listener();
     if (this.unsent === 0 || this.error) {
       const settled = this.idlers;
@@ -228,7 +238,7 @@ export class Answers {
     }
     this.forget(failed);
     this.explain(reasons);
-    this.tell(back);
+    this.tell(back, "failed");
   }
 
   /** Leave these out of what can be undone. */

@@ -7,6 +7,7 @@ import { type Answered, type Answers, keyOf, type Step } from "./answers";
 const PAGE = 100;
 
 export interface Bulk {
+  tag: string;
   done: number;
   total: number;
 }
@@ -26,28 +27,31 @@ export function useAcceptingAll(
   const [bulk, setBulk] = useState<Bulk>();
   const [error, setError] = useState<SenseError>();
   const stopped = useRef(false);
+  const gone = useRef(false);
   const tell = useRef(ended);
   tell.current = ended;
-  // Who leaves the page does not watch it any more.
+  // Nobody would see how far it is, nor could stop it.
   useEffect(
     () => () => {
       stopped.current = true;
+      gone.current = true;
     },
     [],
   );
   const begin = async (tag: string, kind: Kind, above: number, total: number) => {
     stopped.current = false;
     setError(undefined);
-    setBulk({ done: 0, total });
+    setBulk({ tag, done: 0, total });
     let done = 0;
     try {
       for await (const count of acceptAll(answers, tag, kind, above, () => stopped.current)) {
         done += count;
-        setBulk({ done, total });
+        if (!gone.current) setBulk({ tag, done, total });
       }
     } catch (why) {
-      setError(why as SenseError);
+      if (!gone.current) setError(why as SenseError);
     }
+    if (gone.current) return;
     setBulk(undefined);
     tell.current(done, tag);
   };

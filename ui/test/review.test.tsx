@@ -1,0 +1,325 @@
+/** The review page: thousands of rows, keys, undo, failures, and its address. */
+import { act, configure, fireEvent, screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { active, at, beaches, Library, layOut, review, rows, suggestion } from "./review_kit";
+
+let restore: () => void;
+beforeAll(() => {
+  configure({ asyncUtilTimeout: 10_000 });
+  restore = layOut();
+});
+afterAll(() => restore());
+
+let library: Library;
+afterEach(async () => {
+  library.away = undefined;
+  await act(() => library.answers.settled());
+});
+
+async function open(given: Library, search: string) {
+  library = given;
+  const shown = review(library, search);
+  await waitFor(() => expect(rows().length).toBeGreaterThan(0));
+  await waitFor(() => expect(rows()).toContain(document.activeElement));
+  return shown;
+}
+
+const BEACH = "?by=tag&tag=Beach";
+
+test("of ten thousand rows a window is in the page", async () => {
+  await open(new Library(beaches(10_000)), BEACH);
+  let most = 0;
+  for (let i = 0; i < 30; i++) {
+    await userEvent.keyboard("{End}");
+    await waitFor(() => expect(rows()).toContain(document.activeElement));
+    most = Math.max(most, rows().length);
+  }
+  expect(most).toBeLessThan(40);
+  expect(document.getElementsByTagName("*").length).toBeLessThan(1500);
+  const pages = library.stash.calls.filter(({ mode }) => mode === "suggestions");
+  expect(pages.length).toBeGreaterThan(20);
+  expect(new Set(pages.map(({ args }) => args.after)).size).toBe(pages.length);
+}, 30_000);
+
+test("two hundred are reviewed by keys alone, and sent in order and in parts", async () => {
+  await open(new Library(beaches(200)), BEACH);
+  for (let i = 1; i <= 200; i++) {
+    await waitFor(() => expect(active()).toMatch(new RegExp(`Scene ${i}$`)));
+    await userEvent.keyboard(i % 3 === 0 ? "r" : "a");
+  }
+  expect(await screen.findByText("Nothing of Beach waits any more")).toBeInTheDocument();
+  await act(() => library.answers.settled());
+  expect(library.standing("asked")).toEqual([]);
+  expect(library.standing("refused").map((row) => row.scene_id)).toEqual(
+    Array.from({ length: 66 }, (_, i) => String((i + 1) * 3)),
+  );
+  const sent = [...library.sent("accept"), ...library.sent("refuse")];
+  expect(Math.max(...sent.map((part) => part.length))).toBeLessThanOrEqual(100);
+  expect(sent.flat()).toHaveLength(200);
+  expect(screen.getByText("0 suggestions wait")).toBeInTheDocument();
+}, 60_000);
+
+test("what is undone before it is sent is dropped, and its row is back in its place", async () => {
+  await open(new Library(beaches(5)), BEACH);
+  await userEvent.keyboard("jaa");
+  expect(active()).toMatch(/Scene 4$/);
+  expect(screen.getByText("Accepted Beach for Scene 3")).toBeInTheDocument();
+  await userEvent.keyboard("uu");
+  await waitFor(() => expect(active()).toMatch(/Scene 2$/));
+  expect(rows().map((row) => row.getAttribute("aria-label")?.slice(-1))).toEqual([..."12345"]);
+  await act(() => library.answers.settled());
+  expect(library.stash.calls.filter(({ mode }) => /accept|unsay/.test(mode))).toEqual([]);
+});
+
+test("what is undone after it was sent is unsaid", async () => {
+  await open(new Library(beaches(3)), BEACH);
+  await userEvent.keyboard("ar");
+  await act(() => library.answers.settled());
+  expect(library.standing("refused")).toHaveLength(1);
+  await userEvent.keyboard("uu");
+  await act(() => library.answers.settled());
+  expect(library.sent("unsay")).toEqual([["2", "1"]]);
+  expect(library.standing("asked")).toHaveLength(3);
+  await waitFor(() => expect(active()).toMatch(/Scene 1$/));
+  expect(screen.getByText("3 suggestions wait")).toBeInTheDocument();
+});
+
+test("undo works where the list is empty, and a key held down answers once", async () => {
+  await open(new Library(beaches(2)), BEACH);
+  await userEvent.keyboard("{a>5/}");
+  expect(rows()).toHaveLength(1);
+  await userEvent.keyboard("a");
+  expect(await screen.findByText("It was the last name with something to ask.")).toBeVisible();
+  await userEvent.keyboard("u");
+  await waitFor(() => expect(active()).toMatch(/Scene 2$/));
+});
+
+test("what could not be done comes back in its place, with the reason", async () => {
+  const given = new Library(beaches(6));
+  given.broken.set("2 tag Beach", "its file has changed since it was looked at");
+  await open(given, BEACH);
+  await userEvent.keyboard("aaa");
+  expect(active()).toMatch(/Scene 4$/);
+  await act(() => library.answers.settled());
+  expect(rows().map((row) => row.getAttribute("aria-label")?.slice(-1))).toEqual([..."2456"]);
+  expect(active()).toMatch(/Scene 4$/);
+  const reason =
+    "Not done: its file has changed since it was looked at; let it be tagged once more";
+  expect(within(rows()[0] as HTMLElement).getByText(reason)).toBeInTheDocument();
+  expect(screen.getByText(/1 answer could not be carried out/)).toBeInTheDocument();
+  // It is not among what can be undone.
+  await userEvent.keyboard("u");
+  await waitFor(() => expect(active()).toMatch(/Scene 3$/));
+  await userEvent.keyboard("k");
+  expect(active()).toMatch(/Scene 2$/);
+  library.broken.clear();
+  await userEvent.keyboard("a");
+  expect(screen.queryByText(reason)).not.toBeInTheDocument();
+});
+
+test("where Stash is away the answers wait, are sent again, or are forgotten", async () => {
+  await open(new Library(beaches(4)), BEACH);
+  library.away = "Cannot reach the worker";
+  await userEvent.keyboard("aa");
+  await act(() => library.answers.settled());
+  expect(screen.getByText(/2 answers could not be saved yet: Cannot reach/)).toBeInTheDocument();
+  await userEvent.click(screen.getByRole("button", { name: "Try again" }));
+  await act(() => library.answers.settled());
+  library.away = undefined;
+  await userEvent.click(screen.getByRole("button", { name: "Try again" }));
+  await act(() => library.answers.settled());
+  expect(library.standing("accepted")).toHaveLength(2);
+  expect(screen.queryByText(/could not be saved/)).not.toBeInTheDocument();
+  library.away = "Cannot reach the worker";
+  await userEvent.click(screen.getByRole("button", { name: "Refuse Beach, Scene 3" }));
+  await act(() => library.answers.settled());
+  expect(rows()).toHaveLength(1);
+  await userEvent.click(screen.getByRole("button", { name: "Forget them" }));
+  expect(rows()).toHaveLength(2);
+  expect(library.standing("refused")).toEqual([]);
+});
+
+test("names, titles and texts are text and nothing else", async () => {
+  const name = `<img src=x onerror="window.hacked=1"> & "quoted"`;
+  const title = "</a><script>window.hacked=1</script>\u202Eelif";
+  const given = new Library([suggestion({ scene_id: "1", name, title })]);
+  await open(given, `?${new URLSearchParams({ by: "tag", tag: name })}`);
+  expect(screen.getByRole("heading", { name: /onerror=/ })).toBeInTheDocument();
+  const link = screen.getByRole("link", { name: title });
+  expect(link).toHaveAttribute("href", "/scenes/1");
+  expect(document.querySelector("script, img[src=x]")).toBeNull();
+  await userEvent.keyboard("a");
+  await act(() => library.answers.settled());
+  expect(library.standing("accepted").map((row) => row.name)).toEqual([name]);
+});
+
+test("the address says what is shown, and names are one key apart", async () => {
+  const given = new Library([...beaches(3), ...beaches(5, "Dog"), ...beaches(1, "Cat")]);
+  library = given;
+  review(given);
+  const list = await screen.findByRole("list", { name: "Names with suggestions" });
+  expect(
+    within(list)
+      .getAllByRole("link")
+      .map((link) => link.textContent),
+  ).toEqual(["Dog5 waiting", "Beach3 waiting", "Cat1 waiting"]);
+  expect(screen.getByText("9 suggestions of 3 names wait for your word")).toBeInTheDocument();
+  await userEvent.click(within(list).getByRole("link", { name: /Beach/ }));
+  expect(at.now).toBe("/plugins/stash-sense?by=tag&tag=Beach");
+  await waitFor(() => expect(active()).toMatch(/^Beach, 99%, Scene 1$/));
+  await userEvent.keyboard("n");
+  expect(at.now).toBe("/plugins/stash-sense?by=tag&tag=Dog");
+  await waitFor(() => expect(active()).toMatch(/^Dog/));
+  await userEvent.keyboard("ja");
+  expect(within(list).getByRole("link", { name: /Dog/ })).toHaveTextContent("4 waiting");
+  await userEvent.keyboard("o");
+  expect(at.now).toBe("/scenes/3");
+});
+
+test("the filter finds names, and arrows lead into the list", async () => {
+  const given = new Library([...beaches(3), ...beaches(5, "Dog"), ...beaches(1, "Sandy beach")]);
+  await open(given, "?by=tag&tag=Dog");
+  await userEvent.keyboard("/");
+  const filter = screen.getByRole("searchbox", { name: "Filter names" });
+  expect(filter).toHaveFocus();
+  await userEvent.type(filter, "beachu");
+  expect(screen.getByText(/No name has/)).toBeInTheDocument();
+  await userEvent.type(filter, "{Backspace}{ArrowDown}");
+  await waitFor(() => expect(document.activeElement).toHaveTextContent("Beach3 waiting"));
+  await userEvent.keyboard("{ArrowDown}");
+  await waitFor(() => expect(document.activeElement).toHaveTextContent("Sandy beach1 waiting"));
+  await userEvent.keyboard("{Enter}");
+  expect(at.now).toContain("tag=Sandy+beach");
+});
+
+test("scene after scene, one or all of it at once", async () => {
+  const given = new Library([
+    suggestion({ scene_id: "1", name: "Beach" }),
+    suggestion({ scene_id: "1", name: "Dog" }),
+    suggestion({ scene_id: "1", name: "Sea" }),
+    suggestion({ scene_id: "2", name: "Cat", title: "Cats" }),
+  ]);
+  await open(given, "?by=scene");
+  expect(screen.getAllByRole("heading", { level: 3 }).map((each) => each.textContent)).toEqual([
+    "Scene 1",
+    "Cats",
+  ]);
+  await userEvent.keyboard("r");
+  expect(active()).toMatch(/^Dog/);
+  await userEvent.keyboard("{Shift>}a{/Shift}");
+  await waitFor(() => expect(active()).toMatch(/^Cat/));
+  expect(screen.queryByRole("heading", { name: "Scene 1" })).not.toBeInTheDocument();
+  await userEvent.keyboard("u");
+  await waitFor(() => expect(rows()).toHaveLength(3));
+  await userEvent.click(screen.getByRole("button", { name: "Refuse all 2 of Scene 1" }));
+  await userEvent.keyboard("a");
+  await act(() => library.answers.settled());
+  expect(library.standing("refused").map((row) => row.name)).toEqual(["Beach", "Dog", "Sea"]);
+  expect(library.standing("accepted").map((row) => row.name)).toEqual(["Cat"]);
+  expect(await screen.findByText("Nothing waits for you")).toBeInTheDocument();
+});
+
+test("what was refused is listed, and can be taken back and refused again", async () => {
+  const given = new Library(beaches(3));
+  await open(given, BEACH);
+  await userEvent.keyboard("rr");
+  await userEvent.click(screen.getByRole("link", { name: /Refused/ }));
+  expect(at.now).toContain("by=refused");
+  await waitFor(() => expect(rows()).toHaveLength(2));
+  await waitFor(() => expect(rows()).toContain(document.activeElement));
+  await userEvent.keyboard("a");
+  expect(rows()).toHaveLength(2);
+  await userEvent.keyboard("t");
+  expect(rows()).toHaveLength(1);
+  await act(() => library.answers.settled());
+  expect(library.sent("unsay")).toEqual([["1"]]);
+  await userEvent.keyboard("u");
+  await act(() => library.answers.settled());
+  expect(library.standing("refused").map((row) => row.scene_id)).toEqual(["1", "2"]);
+});
+
+test("all above a confidence are counted, asked about, accepted and undone as one", async () => {
+  await open(new Library(beaches(250)), BEACH);
+  const sure = library.rows.filter((row) => row.confidence >= 0.9).length;
+  await userEvent.click(screen.getByRole("button", { name: `Accept all above 90% (${sure})` }));
+  const dialog = await screen.findByRole("dialog");
+  expect(
+    await within(dialog).findByText(new RegExp(`^${sure} scenes would get Beach`)),
+  ).toBeInTheDocument();
+  await userEvent.click(within(dialog).getByRole("button", { name: `Accept ${sure}` }));
+  expect(await screen.findByText(`Accepted Beach for ${sure} scenes`)).toBeInTheDocument();
+  expect(library.standing("accepted")).toHaveLength(sure);
+  await waitFor(() =>
+    expect(screen.getByText(`${250 - sure} suggestions wait`)).toBeInTheDocument(),
+  );
+  await userEvent.click(screen.getByRole("button", { name: "Undo" }));
+  await act(() => library.answers.settled());
+  expect(library.standing("asked")).toHaveLength(250);
+});
+
+test("many are accepted page after page, and it can be stopped", async () => {
+  await open(new Library(beaches(1000)), BEACH);
+  const slider = screen.getByRole("slider", { name: "Least confidence to accept" });
+  fireEvent.change(slider, { target: { value: "0" } });
+  await userEvent.click(screen.getByRole("button", { name: /^Accept all above 0%/ }));
+  await userEvent.click(await screen.findByRole("button", { name: "Accept 1,000" }));
+  await userEvent.click(await screen.findByRole("button", { name: "Stop" }));
+  await screen.findByText(/^Accepted Beach for \d+ scenes/);
+  const accepted = library.standing("accepted").length;
+  expect(accepted).toBeGreaterThan(0);
+  expect(accepted).toBeLessThan(1000);
+});
+
+test("where nothing waits it says why, and what to do", async () => {
+  library = new Library([]);
+  review(library);
+  expect(await screen.findByText("No scene was looked at yet")).toBeInTheDocument();
+  expect(screen.getByRole("link", { name: "Open the dashboard" })).toHaveAttribute(
+    "href",
+    "/plugins/stash-sense/dashboard",
+  );
+});
+
+test("where nothing is set up the page says so, and mends it", async () => {
+  library = new Library([]);
+  library.stash.answers.counts = () => {
+    throw new Error("Stash Sense is not set up yet: run the task Set up");
+  };
+  review(library);
+  expect(await screen.findByRole("button", { name: "Set up" })).toBeInTheDocument();
+});
+
+test("a page of the list that does not come is asked for again", async () => {
+  const given = new Library(beaches(3));
+  given.away = "The worker is starting";
+  library = given;
+  review(given, BEACH);
+  expect(await screen.findByText("The worker is starting")).toBeInTheDocument();
+  given.away = undefined;
+  await userEvent.click(screen.getByRole("button", { name: "Try again" }));
+  await waitFor(() => expect(rows()).toHaveLength(3));
+});
+
+test("keys with a modifier, and those of a field, are left alone", async () => {
+  await open(new Library(beaches(3)), BEACH);
+  await userEvent.keyboard("{Control>}a{/Control}{Alt>}r{/Alt}");
+  await userEvent.type(screen.getByRole("searchbox"), "aru");
+  expect(rows()).toHaveLength(3);
+});
+
+test("frames and ranges of what was passed long ago are let go, and fetched again in sight", async () => {
+  await open(new Library(beaches(3000)), BEACH);
+  for (let i = 0; i < 26; i++) {
+    await userEvent.keyboard("{End}");
+    await waitFor(() => expect(rows()).toContain(document.activeElement));
+  }
+  const firsts = () =>
+    library.stash.calls.filter(({ mode, args }) => mode === "suggestions" && !args.after).length;
+  const before = firsts();
+  await userEvent.keyboard("{Home}");
+  await waitFor(() => expect(firsts()).toBe(before + 1));
+  await waitFor(() => expect(active()).toMatch(/Scene 1$/));
+  const first = document.activeElement as HTMLElement;
+  expect(await within(first).findByText(/CLIP ViT-B\/32 saw it in 1 frame/)).toBeInTheDocument();
+}, 30_000);
