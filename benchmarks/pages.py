@@ -50,6 +50,32 @@ WRITTEN = 2
 """The decision of what was written to Stash."""
 
 
+_NUMBERS = """
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1),
+    places (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM places WHERE place < 7),
+    seen (detector) AS (VALUES ('clip'), ('objects'), ('tagger'), ('text'), ('picture'))
+"""
+# In SQL alone: a tenth of the time of a row after another. ?2 is the run, ?3 the least that a
+# result says, ?4 when the run began.
+PLANTING: Final = (
+    f"INSERT INTO files {_NUMBERS} SELECT n, printf('%016x', n), 1000 + n FROM numbers",
+    f"INSERT INTO run_scenes {_NUMBERS} SELECT n, ?2, n, n, ?3, ?4 + 4 * n FROM numbers",
+    f"""INSERT INTO scenes (id, file_id, source, run_id, result_row, seen_at_s) {_NUMBERS}
+    SELECT n, n, '/library/' || n || '.mp4', ?2, n, ?4 + 4 * n FROM numbers""",
+    f"""INSERT INTO suggestions {_NUMBERS}, things AS
+        (SELECT n, place, printf('Thing %03d', (n * 7 + place * 25) % 200) AS name
+            FROM numbers, places)
+    SELECT n, 'tag', lower(name), '', name, lower(name),
+        round(0.3 + (n * 13 + place * 61) % 700 / 1000.0, 4), 1 + (place % 4 = 0), 0 FROM things""",
+    f"""INSERT INTO samplings {_NUMBERS}
+    SELECT n, n, 'sprite', x'00', 'sprite', 600.0 FROM numbers""",
+    f"""INSERT INTO analyses (file_id, detector, model, sampling_key, sampling_id, scene_key,
+        device, precision, frames, seconds, observations, saved_at_s) {_NUMBERS}
+    SELECT n, detector, detector || '-small@1', 'sprite', n, n, 'cpu', 'fp32', 60, 0.5, 0,
+        1700000000.0 FROM numbers, seen""",
+)
+
+
 # --- A library that was looked at -----------------------------------------------------------------
 
 
@@ -106,59 +132,27 @@ def result_of(scene: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def plant(store: Store, scenes: int) -> None:
-    """Put so many scenes into an empty store, as a sweep over them leaves it."""
+def plant(store: Store, scenes: int, *, whole: int | None = None) -> None:
+    """Put so many scenes into an empty store, as a sweep over them leaves it.
+
+    Of those behind the first `whole`, results say no more than which detectors looked.
+    """
     run_id = store.begin_run("tag_scenes", {})
+    rest = json.dumps({name: result_of(1)[name] for name in ("ran", "frames", "error")})
+    told = ((json.dumps(result_of(each)), each) for each in range(1, (whole or scenes) + 1))
     with store.write() as db:
         db.execute("UPDATE runs SET begun_at_s = ? WHERE id = ?", (MADE_AT_S, run_id))
-        numbers = range(1, scenes + 1)
-        files = ((number, f"{number:016x}", 1000 + number) for number in numbers)
-        db.executemany("INSERT INTO files (id, oshash, size_bytes) VALUES (?, ?, ?)", files)
-        db.executemany(
-            "INSERT INTO run_scenes (row, run_id, scene_id, file_id, result, saved_at_s)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (each, run_id, str(each), each, json.dumps(result_of(each)), MADE_AT_S + 4 * each)
-                for each in numbers
-            ),
-        )
-        db.executemany(
-            "INSERT INTO scenes (id, file_id, source, run_id, result_row, seen_at_s)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (str(each), each, f"/library/{each}.mp4", run_id, each, MADE_AT_S + 4 * each)
-                for each in numbers
-            ),
-        )
-        db.executemany(
-            "INSERT INTO suggestions VALUES (?, 'tag', ?, '', ?, ?, ?, ?, 0)",
-            (
-                (str(each), tag_name(tag).lower(), tag_name(tag), tag_name(tag).lower(), sure, what)
-                for each in numbers
-                for tag, sure, what in things_of(each)
-            ),
-        )
-        _plant_looks(db, scenes)
+        values = {"scenes": scenes, "run": run_id, "rest": rest, "made": MADE_AT_S}
+        for statement in PLANTING:
+            db.execute(statement, _named(statement, values))
+        db.executemany("UPDATE run_scenes SET result = ? WHERE row = ?", told)
     store.end_run(run_id, "done", {})
 
 
-def _plant_looks(db: Any, scenes: int) -> None:
-    numbers = range(1, scenes + 1)
-    db.executemany(
-        "INSERT INTO samplings (id, file_id, key, digest, source, duration_s)"
-        " VALUES (?, ?, 'sprite', x'00', 'sprite', ?)",
-        ((number, number, DURATION_S) for number in numbers),
-    )
-    db.executemany(
-        "INSERT INTO analyses (file_id, detector, model, sampling_key, sampling_id, scene_key,"
-        " device, precision, frames, seconds, observations, saved_at_s)"
-        " VALUES (?, ?, ?, 'sprite', ?, ?, 'cpu', 'fp32', 60, 0.5, 0, ?)",
-        (
-            (number, each, f"{each}-small@1", number, str(number), MADE_AT_S)
-            for number in numbers
-            for each in DETECTORS
-        ),
-    )
+def _named(statement: str, values: Mapping[str, object]) -> Sequence[Any]:
+    """The values of a statement's `?1` to `?4`, as many as it has."""
+    marks = max(number for number in range(5) if not number or f"?{number}" in statement)
+    return tuple(values.values())[:marks]
 
 
 def plant_stash(stash: StandIn, scenes: int) -> None:

@@ -133,8 +133,13 @@ def test_one_kind_alone_is_listed(room: VerdictRoom) -> None:
     scene = room.scene()
     room.looked(scene, suggestion("Beach"),
                 suggestion("Beach", kind="studio", target_id=str(studio)))  # fmt: skip
+    ways: list[dict[str, Any]] = [
+        {"by": "tag", "tag": "beach"},
+        {"by": "scene", "scene_id": str(scene)},
+        {},
+    ]
     for kind in ("tag", "studio"):
-        for by in ({"by": "tag", "tag": "beach"}, {"by": "scene", "scene_id": str(scene)}, {}):
+        for by in ways:
             rows = room.run("suggestions", kind=kind, **by)["suggestions"]
             assert [(row["kind"], row["name"]) for row in rows] == [(kind, "Beach")]
     assert len(room.run("suggestions", by="tag", tag="Beach")["suggestions"]) == 2
