@@ -8,6 +8,7 @@ import { operate, type Shapes } from "../stash/calls";
 import { useJob } from "../stash/hooks";
 import { stash } from "../stash/plugin_api";
 import { readAgain } from "../stash/verdicts";
+import "./list.css";
 import { forgetAll, leave, note, selected } from "./selection";
 
 interface CardProps {
@@ -138,7 +139,11 @@ function Ended({ count }: { count: number }) {
 }
 
 function DashboardLink() {
-  return <Link to={`${ROUTE}/dashboard`}>See the dashboard</Link>;
+  return (
+    <Link to={`${ROUTE}/dashboard`} className="sense-toast-link">
+      See the dashboard
+    </Link>
+  );
 }
 
 function reason(job: Shapes["JobTold"]): string {

@@ -21,7 +21,8 @@ const NAMES: Readonly<Record<string, string>> = {
   "yolox-s": "YOLOX-S",
   "pp-ocr": "PP-OCR",
   paddleocr: "PaddleOCR",
-  picture: "The picture's own facts",
+  picture: "Plain rules, no network",
+  quality: "Plain rules, no network",
 };
 
 const DETECTORS: Readonly<Record<string, string>> = {

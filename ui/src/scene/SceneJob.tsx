@@ -1,6 +1,6 @@
 /** The button that tags a scene, and the job that does it. */
 import React, { useEffect, useRef, useState } from "react";
-import { Alert, Button, ProgressBar } from "react-bootstrap";
+import { Alert, Button } from "react-bootstrap";
 import { Trouble } from "../parts/Trouble";
 import { many } from "../parts/words";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
@@ -123,17 +123,9 @@ export function SceneJob({ tagging, hasFile, first, lookedAtS }: Props) {
 function UnderWay({ tagging }: { tagging: Tagging }) {
   const { job, cancelling, lost } = tagging;
   const running = job?.status === "running";
-  const share = Math.round((running ? job.progress : 0) * 100);
   return (
     <div className="sense-scene-progress">
-      <ProgressBar
-        animated
-        striped
-        now={running ? Math.max(3, share) : 100}
-        variant={running ? undefined : "secondary"}
-        label={running ? `${share}%` : undefined}
-        aria-label="Tagging this scene"
-      />
+      <Bar share={running ? job.progress : null} />
       <div className="sense-scene-line">
         <span className="sense-scene-said">{lost ? unheard(lost) : line(job, cancelling)}</span>
         <Button
@@ -144,6 +136,28 @@ function UnderWay({ tagging }: { tagging: Tagging }) {
         >
           {cancelling ? "Cancelling…" : "Cancel"}
         </Button>
+      </div>
+    </div>
+  );
+}
+
+/** React-Bootstrap's own has no place for a name that a screen reader finds. */
+function Bar({ share }: { share: number | null }) {
+  const now = Math.round((share ?? 0) * 100);
+  const value = share === null ? {} : { "aria-valuenow": now };
+  return (
+    <div className="progress">
+      <div
+        className={`progress-bar progress-bar-striped progress-bar-animated ${share === null ? "bg-secondary" : ""}`}
+        role="progressbar"
+        aria-label="Tagging this scene"
+        aria-valuemin={0}
+        aria-valuemax={100}
+        {...value}
+        // What just began is seen to have begun.
+        style={{ width: share === null ? "100%" : `${Math.max(4, now)}%` }}
+      >
+        {share !== null && now >= 8 && `${now}%`}
       </div>
     </div>
   );

@@ -112,7 +112,8 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     // Stash has keys of its own upon the whole page.
     event.preventDefault();
     event.stopPropagation();
-    act();
+    // A key that is held down walks on, and says nothing more.
+    if (!(event.repeat && /^[aru]$/.test(event.key))) act();
   };
 
   if (rows.length === 0) return null;
