@@ -417,6 +417,11 @@ def test_each_row_says_whether_it_runs_and_why(
     assert (row["megabytes"], row["disk_megabytes"], row["runs"]) == (1.0, 0.0, [])
     assert rows(room)["yolox-s"]["chosen"] == ""
     assert rows(room)["nudenet-320n"]["chosen"] == "always"
+    assert row["page"] == ""
+    assert rows(room)["nudenet-320n"]["page"] == "https://pypi.org/project/nudenet/"
+    assert rows(room)["clip-vit-b32"]["page"] == (
+        "https://huggingface.co/immich-app/ViT-B-32__openai"
+    )
     room.run("pull_models", names=["mine"])
     row = rows(room)["mine"]
     assert (row["here"], row["disk_megabytes"]) == (True, 1.0)

@@ -174,6 +174,7 @@ class UnsayAsked(TypedDict):
     """The suggestions of which what was said last is taken back."""
 
     items: list[Named]
+    dry_run: NotRequired[bool]
 
 
 class UnsayTold(VerdictTold):
@@ -432,6 +433,8 @@ class ModelRow(TypedDict):
     about: str
     language: str
     licence: str
+    page: NotRequired[str]
+    """Where its publisher shows it and its licence; empty where that is not known."""
     commercial: bool
     accepted: bool
     megabytes: float | None

@@ -12,8 +12,14 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.inference import lighter
 from stash_sense_plugin.inference.accepted import Accepted
-from stash_sense_plugin.inference.catalogue import WEIGHTS, LocalFile, ModelCard
-from stash_sense_plugin.inference.download import Models
+from stash_sense_plugin.inference.catalogue import (
+    WEIGHTS,
+    HubFile,
+    LocalFile,
+    ModelCard,
+    PackageFile,
+)
+from stash_sense_plugin.inference.download import HUB, Models
 from stash_sense_plugin.inference.listing import FOR_WHAT, lines
 from stash_sense_plugin.inference.recorded import sha256_of
 from stash_sense_plugin.records import Reporter
@@ -81,6 +87,7 @@ def _row(engine: Engine, beside: Engine, card: ModelCard) -> ModelRow:
         "about": card.about,
         "language": card.language,
         "licence": card.licence,
+        "page": _page(card),
         "commercial": card.commercial,
         "accepted": not Accepted(models.folder).refusal(card, beside.settings.accepted_licences),
         "megabytes": None if card.bytes is None else round(card.bytes / MEGABYTE, 1),
@@ -96,6 +103,16 @@ def _row(engine: Engine, beside: Engine, card: ModelCard) -> ModelRow:
         "chosen": chosen_by(beside, card),
         "own": card.overlaid,
     }
+
+
+def _page(card: ModelCard) -> str:
+    """Return the address of who publishes a network, where a browser can show it."""
+    for file in card.files.values():
+        if isinstance(file, HubFile):
+            return f"{HUB}/{file.repo}"
+        if isinstance(file, PackageFile):
+            return f"https://pypi.org/project/{file.package}/"
+    return ""
 
 
 def _lighter(models: Models, card: ModelCard) -> list[str]:

@@ -420,13 +420,20 @@ describe("Models", () => {
   });
 
   test("a licence that does not allow every use is accepted by its very name", async () => {
-    const row = { name: "clip-nc", licence: "apple-amlr", commercial: false, accepted: false };
+    const row = {
+      name: "clip-nc",
+      licence: "apple-amlr",
+      commercial: false,
+      accepted: false,
+      page: "https://hub/x",
+    };
     const stash = dashboard(models(model(row)));
     await open_group();
     await userEvent.click(screen.getByRole("button", { name: "Download clip-nc" }));
     const dialog = await screen.findByRole("dialog", { name: "The licence of clip-nc" });
     const accept = within(dialog).getByRole("button", { name: "Accept and download" });
     expect(accept).toBeDisabled();
+    expect(within(dialog).getByRole("link")).toHaveAttribute("href", "https://hub/x");
     const field = within(dialog).getByRole("textbox");
     await userEvent.type(field, "apple");
     expect(accept).toBeDisabled();
@@ -441,11 +448,12 @@ describe("Models", () => {
     const stash = dashboard(
       models(
         model({ name: "clip-a", here: true, disk_megabytes: 350, chosen: "the preset fast" }),
-        model({ name: "nudenet", here: true, chosen: "always" }),
+        model({ name: "nudenet", here: true, chosen: "always", page: "javascript:alert(1)" }),
       ),
     );
     await open_group();
     expect(screen.queryByRole("button", { name: "Remove nudenet" })).toBeNull();
+    expect(screen.queryByRole("link", { name: "Its publisher's page" })).toBeNull();
     await userEvent.click(screen.getByRole("button", { name: "Remove clip-a" }));
     const dialog = await screen.findByRole("dialog", { name: "Remove clip-a?" });
     expect(dialog).toHaveTextContent("350 MB become free");

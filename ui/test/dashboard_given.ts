@@ -71,6 +71,7 @@ export function model(changed: Partial<Shapes["ModelRow"]> & { name: string }): 
     about: "Scenes by words",
     language: "",
     licence: "MIT",
+    page: "",
     commercial: true,
     accepted: true,
     megabytes: 350,

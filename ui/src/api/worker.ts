@@ -346,6 +346,8 @@ export interface components {
             name: string;
             /** Own */
             own: boolean;
+            /** Page */
+            page?: string;
             /** Presets */
             presets: string[];
             /** Runs */
@@ -908,6 +910,8 @@ export interface components {
          * @description The suggestions of which what was said last is taken back.
          */
         UnsayAsked: {
+            /** Dry Run */
+            dry_run?: boolean;
             /** Items */
             items: components["schemas"]["Named"][];
         };

@@ -3,6 +3,7 @@ import React, { useState } from "react";
 import { Form } from "react-bootstrap";
 import type { Shapes } from "../stash/calls";
 import { Confirm } from "./Confirm";
+import { Published } from "./Published";
 
 interface Props {
   model: Shapes["ModelRow"];
@@ -24,8 +25,9 @@ export function LicenceDialog({ model, accept, close }: Props) {
     >
       <p>
         Its licence is <strong className="sense-dash-break">{licence}</strong>. It does not allow
-        every use: some of them forbid any that earns money, some more. Read it where the model is
-        published, and go on only where it allows what you do.
+        every use: some of them forbid any that earns money, some more. Read it{" "}
+        <Published model={model}>where the model is published</Published>, and go on only where it
+        allows what you do.
       </p>
       <Form.Group controlId="sense-dash-licence" className="mb-0">
         <Form.Label>Type the licence's name to accept it</Form.Label>

@@ -5,6 +5,7 @@ import type { SenseError, Shapes } from "../stash/calls";
 import { Confirm } from "./Confirm";
 import { LicenceDialog } from "./LicenceDialog";
 import { Progress } from "./Progress";
+import { Published } from "./Published";
 import { useTask } from "./useTask";
 import { capital, megabytes, sentence } from "./words";
 
@@ -60,7 +61,10 @@ export function ModelItem({ model }: { model: Model }) {
               </Button>
             )}
       </div>
-      <p className="sense-dash-break">{sentence(model.about)}</p>
+      <p className="sense-dash-break">
+        {sentence(model.about)}{" "}
+        {model.page && <Published model={model}>Its publisher's page</Published>}
+      </p>
       <p className="text-muted sense-dash-break">{facts(model).join("; ")}</p>
       {pull.under_way && (
         <>
