@@ -134,7 +134,7 @@ describe("the strip", () => {
     });
     const strip = <Strip sceneId="7" proofs={[proof(5)]} durationS={100} seek={() => {}} />;
     const { unmount, container } = show(strip);
-    expect(await screen.findByText("no picture")).toBeInTheDocument();
+    expect(await screen.findByText("no picture")).toHaveAttribute("title", "The file is away");
     expect(screen.getByRole("button", { name: "Play from 0:05" })).toBeEnabled();
     unmount();
     away = false;

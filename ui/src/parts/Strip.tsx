@@ -1,6 +1,6 @@
 /** The frames that show why, at their times. */
 import React, { useEffect, useRef, useState } from "react";
-import type { Shapes } from "../stash/calls";
+import type { SenseError, Shapes } from "../stash/calls";
 import "./parts.css";
 import { dataAddress, type Picture, picture, sheetAddress } from "./pictures";
 import { clock, percent } from "./words";
@@ -93,15 +93,15 @@ function Frame({ sceneId, proof, seen, seek, stops }: FrameProps) {
   );
 }
 
-/** Nothing while it is asked for, null where there is none. */
-function usePicture(sceneId: string, time_s: number, seen: boolean): Picture | null | undefined {
-  const [found, setFound] = useState<Picture | null>();
+/** Nothing while it is asked for. */
+function usePicture(sceneId: string, time_s: number, seen: boolean): Picture | undefined {
+  const [found, setFound] = useState<Picture>();
   useEffect(() => {
     if (!seen) return;
     let gone = false;
     picture(sceneId, time_s).then(
       (told) => !gone && setFound(told),
-      () => !gone && setFound(null),
+      (why: SenseError) => !gone && setFound({ tile: null, data: null, note: why.message }),
     );
     return () => {
       gone = true;
@@ -110,11 +110,11 @@ function usePicture(sceneId: string, time_s: number, seen: boolean): Picture | n
   return found;
 }
 
-function Drawn({ found, box }: { found: Picture | null | undefined; box: Proof["box"] }) {
+function Drawn({ found, box }: { found: Picture | undefined; box: Proof["box"] }) {
   if (found === undefined) return <span className="sense-frame-waiting" />;
-  const sheet = found?.tile ? sheetAddress(found.tile.path) : undefined;
-  const data = dataAddress(found?.data ?? null);
-  if (found?.tile && sheet) {
+  const sheet = found.tile ? sheetAddress(found.tile.path) : undefined;
+  const data = dataAddress(found.data);
+  if (found.tile && sheet) {
     return (
       <span className="sense-frame-tile" style={crop(found.tile, sheet)}>
         <Outline box={box} />
@@ -129,7 +129,11 @@ function Drawn({ found, box }: { found: Picture | null | undefined; box: Proof["
       </span>
     );
   }
-  return <span className="sense-frame-none">no picture</span>;
+  return (
+    <span className="sense-frame-none" title={found.note || undefined}>
+      no picture
+    </span>
+  );
 }
 
 /** A tile of a sheet at whatever size there is room for. */

@@ -2,7 +2,10 @@
 import { operate, type Shapes } from "../stash/calls";
 import { BASE } from "../stash/plugin_api";
 
-export type Picture = Shapes["Picture"];
+export interface Picture extends Pick<Shapes["Picture"], "tile" | "data"> {
+  /** Why there is none. */
+  note: string;
+}
 
 /** As many as one call may ask for. */
 const MOST = 24;
@@ -35,8 +38,11 @@ export function picture(sceneId: string, time_s: number): Promise<Picture> {
     wanted.push({ time_s, give, fail });
   });
   kept.set(key, asked);
-  // What failed is asked for again by the next one who shows it.
-  asked.catch(() => kept.delete(key));
+  // What failed or is not there is asked for again by the next one who shows it.
+  asked.then(
+    ({ tile, data }) => tile === null && data === null && kept.delete(key),
+    () => kept.delete(key),
+  );
   for (const oldest of kept.keys()) {
     if (kept.size <= KEPT) break;
     kept.delete(oldest);
@@ -55,13 +61,14 @@ async function fetchAll(sceneId: string): Promise<void> {
   for (let start = 0; start < wanted.length; start += MOST) {
     const part = wanted.slice(start, start + MOST);
     try {
-      const { pictures } = await operate("pictures", {
+      const { pictures, note } = await operate("pictures", {
         scene_id: sceneId,
         times_s: part.map((each) => each.time_s),
         width_px: WIDTH_PX,
       });
       for (const [i, each] of part.entries()) {
-        each.give(pictures[i] ?? { time_s: each.time_s, tile: null, data: null });
+        const { tile = null, data = null } = pictures[i] ?? {};
+        each.give({ tile, data, note });
       }
     } catch (why) {
       for (const each of part) each.fail(why);

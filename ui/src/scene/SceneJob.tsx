@@ -186,7 +186,7 @@ function line(job: Job | undefined, cancelling: boolean): string {
 function Ended({ job }: { job: Job }) {
   if (job.status === "done") return null;
   if (job.status === "cancelled") {
-    return <p className="sense-scene-state">Cancelled. What was seen so far is kept.</p>;
+    return <p className="sense-scene-state">It was cancelled.</p>;
   }
   return (
     <Alert variant="danger" className="sense-scene-state">

@@ -1,5 +1,5 @@
 /** The tab on a scene's page: tag it, see why, accept or refuse. */
-import React, { useCallback, useEffect, useRef, useState } from "react";
+import React, { useCallback, useEffect, useRef } from "react";
 import { Alert } from "react-bootstrap";
 import { forgetPictures } from "../parts/pictures";
 import { useSeen } from "../parts/Strip";
@@ -37,10 +37,8 @@ export function SceneTab({ scene, seek }: Props) {
 
 function Scene({ scene, seek }: Props) {
   const { told, error, reload } = useOperation("scene", { scene_id: scene.id });
-  const [round, setRound] = useState(0);
   const tagging = useTagging(scene.id, told?.job ?? null, () => {
     forgetPictures(scene.id);
-    setRound((before) => before + 1);
     reload();
     void readAgain([scene.id]);
   });
@@ -61,8 +59,8 @@ function Scene({ scene, seek }: Props) {
       {error && <Trouble error={error} again={reload} />}
       {!tagging.under_way && <State told={told} />}
       <Suggestions
-        // What was decided anew is a new list.
-        key={round}
+        // What was looked at anew is a new list.
+        key={told.looked_at_s}
         rows={told.suggestions}
         durationS={durationS}
         more={told.more}
