@@ -1,6 +1,7 @@
 """The flow as a whole, with detectors that can be computed in one's head."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -179,10 +180,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("drawn") / "clip.mp4", gop=2, size=(640, 384))
+
+
 @pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """Ten seconds, a hundred numbered frames of 640 pixels."""
-    return write_clip(tmp_path / "clip.mp4", gop=2, size=(640, 384))
+def clip(drawn: Path, tmp_path: Path) -> Path:
+    """Ten seconds, a hundred numbered frames of 640 pixels, in a file of the test's own."""
+    return Path(shutil.copy(drawn, tmp_path / "clip.mp4"))
 
 
 def sprites() -> dict[str, bytes]:
