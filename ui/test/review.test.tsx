@@ -25,28 +25,36 @@ async function open(given: Library, search: string) {
   return shown;
 }
 
+/** One key, at once: a person's are slower, and a test of hundreds has no time to wait for it. */
+function press(key: string) {
+  fireEvent.keyDown(document.activeElement ?? document.body, { key });
+}
+
 const BEACH = "?by=tag&tag=Beach";
 
 test("of ten thousand rows a window is in the page", async () => {
   await open(new Library(beaches(10_000)), BEACH);
   let most = 0;
-  for (let i = 0; i < 30; i++) {
-    await userEvent.keyboard("{End}");
-    await waitFor(() => expect(rows()).toContain(document.activeElement));
+  for (let i = 0; i < 15; i++) {
+    press("End");
+    await waitFor(() => expect(library.stash.calls.length).toBeGreaterThan(i));
+    expect(rows()).toContain(document.activeElement);
     most = Math.max(most, rows().length);
   }
   expect(most).toBeLessThan(40);
   expect(document.getElementsByTagName("*").length).toBeLessThan(1500);
   const pages = library.stash.calls.filter(({ mode }) => mode === "suggestions");
-  expect(pages.length).toBeGreaterThan(20);
+  expect(pages.length).toBeGreaterThan(12);
   expect(new Set(pages.map(({ args }) => args.after)).size).toBe(pages.length);
 }, 30_000);
 
-test("two hundred are reviewed by keys alone, and sent in order and in parts", async () => {
+test("two hundred are reviewed by keys alone, and sent some at a time", async () => {
   await open(new Library(beaches(200)), BEACH);
   for (let i = 1; i <= 200; i++) {
-    await waitFor(() => expect(active()).toMatch(new RegExp(`Scene ${i}$`)));
-    await userEvent.keyboard(i % 3 === 0 ? "r" : "a");
+    expect(active()).toMatch(new RegExp(`Scene ${i}$`));
+    press(i % 3 === 0 ? "r" : "a");
+    // Its answers come between the keys, as they do for a person.
+    if (i % 10 === 0) await act(() => new Promise((done) => setTimeout(done)));
   }
   expect(await screen.findByText("Nothing of Beach waits any more")).toBeInTheDocument();
   await act(() => library.answers.settled());
@@ -55,6 +63,7 @@ test("two hundred are reviewed by keys alone, and sent in order and in parts", a
     Array.from({ length: 66 }, (_, i) => String((i + 1) * 3)),
   );
   const sent = [...library.sent("accept"), ...library.sent("refuse")];
+  expect(sent.length).toBeLessThan(40);
   expect(Math.max(...sent.map((part) => part.length))).toBeLessThanOrEqual(100);
   expect(sent.flat()).toHaveLength(200);
   expect(screen.getByText("0 suggestions wait")).toBeInTheDocument();
@@ -83,6 +92,24 @@ test("what is undone after it was sent is unsaid", async () => {
   expect(library.standing("asked")).toHaveLength(3);
   await waitFor(() => expect(active()).toMatch(/Scene 1$/));
   expect(screen.getByText("3 suggestions wait")).toBeInTheDocument();
+});
+
+test("of one row all is sent in the order in which it was said", async () => {
+  await open(new Library(beaches(3)), BEACH);
+  press("a");
+  library.answers.flush();
+  press("u");
+  press("r");
+  press("r");
+  press("u");
+  press("a");
+  await act(() => library.answers.settled());
+  const modes = library.stash.calls
+    .map(({ mode }) => mode)
+    .filter((mode) => /^acc|ref|uns/.test(mode));
+  expect(modes).toEqual(["accept", "unsay", "refuse", "accept"]);
+  expect(library.standing("refused").map((row) => row.scene_id)).toEqual(["1"]);
+  expect(library.standing("accepted").map((row) => row.scene_id)).toEqual(["2"]);
 });
 
 test("undo works where the list is empty, and a key held down answers once", async () => {
@@ -256,7 +283,7 @@ test("all above a confidence are counted, asked about, accepted and undone as on
   await userEvent.click(screen.getByRole("button", { name: "Undo" }));
   await act(() => library.answers.settled());
   expect(library.standing("asked")).toHaveLength(250);
-});
+}, 30_000);
 
 test("many are accepted page after page, and it can be stopped", async () => {
   await open(new Library(beaches(1000)), BEACH);
@@ -310,9 +337,10 @@ test("keys with a modifier, and those of a field, are left alone", async () => {
 
 test("frames and ranges of what was passed long ago are let go, and fetched again in sight", async () => {
   await open(new Library(beaches(3000)), BEACH);
-  for (let i = 0; i < 26; i++) {
-    await userEvent.keyboard("{End}");
-    await waitFor(() => expect(rows()).toContain(document.activeElement));
+  for (let i = 0; i < 22; i++) {
+    press("End");
+    await waitFor(() => expect(library.stash.calls.length).toBeGreaterThan(i));
+    expect(rows()).toContain(document.activeElement);
   }
   const firsts = () =>
     library.stash.calls.filter(({ mode, args }) => mode === "suggestions" && !args.after).length;

@@ -182,7 +182,7 @@ export class Answers {
     const part = this.nextPart();
     if (part.length === 0) return;
     this.sending = part;
-    this.waiting = this.waiting.slice(part.length);
+    this.waiting = this.waiting.filter((each) => !part.includes(each));
     this.error = undefined;
     this.tell([]);
     const to = part[0]?.change.to ?? "asked";
@@ -201,11 +201,19 @@ export class Answers {
     }
   }
 
-  /** The first that wait for the same word. */
+  /** The first that wait for the same word; what is said of one row is sent in its order. */
   private nextPart(): Waiting[] {
     const most = this.waiting.length >= CROWD ? CROWD_PART : PART;
-    const other = this.waiting.findIndex((each) => each.change.to !== this.waiting[0]?.change.to);
-    return this.waiting.slice(0, Math.min(most, other < 0 ? this.waiting.length : other));
+    const to = this.waiting[0]?.change.to;
+    const passed = new Set<string>();
+    const part: Waiting[] = [];
+    for (const each of this.waiting) {
+      const key = keyOf(each.change.row);
+      if (each.change.to === to && !passed.has(key)) part.push(each);
+      else passed.add(key);
+      if (part.length === most) break;
+    }
+    return part;
   }
 
   private again(why: SenseError): void {
