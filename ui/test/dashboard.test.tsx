@@ -129,6 +129,17 @@ describe("Now", () => {
     await waitFor(() => expect(asked(stash, "overview").length).toBeGreaterThan(before));
   });
 
+  test("what began and ended between two looks is counted too", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    let jobs = [job({ id: "1" })];
+    const stash = dashboard({ jobs: () => ({ jobs }) });
+    await card("Errors");
+    const before = asked(stash, "errors").length;
+    jobs = [job({ id: "2" }), ...jobs];
+    await act(async () => void (await vi.advanceTimersByTimeAsync(16_000)));
+    await waitFor(() => expect(asked(stash, "errors").length).toBe(before + 1));
+  });
+
   test("a job is cancelled, a task in Stash's queue is stopped", async () => {
     const stash = dashboard({
       jobs: () => ({ jobs: [job({ id: "7", status: "queued", scene_ids: ["3"], ahead: 2 })] }),

@@ -23,7 +23,13 @@ export function ErrorsCard() {
   const [came, setCame] = useState("");
   const some = (asking.told?.errors.length ?? 0) > 0;
   return (
-    <Card title="Errors" name="errors" asking={asking} wide actions={some && <TryAll />}>
+    <Card
+      title="Errors"
+      name="errors"
+      asking={asking}
+      wide
+      actions={some && <TryAll tried={setCame} />}
+    >
       {(told) => (
         <>
           {came && <p>{came}</p>}
@@ -45,12 +51,14 @@ export function ErrorsCard() {
   );
 }
 
-function TryAll() {
+function TryAll({ tried }: { tried(came: string): void }) {
   const { say } = useDesk();
   const [ids, setIds] = useState<readonly string[]>();
   const [looking, setLooking] = useState(false);
   const [failed, setFailed] = useState<SenseError>();
-  const task = useTask("tag_scenes", "Try all again");
+  const task = useTask("tag_scenes", "Try all again", ({ result }) =>
+    tried(`All tried again: ${result}`),
+  );
   const look = async () => {
     setLooking(true);
     setFailed(undefined);
@@ -63,9 +71,9 @@ function TryAll() {
   };
   return (
     <>
-      {(task.result || failed) && (
-        <span className={task.failed || failed ? "text-danger" : "text-muted"}>
-          {failed?.message ?? task.result}
+      {failed && (
+        <span className="text-danger" role="alert">
+          {failed.message}
         </span>
       )}
       <Button

@@ -47,12 +47,13 @@ interface Polled extends Asking<readonly Job[]> {
   askNow(): Promise<readonly Job[] | undefined>;
 }
 
-/** The worker's newest jobs; `ended` is called when some that were under way are so no more. */
+/** The worker's newest jobs; `ended` is called when more of them have ended. */
 export function usePolledJobs(tasksUnderWay: boolean, ended: () => void): Polled {
   const [state, setState] = useState<{ told?: readonly Job[]; error?: SenseError }>({});
   const [loading, setLoading] = useState(true);
   const gone = useRef(false);
-  const open = useRef<ReadonlySet<string>>(new Set());
+  /** The jobs that had ended when last asked: others may have begun and ended since. */
+  const over = useRef<ReadonlySet<string>>();
   useEffect(() => {
     gone.current = false;
     return () => {
@@ -64,12 +65,12 @@ export function usePolledJobs(tasksUnderWay: boolean, ended: () => void): Polled
     try {
       const { jobs } = await operate("jobs", { limit: NEWEST });
       if (gone.current) return undefined;
-      const now = new Set(jobs.filter(isUnderWay).map((job) => job.id));
-      const over = [...open.current].some((id) => !now.has(id));
-      open.current = now;
+      const before = over.current;
+      const ids = jobs.filter((job) => !isUnderWay(job)).map((job) => job.id);
+      over.current = new Set(ids);
       setState({ told: jobs });
       setLoading(false);
-      if (over) ended();
+      if (before !== undefined && ids.some((id) => !before.has(id))) ended();
       return jobs;
     } catch (why) {
       if (gone.current) return undefined;
