@@ -54,10 +54,12 @@ export function SuggestionItem(props: Props) {
           onClick={() => fold(row)}
         >
           <FontAwesomeIcon icon={folded ? faChevronRight : faChevronDown} fixedWidth />
-          <Badge variant="secondary" className="tag-item">
-            {row.name}
-          </Badge>
-          {differs(row) && <span className="text-muted sense-small">{row.label}</span>}
+          <span className="sense-row-words">
+            <Badge variant="secondary" className="tag-item">
+              {row.name}
+            </Badge>
+            {differs(row) && <span className="text-muted sense-small">{row.label}</span>}
+          </span>
         </button>
         <Confidence share={row.confidence} />
         <Buttons {...props} />

@@ -166,7 +166,7 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
       <div className={book.message ? "sense-said" : "sr-only"}>
         <span role="status">{book.message}</span>
         {book.message && book.last && (
-          <Button size="sm" variant="secondary" onClick={undo}>
+          <Button size="sm" variant="primary" onClick={undo}>
             <FontAwesomeIcon icon={faRotateLeft} /> Undo
           </Button>
         )}
