@@ -1,6 +1,6 @@
 /** What went wrong, and the button that mends it where there is one. */
 import React, { useEffect, useRef, useState } from "react";
-import { Alert, Button, ProgressBar } from "react-bootstrap";
+import { Alert, Button } from "react-bootstrap";
 import { runTask, type SenseError, type StashJob, stopTask } from "../stash/calls";
 import { useQueue } from "../stash/hooks";
 import { Outdated } from "./Outdated";
@@ -185,13 +185,17 @@ function SettingUp({ job, stop }: { job: StashJob | undefined; stop(id: string):
             ? "Set up waits in Stash's queue."
             : `Setting up: ${percent}% done. This takes some minutes; you may leave this page.`}
       </p>
-      <ProgressBar
-        animated
-        striped
-        now={isWaiting ? 0 : Math.max(3, percent)}
-        aria-label="Setting up"
-        className="mb-2"
-      />
+      <div className="progress mb-2">
+        <div
+          className="progress-bar progress-bar-striped progress-bar-animated"
+          role="progressbar"
+          aria-label="Setting up"
+          aria-valuemin={0}
+          aria-valuemax={100}
+          aria-valuenow={percent}
+          style={{ width: `${isWaiting ? 0 : Math.max(3, percent)}%` }}
+        />
+      </div>
       {job?.subTasks?.map((line) => (
         <p key={line} className="mb-1 sense-told">
           {line}
