@@ -30,7 +30,6 @@ LIGHT = 0.25
 """Dark, and with enough between its darkest and brightest to tell grey from coloured."""
 PICTURES = (
     "astronaut.png",
-    "camera.png",
     "chelsea.png",
     "coffee.png",
     "motorcycle_left.png",

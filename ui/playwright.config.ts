@@ -25,7 +25,7 @@ function chromium(): string {
 export default defineConfig({
   testDir: "e2e",
   outputDir: "test-results",
-  globalSetup: "./e2e/build.ts",
+  globalSetup: ["./e2e/build.ts", "./e2e/prepare.ts"],
   // One Stash behind all of them.
   workers: 1,
   fullyParallel: false,

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test as base, expect, type Page } from "@playwright/test";
-import { Library, prepare, start } from "./stash";
+import { ADDRESS } from "./prepare";
+import { Library } from "./stash";
 
 export { HOSTILE_TAG, HOSTILE_TITLE, Library, PLUGIN, type SceneNamed } from "./stash";
 export { expect };
@@ -11,7 +12,6 @@ const LIGHT = readFileSync(join(import.meta.dirname, "..", "page", "light.css"),
 const CAST = /^https:\/\/www\.gstatic\.com\/cv\/js\/sender\//;
 /** What Stash's own pages ask for although there is none. */
 const OWN = /\/scene\/\d+\/(interactive_heatmap|funscript)$/;
-const PREPARED_MS = 600_000;
 
 interface PerTest {
   /** What the page said to its console as an error, and exceptions that nobody caught. */
@@ -25,18 +25,8 @@ interface PerWorker {
 export const test = base.extend<PerTest, PerWorker>({
   library: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads its names
-    async ({}, use) => {
-      const named = process.env.SENSE_STASH?.replace(/\/$/, "");
-      const started = named ? undefined : await start();
-      try {
-        const library = new Library(named ?? started?.url ?? "");
-        await prepare(library);
-        await use(library);
-      } finally {
-        await started?.end();
-      }
-    },
-    { scope: "worker", timeout: PREPARED_MS },
+    async ({}, use) => use(new Library(process.env[ADDRESS] ?? "")),
+    { scope: "worker" },
   ],
   baseURL: async ({ library }, use) => use(library.url),
   // biome-ignore lint/correctness/noEmptyPattern: Playwright reads its names

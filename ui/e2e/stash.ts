@@ -124,24 +124,42 @@ export class Library {
   }
 }
 
+const WANTED = 200;
+
+async function waiting(library: Library): Promise<number> {
+  const { tags } = await library.operate<{ tags: { ask: number }[] }>("counts");
+  return tags.reduce((sum, { ask }) => sum + ask, 0);
+}
+
 /** Scan, name, and look at every scene, so that there are two hundred suggestions and more. */
 export async function prepare(library: Library): Promise<void> {
-  await library.graphql("mutation { metadataScan(input: {scanGenerateCovers: true}) }");
-  await library.idle();
-  const scenes = await library.scenes();
-  const sample = scenes.filter(({ file }) => !isSmall(file)).map(({ id }) => id);
-  const small = scenes.filter(({ file }) => isSmall(file)).map(({ id }) => id);
-  await library.graphql(
-    `mutation ($ids: [ID!]) {
-      metadataGenerate(input: {sprites: true, sceneIDs: $ids}) }`,
-    { ids: sample },
-  );
-  await library.idle();
+  await scan(library);
   await nameThings(library);
   await library.reset();
-  await library.task("tag_scenes", { ids: sample });
+  // A Stash that was tried before may still have enough of them.
+  if ((await waiting(library)) < WANTED) await look(library);
+  const found = await waiting(library);
+  if (found >= WANTED) return;
+  throw new Error(`${found} suggestions wait in ${library.url}, and ${WANTED} are needed`);
+}
+
+async function scan(library: Library): Promise<void> {
+  await library.graphql("mutation { metadataScan(input: {scanGenerateCovers: true}) }");
+  await library.idle();
+}
+
+async function look(library: Library): Promise<void> {
+  const scenes = await library.scenes();
+  const ids = (small: boolean) =>
+    scenes.filter(({ file }) => isSmall(file) === small).map(({ id }) => id);
+  await library.graphql(
+    "mutation ($ids: [ID!]) { metadataGenerate(input: {sprites: true, sceneIDs: $ids}) }",
+    { ids: ids(false) },
+  );
+  await library.idle();
+  await library.task("tag_scenes", { ids: ids(false) });
   await library.configure({ ...CHOICES, ...FACTS_ONLY });
-  await library.task("tag_scenes", { ids: small });
+  await library.task("tag_scenes", { ids: ids(true) });
   await library.reset();
 }
 

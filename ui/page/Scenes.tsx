@@ -233,7 +233,6 @@ export function Scenes() {
     e: () => hasSelection && open(),
   });
   const operations: Operation[] = [
-    { text: "Play", onClick: () => open(), isDisplayed: () => scenes.length > 0 },
     { text: "Select All", onClick: selectAll, isDisplayed: () => count > 0 },
     { text: "Select None", onClick: selectNone, isDisplayed: () => hasSelection },
   ];
