@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import sysconfig
 import zipfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -23,9 +24,6 @@ from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.start.pythons import Interpreter
 from stash_sense_plugin.start.steps import Plan, Step
 from tests.plugin_folder import PluginFolder, plugin_folder, wait_until
-
-if TYPE_CHECKING:
-    import subprocess
 
 NAME = "stash_sense_all"
 
@@ -117,11 +115,11 @@ def plugin(bytecode: Path, empty: Path) -> Iterator[PluginFolder]:
 
 @pytest.fixture
 def ready(plugin: PluginFolder, made: Path) -> PluginFolder:
-    shutil.copytree(made, plugin.home / "env", symlinks=True)
+    subprocess.run(["cp", "-a", str(made), str(plugin.home / "env")], check=True)
     return plugin
 
 
-def begin(plugin: PluginFolder) -> "subprocess.Popen[bytes]":
+def begin(plugin: PluginFolder) -> subprocess.Popen[bytes]:
     """Press Set up, and return once its runner is at work."""
     door = plugin.open(plugin.document("set_up"))
     log = plugin.home / "setup.log"
