@@ -68,10 +68,12 @@ def _refuse(word: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def shell() -> Iterator[Shell]:
+def shell(bytecode: Path) -> Iterator[Shell]:
     """One home for all, so that its worker is warm; it is gone at the end."""
     with tempfile.TemporaryDirectory(prefix="ss-") as folder:
         home = Path(folder) / "home"
+        home.mkdir(mode=0o700)
+        (home / "pycache").symlink_to(bytecode)
         yield Shell(home)
         package = str(ROOT / "stash_sense_plugin")
         # The worker was started with the session's own run-time folder or with a test's.

@@ -675,11 +675,12 @@ def test_jobs_in_hand_are_told(room: Room) -> None:
 # --- On the command line ------------------------------------------------------------------------
 
 
-def test_a_store_that_cannot_be_opened_is_told_by_the_command_line() -> None:
+def test_a_store_that_cannot_be_opened_is_told_by_the_command_line(bytecode: Path) -> None:
     """The worker does not start: what can be said without it is said, and why."""
     with tempfile.TemporaryDirectory(prefix="ss-") as folder:
         home = Path(folder) / "home"
         home.mkdir()
+        (home / "pycache").symlink_to(bytecode)
         (home / "store.sqlite").write_bytes(b"no database" * 1000)
         done = subprocess.run(
             [sys.executable, "-m", "stash_sense_plugin", "doctor", "--json"],

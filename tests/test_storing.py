@@ -477,7 +477,7 @@ def test_an_export_that_is_stopped_leaves_nothing_behind(room: Room, tmp_path: P
 
 
 @pytest.fixture
-def shell() -> Iterator[Callable[..., "subprocess.CompletedProcess[bytes]"]]:
+def shell(bytecode: Path) -> Iterator[Callable[..., "subprocess.CompletedProcess[bytes]"]]:
     """Runs `store` with a home whose path is short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="ss-") as home:
 
@@ -488,6 +488,7 @@ def shell() -> Iterator[Callable[..., "subprocess.CompletedProcess[bytes]"]]:
                 command, cwd=ROOT, env=variables, input=given, capture_output=True, timeout=120
             )
 
+        Path(home, "pycache").symlink_to(bytecode)
         with Store(Path(home) / "store.sqlite") as store:
             fill(store)
         yield run
