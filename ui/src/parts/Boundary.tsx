@@ -25,7 +25,7 @@ export class Boundary extends React.Component<Props, { error?: Error | undefined
     if (isQuiet) return null;
     return (
       <>
-        <div className="alert alert-warning sense-fault" role="alert">
+        <div className="card sense-trouble sense-fault" role="alert">
           <p>
             Stash Sense cannot show {what} ({error.message}). The rest of Stash is not touched by
             this.

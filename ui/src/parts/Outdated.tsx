@@ -1,6 +1,6 @@
 /** Says so where Stash has another version of the plugin than this page runs. */
 import React, { useEffect, useState } from "react";
-import { Alert, Button } from "react-bootstrap";
+import { Button } from "react-bootstrap";
 import { FORM } from "../settings/form";
 import { installedVersion } from "../stash/calls";
 
@@ -30,13 +30,13 @@ export function Outdated() {
   const other = useOtherVersion();
   if (other === undefined) return null;
   return (
-    <Alert variant="info" className="sense-outdated">
+    <div className="card sense-trouble sense-passes sense-outdated" role="status">
       <p>
         Stash has Stash Sense {other} now, and this page is still of {VERSION}.
       </p>
       <Button size="sm" variant="secondary" onClick={() => window.location.reload()}>
         Load the page anew
       </Button>
-    </Alert>
+    </div>
   );
 }

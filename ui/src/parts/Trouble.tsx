@@ -1,6 +1,6 @@
 /** What went wrong, and the button that mends it where there is one. */
 import React, { useEffect, useRef, useState } from "react";
-import { Alert, Button } from "react-bootstrap";
+import { Button } from "react-bootstrap";
 import { runTask, type SenseError, type StashJob, stopTask } from "../stash/calls";
 import { useQueue } from "../stash/hooks";
 import { Outdated } from "./Outdated";
@@ -71,7 +71,7 @@ export function Trouble({ error, again }: Props) {
 function Told({ kind, error, again }: Props & { kind: Kind | undefined }) {
   useAgain(kind?.passes === true, again);
   return (
-    <Alert variant={kind?.passes ? "warning" : "danger"} className="sense-trouble">
+    <div className={`card sense-trouble ${kind?.passes ? "sense-passes" : ""}`} role="alert">
       {kind && <h2 className="h5">{kind.title}</h2>}
       <p className="sense-told">{error.message}</p>
       {kind && <p>{kind.says}</p>}
@@ -86,7 +86,7 @@ function Told({ kind, error, again }: Props & { kind: Kind | undefined }) {
         Try again
       </Button>
       {!kind?.reloads && <Outdated />}
-    </Alert>
+    </div>
   );
 }
 
@@ -138,7 +138,7 @@ function NotSetUp({ error, again }: Props) {
   };
   const isUnderWay = isAsked || job !== undefined;
   return (
-    <Alert variant="info" className="sense-trouble">
+    <div className="card sense-trouble sense-passes" role="alert">
       <h2 className="h5">Stash Sense is not ready yet</h2>
       <p className="sense-told">{error.message}.</p>
       {ended > 0 && !isUnderWay && (
@@ -168,7 +168,7 @@ function NotSetUp({ error, again }: Props) {
         </>
       )}
       <Outdated />
-    </Alert>
+    </div>
   );
 }
 
@@ -185,14 +185,16 @@ function SettingUp({ job, stop }: { job: StashJob | undefined; stop(id: string):
             ? "Set up waits in Stash's queue."
             : `Setting up: ${percent}% done. This takes some minutes; you may leave this page.`}
       </p>
-      <div className="progress mb-2">
+      <div
+        className="progress mb-2"
+        role="progressbar"
+        aria-label="Setting up"
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={percent}
+      >
         <div
           className="progress-bar progress-bar-striped progress-bar-animated"
-          role="progressbar"
-          aria-label="Setting up"
-          aria-valuemin={0}
-          aria-valuemax={100}
-          aria-valuenow={percent}
           style={{ width: `${isWaiting ? 0 : Math.max(3, percent)}%` }}
         />
       </div>
