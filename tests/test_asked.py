@@ -136,6 +136,7 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
         "kind": ({"tag": "Dog", "above": 0.9}, WORD),
         "dry_run": (EVERY_ITEM, SWITCH),
     },
+    "unsay": {"items": ({}, SWITCH), "dry_run": (EVERY_ITEM, SWITCH)},
     "verdicts": {
         "forget": ({}, NUMBER),
         "limit": ({}, NUMBER),
@@ -248,7 +249,7 @@ def test_whatever_is_said_is_meant_or_refused(
 
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("name", ["scene_id", "kind", "name", "target_id"])
-@pytest.mark.parametrize("mode", ["accept", "refuse"])
+@pytest.mark.parametrize("mode", ["accept", "refuse", "unsay"])
 def test_each_word_of_a_suggestion_is_meant_or_refused(
     room: VerdictRoom, mode: str, name: str, value: str
 ) -> None:

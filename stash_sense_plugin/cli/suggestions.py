@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
     _add_list(actions)
     _add_saying(actions, "accept", "write suggestions to Stash, and keep them whatever comes")
     _add_saying(actions, "refuse", "take back what was written of suggestions, for good")
+    _add_unsay(actions)
     _add_verdicts(actions)
     _add_forget(actions)
 
@@ -59,6 +60,16 @@ def _add_saying(actions: Any, name: str, about: str) -> None:
     sub.add_argument(
         "--above", metavar="PERCENT", type=percent, help="with --tag: at least so certain"
     )
+    sub.add_argument("--dry-run", action="store_true", help="only say how many it would be")
+
+
+def _add_unsay(actions: Any) -> None:
+    about = "take back what you said last of suggestions, and what came of it in Stash"
+    sub = _parser(actions, "unsay", about, say)
+    sub.set_defaults(mode="unsay", tag=None, above=None)
+    sub.add_argument("scene", metavar="SCENE", type=scene_id)
+    sub.add_argument("names", nargs="+", metavar="TAG", help="of what you said it")
+    sub.add_argument("--kind", choices=("tag", "studio", "performer"), default="tag")
     sub.add_argument("--dry-run", action="store_true", help="only say how many it would be")
 
 
@@ -169,7 +180,7 @@ def _rows(
 
 
 def say(asked: argparse.Namespace, desk: Desk) -> int:
-    """Accept or refuse what is named, or all of a tag."""
+    """Accept or refuse what is named, or all of a tag; or take that back."""
     desk.need_stash()
     done = desk.ask(asked.mode, {**_named(asked), "dry_run": asked.dry_run})
     if asked.json:
@@ -192,18 +203,22 @@ def _named(asked: argparse.Namespace) -> dict[str, object]:
     raise WrongUsage(f"Say `{words} SCENE TAG...` or `{words} --tag NAME --above PERCENT`")
 
 
+_SAID = {
+    "accept": "accepted: {accepted} (written {written}, there already {there}, markers {markers})",
+    "refuse": (
+        "refused: {refused} (taken back {taken_back}, markers {markers},"
+        " not ours and left {not_ours})"
+    ),
+    "unsay": (
+        "said no longer: {unsaid} (taken back {taken_back}, written again {written},"
+        " markers {markers})"
+    ),
+}
+
+
 def _show_done(console: Console, mode: str, done: Mapping[str, Any]) -> None:
     would = "Would be " if done["dry_run"] else ""
-    if mode == "accept":
-        told = (
-            f"accepted: {done['accepted']} (written {done['written']}, there already"
-            f" {done['there']}, markers {done['markers']})"
-        )
-    else:
-        told = (
-            f"refused: {done['refused']} (taken back {done['taken_back']}, markers"
-            f" {done['markers']}, not ours and left {done['not_ours']})"
-        )
+    told = _SAID[mode].format_map(done)
     console.print(shown(would + told if would else told.capitalize()), soft_wrap=True)
     for row in (*done["failures"], *done.get("left", ())):
         told = f"  scene {row['scene_id']}, {row['name']}: {row['message']}"

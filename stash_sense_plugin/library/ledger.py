@@ -73,6 +73,8 @@ class StoreLedger:
         """Read and write the store's ledger; `without` names a run whose verdicts do not count."""
         self._store = store
         self._without = without
+        self.unsaid = frozenset[int]()
+        """Numbers of verdicts that do not count, for they are being taken back."""
 
     def intend(self, entries: Sequence[LedgerEntry]) -> list[int]:
         """Write before-rows, all or none, and return their numbers, in order."""
@@ -118,6 +120,11 @@ class StoreLedger:
         """Return our moves of these scenes' workflow tags, in their order within a scene."""
         with self._store.read() as db:
             return [entry for some in _chunks(scene_ids) for entry in _ours(db, some, moves=True)]
+
+    def taken(self, scene_ids: Iterable[str]) -> list[LedgerEntry]:
+        """Return what we took back from these scenes and nobody put again, in its order."""
+        with self._store.read() as db:
+            return [entry for some in _chunks(scene_ids) for entry in _taken(db, some)]
 
     def newest_ours(self, scenes: int) -> list[LedgerEntry]:
         """Return what is ours of the scenes that we wrote to last, as `ours`."""
@@ -170,7 +177,7 @@ class StoreLedger:
         anew under the name, or renamed under the id, stays refused. So it is with our own name of
         what was written under an alias. Kinds: `REFUSABLE`.
         """
-        return Verdicts(self._store).said_of(scene, self._without)[1]
+        return Verdicts(self._store).said_of(scene, self._without, self.unsaid)[1]
 
     def withdraw_everything(self) -> None:
         """Remember that nothing here is ours: what was written is in another library.
@@ -417,7 +424,8 @@ def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
     """Withdraw what a row took back, and what else says that the same thing is ours."""
     taken = db.execute(
         "SELECT old.row, old.scene_id, old.action, old.target_id, new.detail, new.target_name,"
-        " new.outcome, old.run_id = new.run_id AS by_itself FROM ledger AS new"
+        " new.outcome, old.run_id = new.run_id OR EXISTS (SELECT 1 FROM runs"
+        "  WHERE id = new.run_id AND kind = 'unsay') AS by_itself FROM ledger AS new"
         " JOIN ledger AS old ON old.row = new.takes_back WHERE new.row = ?",
         (row,),
     ).fetchone()
@@ -428,7 +436,7 @@ def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
     if taken["action"] == Action.MOVE_WORKFLOW:
         return
     if taken["by_itself"]:
-        # What a run wrote and took away again leaves nothing to undo.
+        # What a run wrote and took away again, or the user said and unsaid, leaves nothing to undo.
         db.execute(f"{gone} AND outcome = 'done' AND row = ?", (row,))
     # Without this the other rows would be missing at the next visit, and be taken for refused.
     db.execute(
@@ -523,6 +531,17 @@ def _ours(
             f"{_SELECT} WHERE outcome = 'ours' AND withdrawn IS NULL AND scene_id IN ({marks})"
             f" AND action {which} ? ORDER BY row",
             (*scene_ids, Action.MOVE_WORKFLOW.value),
+        )
+    )
+
+
+def _taken(db: sqlite3.Connection, scene_ids: Sequence[str]) -> list[LedgerEntry]:
+    marks = ", ".join("?" * len(scene_ids))
+    return _entries(
+        db.execute(
+            f"{_SELECT} WHERE outcome = 'done' AND withdrawn IS NULL AND scene_id IN ({marks})"
+            " AND takes_back IS NOT NULL ORDER BY row",
+            scene_ids,
         )
     )
 

@@ -1,7 +1,7 @@
 """What the user said of suggestions: it outlives models, settings, names and merged scenes."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
@@ -64,6 +64,34 @@ class Verdict:
     """Seconds since 1970."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastSaid:
+    """What was said last of a thing at a scene, once or several times in a row."""
+
+    ids: frozenset[int]
+    """The numbers of its verdicts: a thing may be known by several ids."""
+    said: Said
+    source: Source
+    run_ids: frozenset[str]
+    """The runs in which it was said; none where it was noticed."""
+    scene_id: str
+    """Of which it was said; empty where only the file tells."""
+    target_ids: frozenset[str]
+    """Stash's ids of the thing by then."""
+    was_apply: bool
+    """Whether it was to be written anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """What is taken back of what was said of a scene."""
+
+    scene_id: str
+    last: LastSaid
+    is_asked: bool
+    """Whether it is asked about from now on, even if it was to be written anyway."""
+
+
 class Verdicts:
     """The user's verdicts over the store; each call is on the disk when it returns."""
 
@@ -82,14 +110,16 @@ class Verdicts:
             for saying in sayings:
                 keep(db, saying, now)
 
-    def said_of(self, scene: Scene, without: str = "") -> tuple[Words, Words]:
+    def said_of(
+        self, scene: Scene, without: str = "", unsaid: Collection[int] = ()
+    ) -> tuple[Words, Words]:
         """Return what the user accepted and refused for this scene or any file of it.
 
         Where files that were merged into one scene disagree, the refusal holds. `without` names a
-        run that is taken for undone.
+        run that is taken for undone, `unsaid` verdicts that are taken for taken back.
         """
         with self._store.read() as db:
-            return said_of(db, scene, without)
+            return said_of(db, scene, without, unsaid)
 
     def said_of_many(self, scenes: Iterable[Scene]) -> dict[str, tuple[Words, Words]]:
         """Return by scene id what `said_of` says, of those scenes of which something was said."""
@@ -134,6 +164,32 @@ class Verdicts:
             if row is not None:
                 _reconsider(db, row["scene_id"], row["oshash"], row["size_bytes"])
         return None if row is None else _verdict(row)
+
+    def last_said(
+        self, scene: Scene, kind: str, name: str, target_ids: Collection[str] = ()
+    ) -> LastSaid | None:
+        """Return what was said last of a thing, by its name or one of its ids; None for nothing."""
+        with self._store.read() as db:
+            rows = _rows_of(db, scene)
+        about = [
+            _word(row)
+            for row in rows
+            if row["kind"] == kind
+            and (folded(name) in _names(row) or row["target_id"] in {*target_ids} - {""})
+        ]
+        # What was said of this scene goes before what was said of another one with its file.
+        about.sort(key=lambda word: (word["scene_id"] == scene.id, word["said_at_s"], word["id"]))
+        return _last(about) if about else None
+
+    def unsay(self, unsaid: Iterable[Unsaid]) -> None:
+        """Take back what was said last of things, all or nothing.
+
+        What was said before it in other words holds again, and the suggestions are shown as then.
+        """
+        with self._store.write(durable=True) as db:
+            for each in unsaid:
+                for number in each.last.ids:
+                    _unsay_one(db, number, each)
 
     def withdraw_run(self, run_id: str) -> int:
         """Forget what was said by a run that is undone, and return how many verdicts that were.
@@ -241,10 +297,14 @@ def _words_of(name: str, detail: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(each for each in dict.fromkeys(names) if each)
 
 
-def said_of(db: sqlite3.Connection, scene: Scene, without: str = "") -> tuple[Words, Words]:
-    """Return what was accepted and refused; `without` a run, as if it had been undone."""
+def said_of(
+    db: sqlite3.Connection, scene: Scene, without: str = "", unsaid: Collection[int] = ()
+) -> tuple[Words, Words]:
+    """Return what was accepted and refused; as if a run and some verdicts had been undone."""
     accepted, refused = [], set()
     said = [_word(row) for row in _rows_of(db, scene)]
+    if unsaid:
+        said = [old for each in said for old in (_other(each) if each["id"] in unsaid else [each])]
     for row in said if not without else [old for each in said for old in _unsaid(each, without)]:
         names = _words_of(row["name"], row["detail"])
         words = {(row["kind"], word) for word in (row["target_id"], *names) if word}
@@ -364,8 +424,19 @@ def _take_out(db: sqlite3.Connection, word: Mapping[str, Any], run_id: str) -> b
         detail = to_json(kept["detail"])
         db.execute("UPDATE OR REPLACE verdicts SET detail = ? WHERE id = ?", (detail, word["id"]))
         return False
+    _let_hold(db, word, word["detail"].get("shown"), left)
+    return True
+
+
+def _let_hold(
+    db: sqlite3.Connection,
+    word: Mapping[str, Any],
+    shown: Sequence[int] | None,
+    left: Iterable[Mapping[str, Any]],
+) -> None:
+    """Forget a verdict, show the suggestion as before it, and let the words before it hold."""
     db.execute("DELETE FROM verdicts WHERE id = ?", (word["id"],))
-    if shown := word["detail"].get("shown"):
+    if shown:
         said = Said(word["said"])
         db.execute(
             f"UPDATE suggestions SET decision = ?, undone = ? WHERE {_SUGGESTED} AND decision = ?",
@@ -374,7 +445,72 @@ def _take_out(db: sqlite3.Connection, word: Mapping[str, Any], run_id: str) -> b
     for old in left:
         _say_again(db, old, word)
     _reconsider(db, word["scene_id"], word["oshash"], word["size_bytes"])
-    return True
+
+
+# --- What was said last -------------------------------------------------------------------------
+
+
+def _in_a_row(word: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a word and those that it replaced and that say the same, the newest first."""
+    yield word
+    for old in word["detail"].get("instead_of", ()):
+        if (old["said"], old["source"]) == (word["said"], word["source"]):
+            yield from _in_a_row(old)
+
+
+def _other(word: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words that a verdict replaced and that say something else."""
+    return [
+        dict(old)
+        for each in _in_a_row(word)
+        for old in each["detail"].get("instead_of", ())
+        if (old["said"], old["source"]) != (word["said"], word["source"])
+    ]
+
+
+def _shown_before(word: Mapping[str, Any]) -> Sequence[int] | None:
+    """The decision and whether it was undone, as shown before it was said for the first time."""
+    found = [shown for each in _in_a_row(word) if (shown := each["detail"].get("shown"))]
+    return found[-1] if found else None
+
+
+def _last(about: Sequence[Mapping[str, Any]]) -> LastSaid:
+    """What the last of these words says, and those said with it."""
+    newest = about[-1]
+    said = [word for word in about if _said_with(word) == _said_with(newest)]
+    shown = _shown_before(newest)
+    runs = {each["detail"].get("run_id") for word in said for each in _in_a_row(word)}
+    return LastSaid(
+        ids=frozenset(word["id"] for word in said),
+        said=Said(newest["said"]),
+        source=newest["source"],
+        run_ids=frozenset(map(str, runs - {None})) if newest["source"] == "asked" else frozenset(),
+        scene_id=newest["scene_id"],
+        target_ids=frozenset(word["target_id"] for word in said) - {""},
+        was_apply=bool(shown) and list(shown or ()) == [Decision.APPLY.value, 0],
+    )
+
+
+def _said_with(word: Mapping[str, Any]) -> tuple[object, ...]:
+    """What words share that were said at once, of one scene."""
+    run_id = word["detail"].get("run_id") if word["source"] == "asked" else None
+    return word["said"], word["source"], word["scene_id"], run_id or word["said_at_s"]
+
+
+def _unsay_one(db: sqlite3.Connection, number: int, unsaid: Unsaid) -> None:
+    row = db.execute(f"SELECT {_ROW} WHERE id = ?", (number,)).fetchone()
+    if row is None:
+        return
+    word = _word(row)
+    _let_hold(db, word, _shown_before(word), _other(word))
+    place = (unsaid.scene_id, *_place(word)[1:])
+    asked = "UPDATE suggestions SET {} WHERE " + _SUGGESTED + " AND decision = ?"
+    if not word["scene_id"]:
+        # Of what was shown before, only the library knows in which it was said.
+        told = (Decision.ASK.value, *place, SHOWN[unsaid.last.said].value)
+        db.execute(asked.format("decision = ?"), told)
+    elif unsaid.is_asked:
+        db.execute(asked.format("undone = 1"), (*place, Decision.APPLY.value))
 
 
 def _place(word: Mapping[str, Any]) -> tuple[str, str, str, str]:

@@ -27,7 +27,7 @@ from stash_sense_plugin.tasks.suggesting import counts, suggestions
 from stash_sense_plugin.tasks.sweep import read_tag_scene, tag_scene, tag_scenes
 from stash_sense_plugin.tasks.undoing import list_runs, undo
 from stash_sense_plugin.tasks.upkeep import list_errors, scene_result, set_up
-from stash_sense_plugin.tasks.verdicts import accept, refuse, verdicts
+from stash_sense_plugin.tasks.verdicts import accept, refuse, unsay, verdicts
 from stash_sense_plugin.tasks.vocabulary import check_vocabulary, list_vocabulary
 
 __all__ = ["MODES", "Call", "Engine", "Mode", "open_engine"]
@@ -73,6 +73,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "evaluation": Mode(evaluation, "operation"),
         "accept": Mode(accept, "operation"),
         "refuse": Mode(refuse, "operation"),
+        "unsay": Mode(unsay, "operation"),
         "verdicts": Mode(verdicts, "operation"),
         "similar": Mode(similar, "operation"),
         "store_stats": Mode(store_stats, "operation"),

@@ -346,14 +346,14 @@ class Refusing(Carrying):
         sayings: list[Saying] = []
         for item, scene in items:
             known = {item.target_id, self._known_tag(item.name) if item.kind == "tag" else ""}
-            about = [entry for entry in ours[scene.id] if _is_about(entry, item, known - {""})]
+            about = [entry for entry in ours[scene.id] if is_about(entry, item, known - {""})]
             meant |= {_thing(entry): item for entry in about}
             # Two names may be one tag's.
             entries |= {entry.row: entry for entry in about}
             self._count_not_ours(item, scene, known - {""}, about)
             if not self._dry_run:
                 row = rows.get((scene.id, *item.key))
-                ids = (known | {_target_of(entry) for entry in about}) - {""}
+                ids = (known | {target_of(entry) for entry in about}) - {""}
                 sayings += [self._saying(item, scene, each, row) for each in sorted(ids) or [""]]
         self._counts["refused"] += len(items)
         self._keep(sayings)
@@ -378,10 +378,10 @@ class Refusing(Carrying):
     def _note(self, taken: Sequence[Written], meant: "_Meant") -> None:
         stays: dict[Item, Written] = {}
         # Of a tag that stays its markers need not be told of.
-        for each in sorted(taken, key=_is_marker):
+        for each in sorted(taken, key=is_marker):
             item = meant[_thing(each)]
             if each.ending is Ending.TAKEN_BACK:
-                self._counts["markers" if _is_marker(each) else "taken_back"] += 1
+                self._counts["markers" if is_marker(each) else "taken_back"] += 1
             elif each.ending is Ending.FAILED:
                 self._fail(item, each.reason, "decide again to have it taken back")
             elif each.ending is Ending.PASSED and each.reason != judging.ABSENT:
@@ -391,7 +391,7 @@ class Refusing(Carrying):
         for item, each in stays.items():
             if len(self._left) < FAILED_SHOWN:
                 remedy = "remove it in Stash, where you do not want it"
-                told = {"message": _why_it_stays(each, known), "remedy": remedy}
+                told = {"message": why_it_stays(each, known), "remedy": remedy}
                 self._left.append(asdict(item) | told)
 
 
@@ -399,18 +399,18 @@ _Meant = dict[tuple[str, bool, str], Item]
 """By what of a scene is taken back, what the user spoke of."""
 
 
-def _is_marker(one: LedgerEntry | Written) -> bool:
+def is_marker(one: LedgerEntry | Written) -> bool:
     return one.action in (Action.CREATE_MARKER, Action.DESTROY_MARKER)
 
 
 def _thing(one: LedgerEntry | Written) -> tuple[str, bool, str]:
     """What of a scene a row is about; a marker and a tag may have the same number."""
-    return one.scene_id, _is_marker(one), one.target_id
+    return one.scene_id, is_marker(one), one.target_id
 
 
-def _why_it_stays(one: Written, known: Named) -> str:
+def why_it_stays(one: Written, known: Named) -> str:
     """Say why what we wrote is not ours to take any more."""
-    if _is_marker(one):
+    if is_marker(one):
         return f"a marker of it stays: {one.reason}"
     studio = one.action in STUDIOS
     now = known.studio(one.target_id) if studio else known.tag(one.target_id)
@@ -422,19 +422,27 @@ def _why_it_stays(one: Written, known: Named) -> str:
     )
 
 
-def _is_about(entry: LedgerEntry, item: Item, ids: set[str]) -> bool:
-    """Whether a row wrote what the user speaks of, or a marker of it."""
-    actions = {
-        "tag": (Action.ADD_TAG, Action.CREATE_MARKER),
-        "studio": (Action.SET_STUDIO,),
-    }.get(item.kind, ())
+def is_about(entry: LedgerEntry, item: Item, ids: set[str]) -> bool:
+    """Whether a row wrote or took back what the user speaks of, or a marker of it."""
     named = folded(item.name) in map(folded, (entry.target_name, *entry.asked_as))
-    return entry.action in actions and (named or _target_of(entry) in ids)
+    return kind_of(entry.action) == item.kind and (named or target_of(entry) in ids)
 
 
-def _target_of(entry: LedgerEntry) -> str:
+_KINDS: Final = {
+    **dict.fromkeys((Action.ADD_TAG, Action.REMOVE_TAG), "tag"),
+    **dict.fromkeys((Action.CREATE_MARKER, Action.DESTROY_MARKER), "tag"),
+    **dict.fromkeys((Action.SET_STUDIO, Action.CLEAR_STUDIO), "studio"),
+}
+
+
+def kind_of(action: Action) -> str:
+    """What kind of suggestion a row is about: a marker is its tag's; empty for none."""
+    return _KINDS.get(action, "")
+
+
+def target_of(entry: LedgerEntry) -> str:
     """The id of the tag or studio that a row is about."""
-    if entry.action is not Action.CREATE_MARKER:
+    if not is_marker(entry):
         return entry.target_id
     exact = entry.detail.get("exact")
     return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""

@@ -36,7 +36,7 @@ EVERYTHING: Final = "everything"
 """The word that a person types before all that was ever written is taken back."""
 TOGETHER: Final = 100
 """Scenes that are undone in one go."""
-NOT_LAST: Final = frozenset({"undo", "set_up"})
+NOT_LAST: Final = frozenset({"undo", "unsay", "set_up"})
 """Kinds of runs that are not what a person means by the last run."""
 REASONS_SHOWN: Final = 5
 

@@ -1,4 +1,4 @@
-"""Accept and refuse suggestions, and list what was said of them."""
+"""Accept and refuse suggestions, take that back, and list what was said of them."""
 
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -7,7 +7,7 @@ from stash_sense_plugin.errors import SettingsError
 from stash_sense_plugin.library.suggested import Place, SuggestionList
 from stash_sense_plugin.library.verdicts import Verdict
 from stash_sense_plugin.records import Decision, Reporter, Said
-from stash_sense_plugin.tasks.api import AcceptTold, RefuseTold
+from stash_sense_plugin.tasks.api import AcceptTold, RefuseTold, UnsayTold
 from stash_sense_plugin.tasks.asked import (
     MOST_IN_A_PAGE,
     PAGE,
@@ -25,6 +25,7 @@ from stash_sense_plugin.tasks.asked import (
 )
 from stash_sense_plugin.tasks.carrying import Accepting, Carrying, Item, Refusing
 from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.unsaying import Unsaying
 
 KINDS = ("tag", "studio", "performer")
 
@@ -47,6 +48,18 @@ def refuse(engine: Engine, call: Call, reporter: Reporter) -> RefuseTold:
     """
     items = list(_items(engine, call.args, frozenset({Decision.ASK, Decision.APPLY})))
     return cast("RefuseTold", _carry_out(Refusing, engine, call, items, reporter))
+
+
+def unsay(engine: Engine, call: Call, reporter: Reporter) -> UnsayTold:
+    """Take back what was said last of the suggestions in `items`, and what came of it in Stash.
+
+    What an acceptance wrote is taken back, what a refusal took back is written again. With
+    `dry_run`, only say what would come of it.
+    """
+    if given(call.args, "items") is None:
+        raise SettingsError("No suggestion is named", "give items")
+    items = list(_items(engine, call.args, frozenset()))
+    return cast("UnsayTold", _carry_out(Unsaying, engine, call, items, reporter))
 
 
 def _carry_out(

@@ -1,0 +1,237 @@
+"""Take back what the user said last: Stash follows first, then the verdict is forgotten.
+
+So what is killed in between is still said, and can be taken back once more.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from stash_sense_plugin.library.ledger import StoreLedger
+from stash_sense_plugin.library.verdicts import LastSaid, Unsaid
+from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Said, Scene, folded
+from stash_sense_plugin.stash import judging
+from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.judging import with_parents
+from stash_sense_plugin.stash.named import Named
+from stash_sense_plugin.stash.putting import put_again
+from stash_sense_plugin.stash.wishes import Ending, Written
+from stash_sense_plugin.stash.writer import Writer
+from stash_sense_plugin.tasks.carrying import (
+    FAILED_SHOWN,
+    Carrying,
+    Item,
+    is_about,
+    is_marker,
+    kind_of,
+    why_it_stays,
+)
+from stash_sense_plugin.tasks.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was said last of an item."""
+
+    item: Item
+    scene: Scene
+    ids: frozenset[str]
+    """Stash's ids of the tag or studio."""
+    last: LastSaid
+
+
+class Unsaying(Carrying):
+    """Takes back what acceptances wrote, and writes again what refusals took back."""
+
+    kind = "unsay"
+
+    def __init__(
+        self, engine: Engine, client: StashClient, reporter: Reporter, *, dry_run: bool
+    ) -> None:
+        # What is being taken back must keep nothing from being written again.
+        self._ledger = StoreLedger(engine.store)
+        beside = engine.aside()
+        beside.ledger = self._ledger
+        super().__init__(beside, client, reporter, dry_run=dry_run)
+        self._left: list[dict[str, str]] = []
+        self._places: dict[str, int | None] = {}
+        """By run, when it began: the higher, the later."""
+
+    def _report(self) -> dict[str, object]:
+        return {**super()._report(), "left": self._left}
+
+    def _names(self) -> Sequence[str]:
+        return ("unsaid", "taken_back", "written", "markers")
+
+    def _say(self, items: Sequence[tuple[Item, Scene]]) -> None:
+        said = list(self._said(items))
+        doing = _Doing()
+        for each in said:
+            doing.meant[_word(each.item)] = each.item
+        self._put([each for each in said if each.last.said is Said.REFUSED], doing)
+        self._take([each for each in said if each.last.said is Said.ACCEPTED], doing)
+        done = [each for each in said if each.item not in doing.failed]
+        self._counts["unsaid"] += len(done)
+        if done and not self._dry_run:
+            self._engine.verdicts.unsay(
+                [Unsaid(each.scene.id, each.last, doing.is_asked(each)) for each in done]
+            )
+
+    def _said(self, items: Iterable[tuple[Item, Scene]]) -> Iterator[_Said]:
+        met: set[frozenset[int]] = set()
+        for item, scene in items:
+            known = {item.target_id, self._known_tag(item.name) if item.kind == "tag" else ""}
+            last = self._engine.verdicts.last_said(scene, item.kind, item.name, known)
+            if last is None:
+                said = f"see what you said: suggestions verdicts --scene {scene.id}"
+                self._fail(item, "you said nothing of it", said)
+            elif last.scene_id not in ("", scene.id):
+                remedy = f"take it back of scene {last.scene_id}"
+                self._fail(item, "you said it of another scene with the same file", remedy)
+            elif last.ids not in met:
+                met.add(last.ids)
+                yield _Said(item, scene, frozenset(known | last.target_ids) - {""}, last)
+
+    # --- What refusals took back
+
+    def _put(self, said: Sequence[_Said], doing: "_Doing") -> None:
+        self._ledger.unsaid = frozenset(number for each in said for number in each.last.ids)
+        taken = _by_scene(self._ledger.taken(each.scene.id for each in said))
+        entries: dict[int | None, LedgerEntry] = {}
+        for each in said:
+            for entry in taken[each.scene.id]:
+                if not is_about(entry, each.item, {*each.ids}) or not self._followed(entry, each):
+                    continue
+                doing.meant[_word(entry)] = each.item
+                if entry.fingerprint == each.scene.fingerprint:
+                    entries[entry.row] = entry
+                else:
+                    self._leave(each.item, "it is not written again: the scene has another file")
+        if entries:
+            destroyed = self._ledger.destroyed()
+            put = put_again(self._hand, list(entries.values()), destroyed)
+            self._note(put, doing, _why_not_again)
+
+    # --- What acceptances wrote
+
+    def _take(self, said: Sequence[_Said], doing: "_Doing") -> None:
+        ours = _by_scene(self._ledger.ours(dict.fromkeys(each.scene.id for each in said)))
+        entries: dict[int | None, LedgerEntry] = {}
+        for each in said:
+            for entry in ours[each.scene.id]:
+                if is_about(entry, each.item, {*each.ids}) and self._followed(entry, each):
+                    doing.meant[_word(entry)] = each.item
+                    entries[entry.row] = entry
+        if entries:
+            taken = self._hand.take_back(list(entries.values()))
+            known = Named(self._client)
+            self._note(taken, doing, lambda each: _why_it_stays(each, known))
+        self._take_made([each for each in said if each.item.kind == "tag"])
+
+    def _take_made(self, said: Sequence[_Said]) -> None:
+        """Destroy the tags that were made for what is said no longer, where nothing has them."""
+        runs = {run_id for each in said for run_id in each.last.run_ids}
+        made = [
+            entry
+            for entry in self._ledger.ours([""] if runs else [])
+            if entry.action is Action.CREATE_TAG and entry.run_id in runs
+        ]
+        ids = {tag_id for each in said for tag_id in each.ids}
+        if gone := with_parents(made, ids):
+            self._hand.take_back(gone)
+
+    def _followed(self, entry: LedgerEntry, said: _Said) -> bool:
+        """Whether a row was written because of what was said: in its run, or when decided later."""
+        run_id, last = entry.of_run or entry.run_id, said.last
+        if run_id in last.run_ids:
+            return True
+        if entry.detail.get("undo") or (last.said is Said.ACCEPTED and last.was_apply):
+            return False
+        place = self._place(run_id)
+        places = [found for each in last.run_ids if (found := self._place(each)) is not None]
+        return bool(places) and place is not None and place > max(places)
+
+    def _place(self, run_id: str) -> int | None:
+        if run_id not in self._places:
+            run = self._engine.store.run(run_id)
+            self._places[run_id] = None if run is None else run.row
+        return self._places[run_id]
+
+    # --- What came of it
+
+    @property
+    def _hand(self) -> Writer:
+        if self._dry_run:
+            return Writer(self._client, self._ledger, "", kinds=self._kinds, dry_run=True)
+        return self._writer
+
+    def _note(
+        self, written: Iterable[Written], doing: "_Doing", why_not: Callable[[Written], str]
+    ) -> None:
+        for each in sorted(written, key=is_marker):
+            item = doing.meant[_word(each)]
+            if each.ending is Ending.TAKEN_BACK:
+                self._counts["markers" if is_marker(each) else "taken_back"] += 1
+                doing.gone |= set() if is_marker(each) else {(each.scene_id, each.target_id)}
+            elif each.ending is Ending.WRITTEN:
+                self._counts["markers" if is_marker(each) else "written"] += 1
+            elif each.ending is Ending.FAILED:
+                doing.failed.add(item)
+                self._fail(item, each.reason, "take back once more what you said")
+            elif why := why_not(each):
+                self._leave(item, why)
+
+    def _leave(self, item: Item, message: str) -> None:
+        """Name once what is not as it was before something was said of it."""
+        told = asdict(item)
+        if len(self._left) < FAILED_SHOWN and not any(
+            told.items() <= e.items() for e in self._left
+        ):
+            remedy = "change it in Stash, where you want it otherwise"
+            self._left.append({**told, "message": message, "remedy": remedy})
+
+
+class _Doing:
+    """What is under way for some scenes."""
+
+    def __init__(self) -> None:
+        self.meant: dict[tuple[str, str, str], Item] = {}
+        """By scene, kind and folded name what the user speaks of."""
+        self.failed: set[Item] = set()
+        self.gone: set[tuple[str, str]] = set()
+        """Scenes with the tags and studios that were taken from them."""
+
+    def is_asked(self, said: _Said) -> bool:
+        """Whether a suggestion waits for a word: it is not in Stash, by our hand or the user's."""
+        if said.last.said is Said.REFUSED and said.last.source == "asked":
+            return False
+        scene = said.scene
+        there = scene.tag_ids if said.item.kind == "tag" else {scene.studio_id}
+        return not any((scene.id, each) not in self.gone for each in said.ids & there)
+
+
+def _by_scene(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
+    found: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        found[entry.scene_id].append(entry)
+    return found
+
+
+def _word(one: Item | LedgerEntry | Written) -> tuple[str, str, str]:
+    """By what a row and what came of it are known: a marker made again has another number."""
+    if isinstance(one, Item):
+        return one.scene_id, one.kind, folded(one.name)
+    name = one.name if isinstance(one, Written) else one.target_name
+    return one.scene_id, kind_of(one.action), folded(name)
+
+
+def _why_not_again(one: Written) -> str:
+    """Say why what was taken back is not written again; empty where it is there already."""
+    if one.ending is Ending.REFUSED:
+        return "it is not written again: it is refused by another word too"
+    return f"it is not written again: {one.reason}" if one.reason else ""
+
+
+def _why_it_stays(one: Written, known: Named) -> str:
+    """Say why what was written is not taken back; empty where the user did that himself."""
+    return "" if one.reason == judging.ABSENT else why_it_stays(one, known)
