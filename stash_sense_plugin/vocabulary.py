@@ -12,6 +12,7 @@ import string
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
@@ -154,11 +155,23 @@ def load_vocabulary(
     `all_of` gives word lists of which each word is to be a label: those that none has become
     labels of the group `own`. Raises VocabularyError, naming file and line.
     """
-    told = _laid(_Told(), _read(ours))
-    own = {path for path in overlays if path is not None and path.exists()}
-    over = [_read(path) for path in dict.fromkeys(path for path in overlays if path in own)]
+    own = tuple(path for path in dict.fromkeys(overlays) if path is not None and path.exists())
+    files = tuple((path, _written(path)) for path in (ours, *own))
+    return _loaded(files, tuple((source, tuple(words)) for source, words in all_of.items()))
+
+
+# Reading ours takes longer than most calls. Whoever is given this changes nothing in it.
+@lru_cache(maxsize=8)
+def _loaded(
+    files: tuple[tuple[Path, str], ...], all_of: tuple[tuple[str, tuple[str, ...]], ...]
+) -> Vocabulary:
+    """Make a vocabulary of our file's text and of those that overlay it."""
+    (ours, text), *overlays = files
+    told = _laid(_Told(), _said(ours, text))
+    own = {path for path, _ in overlays}
+    over = [_said(path, written) for path, written in overlays]
     # Below the user's files, so that they can change these words or drop them by name.
-    told = _with_words(told, over, all_of, ours)
+    told = _with_words(told, over, dict(all_of), ours)
     for each in over:
         told = _laid(told, each)
     built = {entry.name: _group(entry) for entry in told.groups.values()}
@@ -227,9 +240,10 @@ OWN = "own"
 """The group of the words that no label names, of networks of which all are wanted."""
 
 
-def _read(path: Path) -> _Told:
-    """Read what one file says by itself."""
-    top = _pairs(_composed(path), path, "the vocabulary")
+@lru_cache(maxsize=4)
+def _said(path: Path, text: str) -> _Told:
+    """Return what the text of one file says by itself."""
+    top = _pairs(_composed(path, text), path, "the vocabulary")
     for name, (place, _) in top.items():
         if name not in _SECTIONS:
             _refuse_key(place, name, _SECTIONS, "the vocabulary")
@@ -299,15 +313,19 @@ def _with_words(
     return replace(told, labels=labels)
 
 
-def _composed(path: Path) -> yaml.Node:
+def _written(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        _check_depth(text, path)
-        node = yaml.compose(text, Loader=_Loader)
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise VocabularyError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise VocabularyError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+
+
+def _composed(path: Path, text: str) -> yaml.Node:
+    try:
+        _check_depth(text, path)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise VocabularyError(f"{path}:{line}: not YAML: {error.problem}") from error

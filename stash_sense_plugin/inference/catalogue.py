@@ -402,15 +402,24 @@ def _read_ours(ours: Path, stamps: tuple[tuple[str, int, int], ...]) -> dict[str
 
 
 def _read(path: Path, *, overlaid: bool, words_from: tuple[Path, ...]) -> dict[str, ModelCard]:
+    rows = _made_rows(path, _written(path))
     return {
-        name: _card(path, name, node, overlaid=overlaid, words_from=words_from)
-        for name, node in _rows(path).items()
+        name: _card(path, name, row, overlaid=overlaid, words_from=words_from)
+        for name, row in rows.items()
     }
 
 
-def _rows(path: Path) -> _Rows:
+# Whoever is given this changes nothing in it: it is made once for each text.
+@lru_cache(maxsize=4)
+def _made_rows(path: Path, text: str) -> Mapping[str, Any]:
+    """Return what the rows of a file say by name, not checked yet."""
+    rows = _rows(path, text)
+    return {name: _made(node, f"{path}: model {name}") for name, node in rows.items()}
+
+
+def _rows(path: Path, text: str) -> _Rows:
     """Return the rows of a file by name, not read yet."""
-    document = _composed(path)
+    document = _composed(path, text)
     if document is None:
         return {}
     top = _pairs(document, str(path)) if isinstance(document, yaml.MappingNode) else {}
@@ -424,13 +433,19 @@ def _holds_rows(models: yaml.Node) -> bool:
     return isinstance(models, yaml.MappingNode) or models.tag == "tag:yaml.org,2002:null"
 
 
-def _composed(path: Path) -> yaml.Node | None:
+def _written(path: Path) -> str:
     try:
-        text = path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise CatalogueError(f"Cannot read {path}: {error}", "mend the file") from error
+
+
+def _composed(path: Path, text: str) -> yaml.Node | None:
+    try:
         _check_depth(text, path)
         document: yaml.Node | None = yaml.compose(text, _Loader)
     # Without libyaml, a number that is no character's leaves the scanner as it is.
-    except (OSError, yaml.YAMLError, ValueError, OverflowError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise CatalogueError(f"Cannot read {path}: {error}", "mend the file") from error
     return document
 
@@ -484,10 +499,9 @@ def _made(node: yaml.Node, where: str) -> Any:
 
 
 def _card(
-    path: Path, name: str, node: yaml.Node, *, overlaid: bool, words_from: tuple[Path, ...]
+    path: Path, name: str, row: Any, *, overlaid: bool, words_from: tuple[Path, ...]
 ) -> ModelCard:
     where = f"{path}: model {name}"
-    row = _made(node, where)
     if not isinstance(row, dict):
         raise CatalogueError(f"{where}: a row has keys and values")
     if forbidden := {"name", "overlaid"} & row.keys():
