@@ -15,6 +15,7 @@ from stash_sense_plugin.tasks.fetching import download_models, pull_models
 from stash_sense_plugin.tasks.files import tag_file
 from stash_sense_plugin.tasks.models import list_models, remove_models, verify_models
 from stash_sense_plugin.tasks.overview import overview
+from stash_sense_plugin.tasks.pictures import pictures
 from stash_sense_plugin.tasks.scene_page import scene
 from stash_sense_plugin.tasks.similar import similar
 from stash_sense_plugin.tasks.storing import (
@@ -75,6 +76,7 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "refuse": Mode(refuse, "operation"),
         "unsay": Mode(unsay, "operation"),
         "verdicts": Mode(verdicts, "operation"),
+        "pictures": Mode(pictures, "operation"),
         "similar": Mode(similar, "operation"),
         "store_stats": Mode(store_stats, "operation"),
         "store_vacuum": Mode(store_vacuum, "task"),
