@@ -175,6 +175,33 @@ def accept(ground: Ground) -> Scenario:
     return Scenario(ready, before, ids, seen(library), press)
 
 
+def unsay(ground: Ground) -> Scenario:
+    """Take back what was refused: it is written again."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    before, ids = seen(library), Ids.of(library)
+    library.press().join()
+    after = seen(library)
+    says(library, "refuse")().join()
+    assert seen(library) != after
+    return Scenario(ground.keep("unsay"), before, ids, after, says(library, "unsay"))
+
+
+def unsaid(ground: Ground) -> Scenario:
+    """Take back what was accepted: it is taken from the scenes."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    before, ids = seen(library), Ids.of(library)
+    library.press().join()
+    says(library, "refuse")().join()
+    after = seen(library)
+    says(library, "accept")().join()
+    assert seen(library) != after
+    return Scenario(ground.keep("unsaid"), before, ids, after, says(library, "unsay"))
+
+
 def says(library: Installed, said: str) -> Callable[[], threading.Thread]:
     """What the plugin's pages ask when the user says something of two suggestions."""
     grey, _, nights, *_ = library.stash.scene_ids()
@@ -200,6 +227,8 @@ SCENARIOS: dict[str, Callable[[Ground], Scenario]] = {
     "decide": decide,
     "refuse": refuse,
     "accept": accept,
+    "unsay": unsay,
+    "unsaid": unsaid,
 }
 
 
@@ -249,6 +278,16 @@ STEPS: dict[str, tuple[Steps, ...]] = {
         Steps(Step.MAKE_MARKER, 2, (1, 2)),
         Steps(Step.READ, 3, (1, 2, 3)),
     ),
+    "unsay": (
+        Steps(Step.ADD_TAG, 2, (2,)),
+        Steps(Step.MAKE_MARKER, 2, (1, 2)),
+        Steps(Step.READ, 5, (1, 2, 3, 4, 5)),
+    ),
+    "unsaid": (
+        Steps(Step.DESTROY_MARKER, 1, (1,)),
+        Steps(Step.REMOVE_TAG, 2, (2,)),
+        Steps(Step.READ, 2, (1, 2)),
+    ),
 }
 RETRIED = frozenset({"sweep", "decide"})
 """What a door asks of another worker when the first one dies."""
@@ -257,6 +296,7 @@ SAMPLE = (
     "sweep-make_marker-5-late-both",
     "sweep-leave-1-asked-worker",
     "undo-remove_tag-4-answered-worker",
+    "unsay-make_marker-1-applied-both",
 )
 
 

@@ -107,6 +107,20 @@ def test_accept_and_refuse_by_scene(room: VerdictRoom) -> None:
     assert "Baech: Stash Sense suggested no such thing" in shown
 
 
+def test_what_was_said_is_taken_back(room: VerdictRoom) -> None:
+    scene, *_ = three(room)
+    before = room.tags(scene)
+    command(room, "accept", scene, "Beach")
+    _, _, shown = command(room, "unsay", scene, "Beach", "--dry-run")
+    assert "Would be said no longer: 1 (taken back 1, written again 0, markers 0)" in shown
+    status, _, shown = command(room, "unsay", scene, "Beach")
+    assert (status, room.tags(scene)) == (0, before)
+    assert "Said no longer: 1 (taken back 1, written again 0, markers 0)" in shown
+    status, _, shown = command(room, "unsay", scene, "Beach")
+    assert status == 1
+    assert "Beach: you said nothing of it; see what you said: suggestions verdicts" in shown
+
+
 def test_a_refused_tag_that_has_another_name_now_is_said_to_stay(room: VerdictRoom) -> None:
     scene, *_ = three(room)
     command(room, "accept", scene, "Dog")
@@ -161,6 +175,7 @@ def test_words_that_do_not_go_together(room: VerdictRoom, words: tuple[str, ...]
     [
         pytest.param((), id="no action"),
         pytest.param(("accept", "Beach", "Dog"), id="no scene"),
+        pytest.param(("unsay", "1"), id="no tag to take back"),
         pytest.param(("list", "--limit", "0"), id="none"),
         pytest.param(("accept", "--tag", "Beach", "--above", "101"), id="too sure"),
     ],
