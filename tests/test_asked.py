@@ -137,6 +137,11 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], frozenset[str]]]] 
         "dry_run": (EVERY_ITEM, SWITCH),
     },
     "unsay": {"items": ({}, SWITCH), "dry_run": (EVERY_ITEM, SWITCH)},
+    "pictures": {
+        "scene_id": ({"times_s": [1]}, SCENE),
+        "times_s": ({"scene_id": "1"}, SWITCH),
+        "width_px": ({"scene_id": "1", "times_s": [1]}, NUMBER),
+    },
     "verdicts": {
         "forget": ({}, NUMBER),
         "limit": ({}, NUMBER),

@@ -164,8 +164,9 @@ def ask_what_follows(library: Private, scene: str) -> set[str]:
         assert library.operate(mode)
     assert library.operate("scene", scene_id=scene)["suggestions"]
     item = {"scene_id": scene, "kind": "tag", "name": "Black and White"}
-    for mode in ("accept", "refuse"):
+    for mode in ("accept", "refuse", "unsay"):
         library.operate(mode, items=[item])
+    assert library.operate("pictures", scene_id=scene, times_s=[0.5])["pictures"]
     assert library.operate("verdicts")["verdicts"]
     assert library.operate("store_stats")
     moved = str(Path(library.home.folder) / "moved.jsonl")
@@ -175,7 +176,7 @@ def ask_what_follows(library: Private, scene: str) -> set[str]:
     return {
         *("decide", "evaluate", "undo", "runs", "suggestions", "accept", "refuse", "verdicts"),
         *("store_stats", "store_vacuum", "store_export", "store_import"),
-        *("counts", "overview", "evaluation", "scene"),
+        *("counts", "overview", "evaluation", "scene", "pictures", "unsay"),
     }
 
 
