@@ -1,3 +1,3 @@
 """What this package is: one number, the same as in plugin.yml."""
 
-VERSION = "0.4.0"
+VERSION = "0.5.0"
