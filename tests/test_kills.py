@@ -185,7 +185,7 @@ def unsay(ground: Ground) -> Scenario:
     after = seen(library)
     says(library, "refuse")().join()
     assert seen(library) != after
-    return Scenario(ground.keep("unsay"), before, ids, after, says(library, "unsay"))
+    return Scenario(ground.keep("unsay"), before, ids, after, says(library, "unsay", "refused"))
 
 
 def unsaid(ground: Ground) -> Scenario:
@@ -199,14 +199,15 @@ def unsaid(ground: Ground) -> Scenario:
     after = seen(library)
     says(library, "accept")().join()
     assert seen(library) != after
-    return Scenario(ground.keep("unsaid"), before, ids, after, says(library, "unsay"))
+    return Scenario(ground.keep("unsaid"), before, ids, after, says(library, "unsay", "accepted"))
 
 
-def says(library: Installed, said: str) -> Callable[[], threading.Thread]:
+def says(library: Installed, said: str, meant: str | None = None) -> Callable[[], threading.Thread]:
     """What the plugin's pages ask when the user says something of two suggestions."""
     grey, _, nights, *_ = library.stash.scene_ids()
     named = ((grey, "Black and White"), (nights, "Dark"))
-    items = [{"scene_id": str(scene), "name": name} for scene, name in named]
+    more = {} if meant is None else {"said": meant}
+    items = [{"scene_id": str(scene), "name": name, **more} for scene, name in named]
 
     def ask() -> None:
         # Where the door is killed, Stash answers with an error.

@@ -341,6 +341,21 @@ def test_the_word_before_holds_again(room: VerdictRoom) -> None:
     assert unsay(room, scene, "Dog")["failed"] == 1
 
 
+def test_who_says_what_is_meant_may_ask_twice(room: VerdictRoom) -> None:
+    scene = prepared(room)
+    say(room, "refuse", scene, "Dog")
+    refused = seen(room, scene)
+    say(room, "accept", scene, "Dog")
+    items = [{"scene_id": scene, "name": "Dog", "said": "accepted"}]
+    assert room.run("unsay", items=items)["unsaid"] == 1
+    [failure] = room.run("unsay", items=items)["failures"]
+    assert failure["message"] == "it is not accepted"
+    assert failure.keys() == {"scene_id", "kind", "name", "target_id", "message", "remedy"}
+    assert seen(room, scene) == refused
+    with pytest.raises(SettingsError, match="said is 'maybe'"):
+        room.run("unsay", items=[items[0] | {"said": "maybe"}])
+
+
 @pytest.mark.parametrize("said", ["accept", "refuse"])
 def test_what_was_said_twice_is_taken_back_at_once(room: VerdictRoom, said: str) -> None:
     scene = prepared(room)

@@ -170,10 +170,20 @@ class RefuseTold(VerdictTold):
     left: list[NotDone]
 
 
-class UnsayAsked(TypedDict):
-    """The suggestions of which what was said last is taken back."""
+class NamedSaid(Named):
+    """A suggestion of which something was said: with `said`, that alone is taken back."""
 
-    items: list[Named]
+    said: NotRequired[Verdict]
+
+
+class UnsayAsked(TypedDict):
+    """The suggestions of which what was said last is taken back.
+
+    Of an acceptance that replaced a refusal the refusal holds again: who may ask twice says in
+    `said` what is meant.
+    """
+
+    items: list[NamedSaid]
     dry_run: NotRequired[bool]
 
 

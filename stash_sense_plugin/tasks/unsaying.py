@@ -4,7 +4,7 @@ So what is killed in between is still said, and can be taken back once more.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from stash_sense_plugin.library.ledger import StoreLedger
@@ -46,13 +46,21 @@ class Unsaying(Carrying):
     kind = "unsay"
 
     def __init__(
-        self, engine: Engine, client: StashClient, reporter: Reporter, *, dry_run: bool
+        self,
+        engine: Engine,
+        client: StashClient,
+        reporter: Reporter,
+        *,
+        dry_run: bool,
+        meant: Mapping[Item, Said],
     ) -> None:
+        """`meant` names what alone is to be taken back of some items."""
         # What is being taken back must keep nothing from being written again.
         self._ledger = StoreLedger(engine.store)
         beside = engine.aside()
         beside.ledger = self._ledger
         super().__init__(beside, client, reporter, dry_run=dry_run)
+        self._meant = meant
         self._left: list[dict[str, str]] = []
         self._places: dict[str, int | None] = {}
         """By run, when it began: the higher, the later."""
@@ -82,9 +90,9 @@ class Unsaying(Carrying):
         for item, scene in items:
             known = {item.target_id, self._known_tag(item.name) if item.kind == "tag" else ""}
             last = self._engine.verdicts.last_said(scene, item.kind, item.name, known)
-            if last is None:
+            if last is None or self._meant.get(item, last.said) is not last.said:
                 said = f"see what you said: suggestions verdicts --scene {scene.id}"
-                self._fail(item, "you said nothing of it", said)
+                self._fail(item, _not_said(self._meant.get(item)), said)
             elif last.scene_id not in ("", scene.id):
                 remedy = f"take it back of scene {last.scene_id}"
                 self._fail(item, "you said it of another scene with the same file", remedy)
@@ -208,6 +216,10 @@ class _Doing:
         scene = said.scene
         there = scene.tag_ids if said.item.kind == "tag" else {scene.studio_id}
         return not any((scene.id, each) not in self.gone for each in said.ids & there)
+
+
+def _not_said(meant: Said | None) -> str:
+    return f"it is not {meant.value}" if meant else "you said nothing of it"
 
 
 def _by_scene(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:

@@ -1,6 +1,7 @@
 """Accept and refuse suggestions, take that back, and list what was said of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import cast
 
 from stash_sense_plugin.errors import SettingsError
@@ -53,17 +54,24 @@ def refuse(engine: Engine, call: Call, reporter: Reporter) -> RefuseTold:
 def unsay(engine: Engine, call: Call, reporter: Reporter) -> UnsayTold:
     """Take back what was said last of the suggestions in `items`, and what came of it in Stash.
 
-    What an acceptance wrote is taken back, what a refusal took back is written again. With
-    `dry_run`, only say what would come of it.
+    What an acceptance wrote is taken back, what a refusal took back is written again. Where an
+    item has `said`, that alone is taken back: asked for twice, it leaves what was said before it.
+    With `dry_run`, only say what would come of it.
     """
     if given(call.args, "items") is None:
         raise SettingsError("No suggestion is named", "give items")
     items = list(_items(engine, call.args, frozenset()))
-    return cast("UnsayTold", _carry_out(Unsaying, engine, call, items, reporter))
+    meant = {
+        _item(raw): Said(said)
+        for raw in listed(call.args, "items")
+        if (said := word(raw, "said", Said))
+    }
+    way = partial(Unsaying, meant=meant)
+    return cast("UnsayTold", _carry_out(way, engine, call, items, reporter))
 
 
 def _carry_out(
-    way: type[Carrying], engine: Engine, call: Call, items: list[Item], reporter: Reporter
+    way: Callable[..., Carrying], engine: Engine, call: Call, items: list[Item], reporter: Reporter
 ) -> dict[str, object]:
     aside = engine.aside()
     with aside.stash(call, reporter) as client:

@@ -459,6 +459,28 @@ export interface components {
             target_id?: string;
         };
         /**
+         * NamedSaid
+         * @description A suggestion of which something was said: with `said`, that alone is taken back.
+         */
+        NamedSaid: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind?: "tag" | "studio" | "performer";
+            /** Name */
+            name: string;
+            /**
+             * Said
+             * @enum {string}
+             */
+            said?: "accepted" | "refused";
+            /** Scene Id */
+            scene_id: string;
+            /** Target Id */
+            target_id?: string;
+        };
+        /**
          * NotDone
          * @description What could not be done, or stays as it is.
          */
@@ -908,12 +930,15 @@ export interface components {
         /**
          * UnsayAsked
          * @description The suggestions of which what was said last is taken back.
+         *
+         *     Of an acceptance that replaced a refusal the refusal holds again: who may ask twice says in
+         *     `said` what is meant.
          */
         UnsayAsked: {
             /** Dry Run */
             dry_run?: boolean;
             /** Items */
-            items: components["schemas"]["Named"][];
+            items: components["schemas"]["NamedSaid"][];
         };
         /**
          * UnsayTold
