@@ -11,7 +11,7 @@ export { expect };
 const LIGHT = readFileSync(join(import.meta.dirname, "..", "page", "light.css"), "utf-8");
 const CAST = /^https:\/\/www\.gstatic\.com\/cv\/js\/sender\//;
 /** What Stash's own pages ask for although there is none. */
-const OWN = /\/scene\/\d+\/(interactive_heatmap|funscript)$/;
+const OWN = /\/scene\/(\d+\/(interactive_heatmap|funscript)|[^/]+_thumbs\.vtt)$/;
 
 interface PerTest {
   /** What the page said to its console as an error, and exceptions that nobody caught. */
