@@ -401,10 +401,27 @@ def _evidence(
     for place, one in enumerate(held):
         frames += _boxed(one, place, end_s) if one.boxes else _plain(one, place, end_s)
     frames.sort()
-    ranked = _spread(frames, ranges)
+    ranked = _spread(_apart(frames), ranges)
     if _are_fused(held):
         ranked = _with_each(ranked, frames)
     return tuple(_shown(frame, held) for frame in ranked[:MOST_EVIDENCE])
+
+
+def _apart(frames: Sequence[_Frame]) -> Iterator[_Frame]:
+    """Of many frames of one score put some first that lie far apart: five in a row show no more."""
+    start = 0
+    while start < len(frames):
+        end = start + 1
+        while end < len(frames) and frames[end][0] == frames[start][0]:
+            end += 1
+        tied = frames[start:end]
+        chosen: list[int] = []
+        if len(tied) > MOST_EVIDENCE:
+            step = (len(tied) - 1) / (MOST_EVIDENCE - 1)
+            chosen = [round(step * turn) for turn in range(MOST_EVIDENCE)]
+        yield from (tied[place] for place in chosen)
+        yield from (frame for place, frame in enumerate(tied) if place not in chosen)
+        start = end
 
 
 def _are_fused(held: Sequence[Held]) -> bool:
@@ -418,7 +435,7 @@ def _place(held: Held) -> tuple[object, ...]:
     return label.thing, label.name, held.detector, held.model, [*held.times_s], [*held.scores]
 
 
-def _spread(frames: Sequence[_Frame], ranges: Sequence[TimeRange]) -> list[_Frame]:
+def _spread(frames: Iterable[_Frame], ranges: Sequence[TimeRange]) -> list[_Frame]:
     """Take one frame of each time, by its turn in its range; frames come the best first."""
     starts = [r.start_s for r in ranges]
     turns: defaultdict[int, int] = defaultdict(int)

@@ -188,6 +188,12 @@ def test_evidence_is_spread_over_the_ranges() -> None:
     assert all(e.box == Box(0, 0, 0.5, 0.5) and e.model == "yolo@1" for e in evidence)
 
 
+def test_evidence_of_one_score_is_spread_over_its_range() -> None:
+    held = seen(DOG, [0.9] * 41)
+    evidence = only(decide([held], 41, fitted=STRAIGHT)).evidence
+    assert sorted(e.time_s for e in evidence) == [0.5, 10.5, 20.5, 30.5, 40.5]
+
+
 def test_evidence_shows_the_best_box_that_is_large_enough() -> None:
     label = replace(DOG, min_share=0.1)
     large, small = Box(0, 0, 0.5, 0.5), Box(0, 0, 0.1, 0.1)
