@@ -107,6 +107,17 @@ def test_what_cannot_be_read_is_said(stash: StandIn, engine: Engine, tmp_path: P
     assert "broken.mp4" in told["note"]
 
 
+def test_a_frame_that_cannot_be_read_is_no_other_one(
+    stash: StandIn, engine: Engine, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / "short.mp4", 20, FPS)
+    scene = stash.add_scene("short", file=fake_file(str(path), duration_s=60.0))
+    told = ask(stash, engine, scene, 1.0, 50.0)
+    assert number_of(pixels_of(told["pictures"][0]["data"])) == 10
+    assert told["pictures"][1]["data"] is None
+    assert told["note"] == "Not every frame of the file can be read"
+
+
 def test_where_the_file_is_away_the_nearest_tile_serves(
     stash: StandIn, engine: Engine, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from stash_sense_plugin.errors import MediaError, MediaMissing, SettingsError, StashError
 from stash_sense_plugin.media.images import read_image
 from stash_sense_plugin.media.patience import Beat, answered, streamed
-from stash_sense_plugin.media.sprites import Cue, parse_vtt, true_times
+from stash_sense_plugin.media.sprites import MAX_VTT_BYTES, Cue, parse_vtt, true_times
 from stash_sense_plugin.media.video import read_exact
 from stash_sense_plugin.records import Frame, Pixels, Reporter, Scene
 from stash_sense_plugin.stash.client import StashClient
@@ -34,6 +34,8 @@ QUALITY: Final = 75
 """Of JPEG."""
 SAME_S: Final = 0.001
 """Times are told in milliseconds."""
+FAR_S: Final = 10.0
+"""A frame may be shown for so long; what was read before it is another one."""
 READ_S: Final = 20.0
 """For how long the file is read; whoever looks at a page does not wait longer."""
 
@@ -139,7 +141,10 @@ class _Album:
         if not scene.vtt_path or not scene.sprite_path:
             return None
         try:
-            cues = parse_vtt(self.client.get(scene.vtt_path).decode("utf-8", errors="replace"))
+            vtt = self.client.get(scene.vtt_path)[: MAX_VTT_BYTES + 1]
+            if len(vtt) > MAX_VTT_BYTES:
+                return None
+            cues = parse_vtt(vtt.decode("utf-8", errors="replace"))
         except (MediaError, StashError):
             return None
         return _Sheet(scene.sprite_path, cues, true_times(cues, scene.duration_s))
@@ -189,6 +194,9 @@ class _Album:
         found: dict[float, str] = {}
         for time_s in times_s:
             place = max(0, bisect_right(starts_s, time_s + SAME_S) - 1)
+            if abs(starts_s[place] - time_s) > FAR_S:
+                self._note("Not every frame of the file can be read")
+                continue
             if place not in addresses:
                 addresses[place] = _address(frames[place].pixels)
             found[time_s] = addresses[place]
