@@ -1,6 +1,6 @@
 /** A page of our own that gives a plugin what Stash's page gives it, for tests and the demo. */
 import { ApolloProvider } from "@apollo/client";
-import React, { useEffect } from "react";
+import React, { useEffect, useLayoutEffect } from "react";
 import ReactDOM from "react-dom";
 import { IntlProvider } from "react-intl";
 import { BrowserRouter, Redirect, Route, Switch, useLocation } from "react-router-dom";
@@ -29,6 +29,13 @@ function wearTheme(): void {
 
 function Pages() {
   const location = useLocation();
+  useLayoutEffect(() => {
+    // As late as Stash does: a plugin's own title may have been set before.
+    const frame = requestAnimationFrame(() => {
+      document.title = "Stash";
+    });
+    return () => cancelAnimationFrame(frame);
+  }, []);
   useEffect(() => events.dispatch("location", { location }), [location]);
   return (
     <>

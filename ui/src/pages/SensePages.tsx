@@ -62,10 +62,20 @@ function useTitle(): void {
   const { pathname } = useLocation();
   const name = PAGES.find((page) => page.path === pathname.replace(/\/$/, ""))?.name ?? "Review";
   useEffect(() => {
-    const before = document.title;
-    document.title = `${name} | Stash Sense | ${before.split(" | ").pop() || "Stash"}`;
+    let theirs = "";
+    let ours = "";
+    const put = () => {
+      if (document.title === ours) return;
+      theirs = document.title;
+      ours = `${name} | Stash Sense | ${theirs.split(" | ").pop() || "Stash"}`;
+      document.title = ours;
+    };
+    put();
+    // Stash names a page that was just loaded a frame after it has drawn it.
+    const frame = requestAnimationFrame(put);
     return () => {
-      document.title = before;
+      cancelAnimationFrame(frame);
+      document.title = theirs;
     };
   }, [name]);
 }
