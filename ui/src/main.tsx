@@ -95,7 +95,10 @@ patch.after<{ operations: unknown[] }>("SceneListOperations", (props, ...rest) =
 patch.instead<{ pluginID: string }>("PluginSettings", (props, ...rest) => {
   // Another plugin may have dropped what stands before the next one to call.
   const Next = rest[rest.length - 1] as React.FunctionComponent<{ pluginID: string }>;
-  if (props.pluginID !== PLUGIN_ID) return Next(props);
+  // Stash puts what comes after Next behind what Next is given: where one argument lacks, the
+  // other plugin's `(props, _, next)` finds nothing to call. Drawn as <Next> it would be
+  // another component with each drawing, and forget what was typed.
+  if (props.pluginID !== PLUGIN_ID) return Next(props, rest.length > 1 ? rest[0] : {});
   return (
     <Boundary what="its own form, so here is Stash's" otherwise={<Next {...props} />}>
       <StashSettings />

@@ -50,9 +50,15 @@ function breaks(path: (typeof PARTS)[number], ...names: string[]) {
 /** What another plugin may do to the arguments: hand on its own alone, so that the rest is gone. */
 const dropsTheRest: Loose = (props) => [props];
 
+/** Call all `instead` as a chain: each has the next one to call behind whatever it is given. */
+function chained([first, ...others]: Loose[], own: Loose): Loose {
+  if (first === undefined) return own;
+  return (...args) => first(...args, chained(others, own));
+}
+
 /**
- * Return a component of Stash's with what plugins put around it: all `before`, the first `instead`
- * with the next one to call behind its arguments, all `after` with what was drawn behind them.
+ * Return a component of Stash's with what plugins put around it: all `before`, the `instead`
+ * as a chain, all `after` with what was drawn behind them.
  */
 function patched<P>(
   name: string,
@@ -64,8 +70,8 @@ function patched<P>(
     for (const before of [...others, ...(stash.patches[`before ${name}`] ?? [])]) {
       args = before(...args) as unknown[];
     }
-    const [instead] = stash.patches[`instead ${name}`] ?? [];
-    let drawn = (instead ? instead(...args, own) : (own as Loose)(...args)) as React.ReactElement;
+    const insteads = stash.patches[`instead ${name}`] ?? [];
+    let drawn = chained(insteads, own as Loose)(...args) as React.ReactElement;
     for (const after of stash.patches[`after ${name}`] ?? []) {
       drawn = after(...args, drawn) as React.ReactElement;
     }
@@ -134,6 +140,30 @@ test.each(OTHERS)("our settings are ours and those of others stay, %s", async (_
   expect(await screen.findByRole("button", { name: "What is written" })).toBeInTheDocument();
   expect(screen.queryByText("Stash's own form of stash-sense")).toBeNull();
 });
+
+const theirs: Loose = (props, _, next) => (
+  <div>
+    <p>Another plugin was here</p>
+    {(next as Loose)(props, _) as React.ReactElement}
+  </div>
+);
+
+test.each([
+  ["before", "alone", []],
+  ["after", "alone", []],
+  ["after", "beside a plugin that drops the rest of the arguments", [dropsTheRest]],
+] as const)(
+  "another plugin's own settings form, loaded %s ours, stays, %s",
+  async (order, _, others) => {
+    if (order === "before") window.PluginApi.patch.instead("PluginSettings", theirs as never);
+    await load();
+    if (order === "after") window.PluginApi.patch.instead("PluginSettings", theirs as never);
+    const Settings = patched("PluginSettings", Own, [...others]);
+    inStash(<Settings pluginID="other" />);
+    expect(screen.getByText("Another plugin was here")).toBeInTheDocument();
+    expect(screen.getByText("Stash's own form of other")).toBeInTheDocument();
+  },
+);
 
 test.each(OTHERS)("where our form breaks Stash's own stands there, %s", async (_, others) => {
   breaks("../src/settings/SettingsForm", "StashSettings");
