@@ -17,7 +17,7 @@ from stash_sense_plugin.media.sprites import parse_vtt, true_times
 from stash_sense_plugin.tasks import MODES, Call
 from stash_sense_plugin.tasks.asked import PAGE_BYTES
 from stash_sense_plugin.tasks.engine import Engine
-from tests.clips import number_of, numbered, write_clip
+from tests.clips import number_of, write_clip
 from tests.sweep_kit import Told, open_engine
 
 COUNT, FPS = 100, 10
@@ -130,14 +130,28 @@ def test_where_the_file_is_away_the_nearest_tile_serves(
     assert told["pictures"][0]["tile"] is not None
 
 
-def test_a_picture_is_one_frame(stash: StandIn, engine: Engine, tmp_path: Path) -> None:
-    # Stash keeps pictures elsewhere; a video of no length is one to us.
-    path = tmp_path / "one.png"
-    Image.fromarray(numbered(77, 640, 384)).save(path)
+def test_of_a_file_that_is_damaged_in_the_middle_what_is_whole_is_shown(
+    engine: Engine, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / "damaged.mp4", COUNT, FPS, gop=25)
+    data = bytearray(path.read_bytes())
+    begin = data.find(b"mdat") + 8
+    length = data.find(b"moov") - begin
+    for place in range(begin + length * 35 // 100, begin + length * 75 // 100):
+        data[place] = 0x55
+    path.write_bytes(data)
     with StandIn(tmp_path / "stash") as other:
-        scene = other.add_scene("one", file=fake_file(str(path), duration_s=0.0))
-        told = ask(other, engine, scene, 0)
-    assert [each["time_s"] for each in told["pictures"]] == [0]
+        scene = other.add_scene("damaged", file=fake_file(str(path), duration_s=COUNT / FPS))
+        told = ask(other, engine, scene, 1.0, 3.0, 5.0, 7.0, 9.0)
+    shown = {
+        each["time_s"]: number_of(pixels_of(each["data"]))
+        for each in told["pictures"]
+        if each["data"] is not None
+    }
+    assert 1 <= len(shown) < 5
+    assert shown[1.0] == 10
+    assert all(number == round(time_s * FPS) for time_s, number in shown.items())
+    assert told["note"] == "Not every frame of the file can be read"
 
 
 def test_a_reply_stays_below_a_megabyte(stash: StandIn, engine: Engine, tmp_path: Path) -> None:
@@ -150,8 +164,8 @@ def test_a_reply_stays_below_a_megabyte(stash: StandIn, engine: Engine, tmp_path
         told = ask(other, engine, scene, *(i / FPS for i in range(24)), width_px=640)
     length = sum(len(each["data"] or "") for each in told["pictures"])
     assert length < PAGE_BYTES
-    if any(each["data"] is None for each in told["pictures"]):
-        assert told["note"].startswith("The reply is full")
+    assert any(each["data"] is None for each in told["pictures"])
+    assert told["note"].startswith("The reply is full")
 
 
 def _write_noise(path: Path, rng: np.random.Generator) -> None:

@@ -15,8 +15,7 @@ from math import isfinite
 from typing import Any, Final
 
 from stash_sense_plugin.errors import MediaError, MediaMissing, SettingsError, StashError
-from stash_sense_plugin.media.images import read_image
-from stash_sense_plugin.media.patience import Beat, answered, streamed
+from stash_sense_plugin.media.patience import Beat, streamed
 from stash_sense_plugin.media.sprites import MAX_VTT_BYTES, Cue, parse_vtt, true_times
 from stash_sense_plugin.media.video import read_exact
 from stash_sense_plugin.records import Frame, Pixels, Reporter, Scene
@@ -34,8 +33,8 @@ QUALITY: Final = 75
 """Of JPEG."""
 SAME_S: Final = 0.001
 """Times are told in milliseconds."""
-FAR_S: Final = 10.0
-"""A frame may be shown for so long; what was read before it is another one."""
+FAR_S: Final = 1.0
+"""Evidence bears the time at which its frame begins; what begins further away is another one."""
 READ_S: Final = 20.0
 """For how long the file is read; whoever looks at a page does not wait longer."""
 
@@ -159,16 +158,10 @@ class _Album:
         try:
             if not self.scene.path:
                 raise MediaMissing(f"{self.scene.source} has no file", "scan the library in Stash")
-            if self.scene.duration_s is None:
-                return dict.fromkeys(times_s, _address(self._image()))
             return self._frames(times_s)
         except MediaError as error:
             self._note(str(error))
             return {}
-
-    def _image(self) -> Pixels:
-        path, side_px = self.scene.path, self._side_px
-        return answered(lambda _beat: read_image(path, side_px), self.reporter.check, path)
 
     @property
     def _side_px(self) -> int:
