@@ -12,6 +12,7 @@ const PAGE: PageScene = { id: "7", title: "A day out", files: [{ duration: 100 }
 const HOSTILE = '<img src=x onerror="alert(1)">';
 
 afterEach(() => {
+  vi.useRealTimers();
   forgetPictures("7");
   vi.unstubAllGlobals();
 });
@@ -186,6 +187,51 @@ describe("tagging", () => {
     await waitFor(() => expect(screen.getByRole("button", { name: "Cancel" })).toBeEnabled());
     await userEvent.click(screen.getByRole("button", { name: "Cancel" }));
     expect(await screen.findByText("It was cancelled.")).toBeInTheDocument();
+  });
+
+  test.each([
+    ["is carried out", true],
+    ["never arrives", false],
+  ])("a cancel whose answer is lost begins nothing, where it %s", async (_, arrives) => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    let status: "running" | "cancelled" = "running";
+    const worker = new Worker(scene([], { job: job() }));
+    worker.stash.answers.job = () => job({ status });
+    worker.stash.answers.tag_scene = () => ({ job_id: "j2" });
+    let cancels = 0;
+    worker.stash.answers.cancel_job = () => {
+      cancels += 1;
+      if (arrives || cancels === 2) status = "cancelled";
+      if (cancels === 1) throw new Error("Failed to fetch");
+      return { cancelled: true };
+    };
+    worker.show();
+    fireEvent.click(await screen.findByRole("button", { name: "Cancel" }));
+    await act(async () => void (await vi.advanceTimersByTimeAsync(12_000)));
+    expect(worker.modes).not.toContain("tag_scene");
+    expect(cancels).toBe(1);
+    if (!arrives) {
+      expect(screen.getByRole("alert")).toHaveTextContent("Stash does not answer");
+      expect(screen.queryByText(/asked again by itself/)).toBeNull();
+      fireEvent.click(screen.getByRole("button", { name: "Try again" }));
+      await act(async () => void (await vi.advanceTimersByTimeAsync(1_000)));
+      expect(cancels).toBe(2);
+    }
+    expect(await screen.findByText("It was cancelled.")).toBeInTheDocument();
+    expect(screen.queryByRole("alert")).toBeNull();
+    expect(worker.modes).not.toContain("tag_scene");
+  });
+
+  test("what cannot begin because Stash is away is begun by nobody but the user", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    const worker = new Worker(scene([]));
+    worker.stash.answers.tag_scene = () => {
+      throw new Error("Failed to fetch");
+    };
+    worker.show();
+    fireEvent.click(await screen.findByRole("button", { name: "Tag this scene" }));
+    await act(async () => void (await vi.advanceTimersByTimeAsync(12_000)));
+    expect(worker.modes.filter((mode) => mode === "tag_scene")).toHaveLength(1);
   });
 
   test("says why it failed and what helps", async () => {
@@ -412,7 +458,7 @@ describe("saying something", () => {
     expect(await screen.findByText("Refused (1)")).toBeInTheDocument();
     expect(worker.stash.calls.at(-2)).toMatchObject({
       mode: "unsay",
-      args: { items: [{ scene_id: "7", kind: "tag", name: "Dog" }] },
+      args: { items: [{ scene_id: "7", kind: "tag", name: "Dog", said: "refused" }] },
     });
   });
 
@@ -426,6 +472,41 @@ describe("saying something", () => {
     await waitFor(() =>
       expect(worker.modes).toEqual(["scene", "accept", "scene", "unsay", "scene"]),
     );
+    expect(screen.queryByRole("button", { name: "Undo" })).toBeNull();
+  });
+
+  test("of what replaced a word before, that alone is undone, also where a reply is lost", async () => {
+    const worker = new Worker(scene([row("Beach", { said: "refused" }), row("Sea")]));
+    worker.show();
+    const fold = (await screen.findByText("Refused (1)")).closest("details") as HTMLDetailsElement;
+    fold.open = true;
+    fireEvent(fold, new Event("toggle"));
+    await userEvent.click(await screen.findByRole("button", { name: "Accept Beach" }));
+    await screen.findByText("Accepted Beach");
+    const replies = [
+      () => {
+        worker.told = scene([row("Beach", { said: "refused" }), row("Sea")]);
+        throw new Error("Failed to fetch");
+      },
+      () => {
+        const failure = { scene_id: "7", kind: "tag", name: "Beach", target_id: "", remedy: "" };
+        const failures = [{ ...failure, message: "it is not accepted" }];
+        const none = { unsaid: 0, taken_back: 0, written: 0, markers: 0, left: [] };
+        return { ...VERDICT, ...none, failed: 1, failures };
+      },
+    ];
+    worker.stash.answers.unsay = () => {
+      const reply = replies.shift();
+      if (reply === undefined) throw new Error("asked too often");
+      return reply();
+    };
+    await userEvent.click(await screen.findByRole("button", { name: "Undo" }));
+    await screen.findByText(/^Beach stays as it was: Failed to fetch/);
+    await userEvent.click(await screen.findByRole("button", { name: "Undo" }));
+    await screen.findByText(/^Beach stays as it was: it is not accepted/);
+    const asked = worker.stash.calls.filter(({ mode }) => mode === "unsay");
+    const item = { scene_id: "7", kind: "tag", name: "Beach", said: "accepted" };
+    expect(asked.map(({ args }) => args.items)).toEqual([[item], [item]]);
     expect(screen.queryByRole("button", { name: "Undo" })).toBeNull();
   });
 

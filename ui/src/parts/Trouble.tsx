@@ -9,6 +9,8 @@ interface Props {
   error: SenseError;
   /** Asks again. */
   again(): void;
+  /** Whether `again` changes something: then nobody but the user repeats it. */
+  isDeed?: boolean;
 }
 
 interface Kind {
@@ -26,7 +28,7 @@ const KINDS: readonly Kind[] = [
   {
     is: /^(Failed to fetch|Load failed|NetworkError\b.*)$|status code 50[234]$/,
     title: "Stash does not answer",
-    says: "It may be starting again, or the network is away. This is asked again by itself.",
+    says: "It may be starting again, or the network is away.",
     passes: true,
   },
   {
@@ -38,7 +40,7 @@ const KINDS: readonly Kind[] = [
   {
     is: /^Stash Sense is being updated|is gone or not whole/,
     title: "Stash Sense is being updated",
-    says: "This is asked again by itself.",
+    says: "",
     passes: true,
   },
   {
@@ -62,19 +64,21 @@ const KINDS: readonly Kind[] = [
 
 const EVERY_MS = 5000;
 
-export function Trouble({ error, again }: Props) {
-  if (error.needsSetUp) return <NotSetUp error={error} again={again} />;
+export function Trouble({ error, again, isDeed = false }: Props) {
+  if (error.needsSetUp) return <NotSetUp error={error} again={again} isDeed={isDeed} />;
   const kind = KINDS.find((each) => each.is.test(error.message));
-  return <Told key={kind?.title} kind={kind} error={error} again={again} />;
+  return <Told key={kind?.title} kind={kind} error={error} again={again} isDeed={isDeed} />;
 }
 
-function Told({ kind, error, again }: Props & { kind: Kind | undefined }) {
-  useAgain(kind?.passes === true, again);
+function Told({ kind, error, again, isDeed }: Props & { kind: Kind | undefined }) {
+  const isRepeated = kind?.passes === true && !isDeed;
+  useAgain(isRepeated, again);
+  const says = [kind?.says, isRepeated && "This is asked again by itself."].filter(Boolean);
   return (
     <div className={`card sense-trouble ${kind?.passes ? "sense-passes" : ""}`} role="alert">
       {kind && <h2 className="h5">{kind.title}</h2>}
       <p className="sense-told">{error.message}</p>
-      {kind && <p>{kind.says}</p>}
+      {says.length > 0 && <p>{says.join(" ")}</p>}
       {kind?.reloads && (
         <>
           <Button size="sm" onClick={() => window.location.reload()}>
@@ -111,7 +115,7 @@ function setsUp(job: StashJob): boolean {
 }
 
 /** The first thing that a new user meets: one button, and what it does before it is pressed. */
-function NotSetUp({ error, again }: Props) {
+function NotSetUp({ error, again, isDeed }: Props) {
   const [isAsked, setAsked] = useState(false);
   const [ended, setEnded] = useState(0);
   const [failed, setFailed] = useState<SenseError>();
@@ -120,7 +124,7 @@ function NotSetUp({ error, again }: Props) {
     setAsked(false);
     // Stash says FINISHED of one that failed too: only asking tells.
     setEnded((before) => before + 1);
-    again();
+    if (!isDeed) again();
   });
   const job = jobs.find(setsUp);
   const begin = async () => {
@@ -143,8 +147,11 @@ function NotSetUp({ error, again }: Props) {
       <p className="sense-told">{error.message}.</p>
       {ended > 0 && !isUnderWay && (
         <p role="alert">
-          <strong>Set up has ended, and this is how it stands.</strong> What it did last is in
-          Stash's log (Settings, Logs); it goes on from there when it is begun again.
+          <strong>
+            Set up has ended{isDeed ? ": try again." : ", and this is how it stands."}
+          </strong>{" "}
+          What it did last is in Stash's log (Settings, Logs); it goes on from there when it is
+          begun again.
         </p>
       )}
       <p>
@@ -163,7 +170,7 @@ function NotSetUp({ error, again }: Props) {
         <>
           <Button onClick={begin}>Set up</Button>{" "}
           <Button variant="secondary" onClick={again}>
-            Look again
+            {isDeed ? "Try again" : "Look again"}
           </Button>
         </>
       )}

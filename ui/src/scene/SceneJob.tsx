@@ -17,7 +17,10 @@ export interface Tagging {
   cancelling: boolean;
   /** The job that ended last, while nothing else was begun. */
   ended: Job | undefined;
+  /** Why it could not begin. */
   error: SenseError | undefined;
+  /** Why it could not be cancelled. */
+  uncancelled: SenseError | undefined;
   /** Why the job cannot be followed just now. */
   lost: SenseError | undefined;
 }
@@ -29,6 +32,7 @@ export function useTagging(sceneId: string, found: Job | null, done: () => void)
   const [cancelling, setCancelling] = useState(false);
   const [ended, setEnded] = useState<Job>();
   const [error, setError] = useState<SenseError>();
+  const [uncancelled, setUncancelled] = useState<SenseError>();
   const over = useRef(new Set<string>());
   const gone = useRef(false);
   useEffect(
@@ -47,12 +51,15 @@ export function useTagging(sceneId: string, found: Job | null, done: () => void)
     over.current.add(last.id);
     setJobId(undefined);
     setCancelling(false);
+    setError(undefined);
+    setUncancelled(undefined);
     setEnded(last);
     done();
   });
   const begin = async () => {
     setBeginning(true);
     setError(undefined);
+    setUncancelled(undefined);
     setEnded(undefined);
     try {
       const { job_id } = await operate("tag_scene", { scene_id: sceneId });
@@ -65,12 +72,14 @@ export function useTagging(sceneId: string, found: Job | null, done: () => void)
   const cancel = async () => {
     if (jobId === undefined) return;
     setCancelling(true);
+    setUncancelled(undefined);
     try {
       await operate("cancel_job", { job_id: jobId });
     } catch (why) {
-      if (gone.current) return;
+      // The job may have ended meanwhile, by this very call: only its answer was lost.
+      if (gone.current || over.current.has(jobId)) return;
       setCancelling(false);
-      setError(why as SenseError);
+      setUncancelled(why as SenseError);
     }
   };
   return {
@@ -81,6 +90,7 @@ export function useTagging(sceneId: string, found: Job | null, done: () => void)
     cancelling,
     ended,
     error,
+    uncancelled,
     lost,
   };
 }
@@ -94,7 +104,7 @@ interface Props {
 }
 
 export function SceneJob({ tagging, hasFile, first, lookedAtS }: Props) {
-  const { under_way, error, ended } = tagging;
+  const { under_way, error, uncancelled, ended } = tagging;
   return (
     <div className="sense-scene-job">
       <div className="sense-scene-begin">
@@ -111,7 +121,8 @@ export function SceneJob({ tagging, hasFile, first, lookedAtS }: Props) {
         )}
       </div>
       {under_way && <UnderWay tagging={tagging} />}
-      {error && <Trouble error={error} again={tagging.begin} />}
+      {uncancelled && <Trouble error={uncancelled} again={tagging.cancel} isDeed />}
+      {error && <Trouble error={error} again={tagging.begin} isDeed />}
       {!under_way && ended && <Ended job={ended} />}
       <span className="sr-only" role="status">
         {heard(tagging)}
