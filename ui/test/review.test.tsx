@@ -94,6 +94,24 @@ test("what is undone after it was sent is unsaid", async () => {
   expect(screen.getByText("3 suggestions wait")).toBeInTheDocument();
 });
 
+test("what is undone names what is meant, so that a lost reply takes back nothing more", async () => {
+  await open(new Library(beaches(3)), BEACH);
+  await userEvent.keyboard("a");
+  await act(() => library.answers.settled());
+  library.lose = 1;
+  await userEvent.keyboard("u");
+  await act(() => library.answers.settled());
+  await userEvent.click(screen.getByRole("button", { name: "Try again" }));
+  await act(() => library.answers.settled());
+  const asked = library.stash.calls.filter(({ mode }) => mode === "unsay");
+  const item = { scene_id: "1", kind: "tag", name: "Beach", said: "accepted" };
+  expect(asked.map(({ args }) => args.items)).toEqual([[item], [item]]);
+  // That it was done already is no failure.
+  expect(screen.queryByText(/could not be/)).not.toBeInTheDocument();
+  expect(rows()).toHaveLength(3);
+  expect(library.answers.unsent).toBe(0);
+});
+
 test("of one row all is sent in the order in which it was said", async () => {
   await open(new Library(beaches(3)), BEACH);
   press("a");

@@ -9,7 +9,7 @@ import { FakeStash } from "./fake_stash";
 
 type Row = Shapes["SuggestionRow"];
 type Stand = "asked" | "accepted" | "refused";
-type Items = Shapes["Named"][];
+type Items = Shapes["NamedSaid"][];
 
 export const ROW_PX = 120;
 export const LIST_PX = 600;
@@ -59,6 +59,8 @@ export class Library {
   readonly broken = new Map<string, string>();
   /** What each call fails with, while it is set. */
   away: string | undefined;
+  /** How many replies are lost on their way: what was asked is done all the same. */
+  lose = 0;
   readonly stash: FakeStash;
   readonly answers = new Answers();
 
@@ -110,19 +112,26 @@ export class Library {
   private say(items: Items = [], stand: Stand) {
     if (this.away) throw new Error(this.away);
     const failures = items
-      .map((item) => ({ kind: "tag" as const, target_id: "", ...item }))
-      .filter((item) => this.broken.has(key(item)) || !this.stands.has(key(item)))
-      .map((item) => ({
-        ...item,
-        message: this.broken.get(key(item)) ?? "Stash Sense suggested no such thing",
-        remedy: "let it be tagged once more",
-      }));
+      .map(({ said, ...item }) => ({ kind: "tag" as const, target_id: "", ...item, said }))
+      .map(({ said, ...item }) => ({ ...item, message: this.refusal(item, said) ?? "" }))
+      .filter(({ message }) => message)
+      .map((item) => ({ ...item, remedy: "let it be tagged once more" }));
     const failed = new Set(failures.map(key));
     for (const item of items) {
       const one = key({ kind: "tag", ...item });
       if (!failed.has(one)) this.stands.set(one, stand);
     }
+    if (this.lose > 0) {
+      this.lose -= 1;
+      throw new Error("Failed to fetch");
+    }
     return { failed: failures.length, failures };
+  }
+
+  private refusal(item: Parameters<typeof key>[0], said?: "accepted" | "refused") {
+    const stand = this.stands.get(key(item));
+    if (stand === undefined) return "Stash Sense suggested no such thing";
+    return said && stand !== said ? `it is not ${said}` : this.broken.get(key(item));
   }
 
   private counts(): Shapes["Counted"][] {

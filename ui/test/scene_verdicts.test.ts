@@ -34,6 +34,24 @@ test("a suggestion is named by its scene, kind and name, and by its target where
   ]);
 });
 
+test("what was said is named where it is taken back, and nowhere else", async () => {
+  const none = { run_id: "r", dry_run: false, failed: 0, failures: [], left: [] };
+  const stash = new FakeStash({
+    accept: accepted,
+    unsay: () => ({ ...none, unsaid: 1, taken_back: 1, written: 0, markers: 0 }),
+  });
+  await unsay([row("Beach", { said: "refused" }), row("Sea")]);
+  await accept([row("Beach", { said: "refused" })]);
+  const beach = { scene_id: "7", kind: "tag", name: "Beach" };
+  expect(stash.calls.map(({ args }) => args.items)).toEqual([
+    [
+      { ...beach, said: "refused" },
+      { ...beach, name: "Sea" },
+    ],
+    [beach],
+  ]);
+});
+
 test("many are spoken of in several calls, and what came of them is added up", async () => {
   const stash = new FakeStash({ accept: accepted });
   const told = await accept(Array.from({ length: 250 }, (_, i) => row(`Tag ${i}`)));

@@ -1,6 +1,6 @@
 /** What the user said, on its way to Stash: kept in order, sent in parts, and undone step by step. */
 import type { SenseError, Shapes } from "../stash/calls";
-import { accept, refuse, type Spoken, unsay } from "../stash/verdicts";
+import { accept, refuse, type Spoken, type Unsaid, unsay, wasNotSaid } from "../stash/verdicts";
 
 /** How a suggestion stands with the user. */
 export type Stand = "asked" | "accepted" | "refused";
@@ -187,7 +187,7 @@ export class Answers {
     this.tell([]);
     const to = part[0]?.change.to ?? "asked";
     try {
-      const told = await SEND[to](part.map((each) => each.change.row));
+      const told = await SEND[to](part.map((each) => meant(each.change)));
       this.sending = [];
       this.tries = 0;
       this.note("left" in told ? told.left : []);
@@ -230,11 +230,14 @@ export class Answers {
     const failed: Change[] = [];
     const reasons: [string, string][] = [];
     for (const failure of failures) {
-      const change = part.find((each) => isAbout(each.change.row, failure))?.change;
-      if (change === undefined) {
+      const sent = part.find((each) => isAbout(each.change.row, failure));
+      if (sent === undefined) {
         this.note([failure]);
         continue;
       }
+      const { change, tried } = sent;
+      // It was taken back the first time, and the reply was lost.
+      if (tried && change.to === "asked" && wasNotSaid(meant(change), failure)) continue;
       failed.push(change);
       const key = keyOf(change.row);
       const undone = this.waiting.find(
@@ -278,6 +281,11 @@ export class Answers {
 /** Only what is spoken of: the frames and ranges of thousands of answers need not be kept. */
 function spoken({ scene_id, kind, name, target_id, title }: Answered): Answered {
   return { scene_id, kind, name, target_id, title };
+}
+
+/** With what it was, of which alone it may be taken back. */
+function meant({ row, from }: Change): Unsaid {
+  return from === "asked" ? row : { ...row, said: from };
 }
 
 /** A tag may fail under another of its names. */

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { many } from "../parts/words";
 import type { SenseError, Shapes } from "../stash/calls";
-import { accept, refuse, type SuggestionRow, unsay } from "../stash/verdicts";
+import { accept, refuse, type SuggestionRow, unsay, wasNotSaid } from "../stash/verdicts";
 
 export type Said = "accepted" | "refused";
 
@@ -140,14 +140,16 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
   );
 
   const forget = useCallback(
-    (spoken: readonly SuggestionRow[], deed: Deed | undefined) => {
+    (rows: readonly SuggestionRow[], deed: Deed | undefined) => {
+      const spoken = deed ? rows.map((row) => ({ ...row, said: deed.said })) : rows;
       inTurn(
         spoken,
         (row) => ({ said: null, in_stash: row.in_stash === "ours" ? "absent" : row.in_stash }),
         () => unsay(spoken),
         (failed, why) => {
-          if (deed && failed.length > 0) {
-            setDeeds((now) => [...now, { ...deed, rows: failed }]);
+          const still = failed.filter((row) => why && !wasNotSaid(row, why));
+          if (deed && still.length > 0) {
+            setDeeds((now) => [...now, { ...deed, rows: still }]);
           }
           setMessage(sentence("Undone:", spoken, failed, why));
         },

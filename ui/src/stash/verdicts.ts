@@ -5,12 +5,16 @@ import { stash } from "./plugin_api";
 
 export type SuggestionRow = Shapes["SuggestionRow"];
 export type Named = Shapes["Named"];
+type Verdict = NonNullable<SuggestionRow["said"]>;
 export type AcceptTold = Shapes["AcceptTold"];
 export type RefuseTold = Shapes["RefuseTold"];
 export type UnsayTold = Shapes["UnsayTold"];
 
 /** What of a row names it. */
 export type Spoken = Pick<SuggestionRow, "scene_id" | "kind" | "name" | "target_id">;
+
+/** With what was said of it, where that alone is to be taken back. */
+export type Unsaid = Spoken & { said?: Verdict | null };
 
 /** Of a reply's failures the first hundred are named: so many to a call, and none stays unnamed. */
 const PART = 100;
@@ -47,8 +51,11 @@ export async function refuse(rows: readonly Spoken[]): Promise<RefuseTold> {
   }));
 }
 
-/** Take back what was said of them last; as `accept`. */
-export async function unsay(rows: readonly Spoken[]): Promise<UnsayTold> {
+/**
+ * Take back what was said of them last; as `accept`. With `said` it may be asked for twice, where
+ * a reply was lost: what was said before that stays said.
+ */
+export async function unsay(rows: readonly Unsaid[]): Promise<UnsayTold> {
   const none: UnsayTold = {
     ...NOTHING,
     unsaid: 0,
@@ -57,14 +64,24 @@ export async function unsay(rows: readonly Spoken[]): Promise<UnsayTold> {
     markers: 0,
     left: [],
   };
-  return inParts("unsay", rows, none, (sum, told) => ({
+  const add = (sum: UnsayTold, told: UnsayTold): UnsayTold => ({
     ...joined(sum, told),
     unsaid: sum.unsaid + told.unsaid,
     taken_back: sum.taken_back + told.taken_back,
     written: sum.written + told.written,
     markers: sum.markers + told.markers,
     left: [...sum.left, ...told.left],
-  }));
+  });
+  return inParts("unsay", rows, none, add, meant);
+}
+
+/** Whether nothing came of `unsay` because what was meant is not said, or not any more. */
+export function wasNotSaid({ said }: Unsaid, { message }: Pick<Shapes["NotDone"], "message">) {
+  return !!said && message === `it is not ${said}`;
+}
+
+function meant(row: Unsaid): Shapes["NamedSaid"] {
+  return { ...named(row), ...(row.said ? { said: row.said } : {}) };
 }
 
 export function named(row: Spoken): Named {
@@ -89,19 +106,20 @@ function joined(sum: VerdictTold, told: VerdictTold): VerdictTold {
   };
 }
 
-type Verdict = Extract<Mode, "accept" | "refuse" | "unsay">;
+type Saying = Extract<Mode, "accept" | "refuse" | "unsay">;
 
-async function inParts<M extends Verdict>(
+async function inParts<M extends Saying, R extends Spoken>(
   mode: M,
-  rows: readonly Spoken[],
+  rows: readonly R[],
   none: Modes[M]["told"],
   add: (sum: Modes[M]["told"], told: Modes[M]["told"]) => Modes[M]["told"],
+  item: (row: R) => Named = named,
 ): Promise<Modes[M]["told"]> {
   let sum = none;
   let done = 0;
   try {
     while (done < rows.length) {
-      const items = rows.slice(done, done + PART).map(named);
+      const items = rows.slice(done, done + PART).map(item);
       sum = add(sum, await operate(mode, { items }));
       done += items.length;
     }
