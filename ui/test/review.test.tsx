@@ -314,7 +314,36 @@ test("many are accepted page after page, and it can be stopped", async () => {
   const accepted = library.standing("accepted").length;
   expect(accepted).toBeGreaterThan(0);
   expect(accepted).toBeLessThan(1000);
-});
+}, 30_000);
+
+test("undo while many are accepted undoes them all, and no more follow", async () => {
+  await open(new Library(beaches(250)), BEACH);
+  const slider = screen.getByRole("slider", { name: "Least confidence to accept" });
+  fireEvent.change(slider, { target: { value: "0" } });
+  await userEvent.click(screen.getByRole("button", { name: /^Accept all above 0%/ }));
+  await userEvent.click(await screen.findByRole("button", { name: "Accept 250" }));
+  await screen.findByText("Beach: 100 of 250");
+  fireEvent.click(screen.getByRole("button", { name: "Undo" }));
+  await waitFor(() => expect(screen.queryByRole("button", { name: "Stop" })).toBeNull());
+  await act(() => library.answers.settled());
+  expect(library.standing("asked")).toHaveLength(250);
+  expect(screen.getByRole("button", { name: "Undo" })).toBeDisabled();
+  expect(screen.getByText(/^Undone: Beach for Scene 1 /)).toBeInTheDocument();
+  const unsaid = library.sent("unsay").flat();
+  expect(new Set(unsaid).size).toBe(unsaid.length);
+}, 30_000);
+
+test("those that could not be accepted are not counted among the accepted", async () => {
+  const given = new Library(beaches(30));
+  for (const id of ["2", "5"]) given.broken.set(`${id} tag Beach`, "its file has changed");
+  await open(given, BEACH);
+  const slider = screen.getByRole("slider", { name: "Least confidence to accept" });
+  fireEvent.change(slider, { target: { value: "0" } });
+  await userEvent.click(screen.getByRole("button", { name: /^Accept all above 0%/ }));
+  await userEvent.click(await screen.findByRole("button", { name: "Accept 30" }));
+  expect(await screen.findByText("Accepted Beach for 28 scenes")).toBeInTheDocument();
+  expect(library.standing("accepted")).toHaveLength(28);
+}, 30_000);
 
 test("where nothing waits it says why, and what to do", async () => {
   library = new Library([]);

@@ -21,6 +21,8 @@ type Listener = (changes: readonly Change[], cause: Cause) => void;
 /** What one key or button did: undone as one. */
 export class Step {
   readonly changes: Change[] = [];
+  /** Then nothing more may become part of it. */
+  undone = false;
 }
 
 interface Waiting {
@@ -88,6 +90,7 @@ export class Answers {
   undo(): readonly Change[] {
     const step = this.steps.pop();
     if (step === undefined) return [];
+    step.undone = true;
     const undone = [...step.changes].reverse();
     const unsent = new Set(this.waiting.filter((each) => !each.tried).map((each) => each.change));
     const dropped = new Set(undone.filter((change) => unsent.has(change)));

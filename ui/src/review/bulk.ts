@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 import { operate, type SenseError } from "../stash/calls";
 import type { Kind } from "./address";
-import { type Answered, type Answers, keyOf, type Step } from "./answers";
+import { type Answered, type Answers, keyOf, Step } from "./answers";
 
 const PAGE = 100;
 
@@ -43,9 +43,12 @@ export function useAcceptingAll(
     setError(undefined);
     setBulk({ tag, done: 0, total });
     let done = 0;
+    let undone = false;
     try {
-      for await (const count of acceptAll(answers, tag, kind, above, () => stopped.current)) {
-        done += count;
+      for await (const step of acceptAll(answers, tag, kind, above, () => stopped.current)) {
+        // What could not be done is no part of it any more.
+        done = step.changes.length;
+        undone = step.undone;
         if (!gone.current) setBulk({ tag, done, total });
       }
     } catch (why) {
@@ -53,7 +56,7 @@ export function useAcceptingAll(
     }
     if (gone.current) return;
     setBulk(undefined);
-    tell.current(done, tag);
+    if (!undone) tell.current(done, tag);
   };
   return {
     bulk,
@@ -65,16 +68,16 @@ export function useAcceptingAll(
   };
 }
 
-/** Yields how many more were accepted. Raises SenseError. */
+/** Yields what was accepted so far, and ends where the user undoes it. Raises SenseError. */
 async function* acceptAll(
   answers: Answers,
   tag: string,
   kind: Kind,
   above: number,
   stopped: () => boolean,
-): AsyncGenerator<number> {
+): AsyncGenerator<Step> {
+  const step = new Step();
   let after: string | null | undefined;
-  let step: Step | undefined;
   do {
     const told = await operate("suggestions", {
       by: "tag",
@@ -87,13 +90,13 @@ async function* acceptAll(
     const pending = answers.pending();
     const sure = told.suggestions.filter((each) => each.confidence >= above);
     const rows = sure.filter((each) => each.kind === kind && !pending.has(keyOf(each)));
-    if (stopped()) return;
-    if (rows.length > 0) step = answers.say(rows as Answered[], "asked", "accepted", step);
+    if (stopped() || step.undone) return;
+    if (rows.length > 0) answers.say(rows as Answered[], "asked", "accepted", step);
     await answers.settled();
     if (answers.error) throw answers.error;
-    yield rows.length;
+    yield step;
     // The most certain come first.
     if (sure.length < told.suggestions.length) return;
     after = told.next;
-  } while (after !== null && !stopped());
+  } while (after !== null && !stopped() && !step.undone);
 }
