@@ -1,4 +1,4 @@
-import { act, cleanup, screen, waitFor, within } from "@testing-library/react";
+import { act, cleanup, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import React from "react";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -428,6 +428,29 @@ describe("Models", () => {
       "clip-a did not come. Check the network.",
     );
     expect(screen.getByRole("button", { name: "Download clip-a" })).toBeEnabled();
+  });
+
+  test("a download is followed where no news of Stash's queue comes", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    let fetched: Shapes["JobTold"][] = [];
+    const stash = dashboard({
+      ...models(model({ name: "clip-a" })),
+      jobs: () => ({ jobs: fetched }),
+    });
+    stash.silent = true;
+    fireEvent.click(await screen.findByText("Scenes as a whole, by words"));
+    fireEvent.click(screen.getByRole("button", { name: "Download clip-a" }));
+    await waitFor(() => expect(stash.tasks).toHaveLength(1));
+    stash.tell("UPDATE", { id: "1", status: "RUNNING", progress: 0.6 });
+    await act(async () => void (await vi.advanceTimersByTimeAsync(6_000)));
+    const bar = screen.getByRole("progressbar", { name: "Downloading clip-a" });
+    expect(bar).toHaveAttribute("aria-valuenow", "60");
+    const output = { models: [{ name: "clip-a" }] };
+    fetched = [job({ id: "d", mode: "pull_models", output })];
+    stash.tell("REMOVE", { id: "1" });
+    await act(async () => void (await vi.advanceTimersByTimeAsync(6_000)));
+    expect(screen.queryByRole("progressbar", { name: "Downloading clip-a" })).toBeNull();
+    expect(screen.getAllByText("Made ready: clip-a.").length).toBeGreaterThan(0);
   });
 
   test("a licence that does not allow every use is accepted by its very name", async () => {

@@ -31,6 +31,8 @@ export class FakeStash {
   readonly stopped: string[] = [];
   readonly toasts: string[] = [];
   jobs: StashJob[] = [];
+  /** Whether no news of its jobs reaches the pages, as behind a proxy without websockets. */
+  silent = false;
   /** By a document's name, what Stash's own pages are answered. */
   readonly own: Record<string, (variables: Record<string, unknown>) => Record<string, unknown>> =
     {};
@@ -77,7 +79,7 @@ export class FakeStash {
     };
     this.jobs = this.jobs.filter((each) => each.id !== job.id);
     if (type !== "REMOVE") this.jobs.push(whole);
-    for (const listener of this.listeners) listener({ type, job: whole });
+    if (!this.silent) for (const listener of this.listeners) listener({ type, job: whole });
   }
 
   private answer(name: string, variables: Record<string, unknown>): Observable<FetchResult> {

@@ -1,4 +1,4 @@
-import { act, screen, waitFor } from "@testing-library/react";
+import { act, fireEvent, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import React from "react";
 import { afterEach, expect, test, vi } from "vitest";
@@ -110,6 +110,50 @@ test("a set-up that ended without success is said with what is told then", async
   rerender(<Trouble error={now} again={() => undefined} />);
   expect(screen.getByText(/its set-up was not finished/)).toBeInTheDocument();
   expect(screen.getByRole("button", { name: "Set up" })).toBeEnabled();
+});
+
+test("a set-up is followed where no news of it comes, with a way to stop and to look", async () => {
+  vi.useFakeTimers({ shouldAdvanceTime: true });
+  const stash = new FakeStash();
+  stash.silent = true;
+  let again = 0;
+  show(<Trouble error={NEEDED} again={() => again++} />);
+  fireEvent.click(screen.getByRole("button", { name: "Set up" }));
+  expect(await screen.findByRole("button", { name: "Stop" })).toBeEnabled();
+  fireEvent.click(screen.getByRole("button", { name: "Look again" }));
+  expect(again).toBe(1);
+  stash.tell("UPDATE", { id: "1", status: "RUNNING", progress: 0.42 });
+  await act(async () => void (await vi.advanceTimersByTimeAsync(6_000)));
+  expect(screen.getByText(/Setting up: 42% done/)).toBeInTheDocument();
+  stash.tell("REMOVE", { id: "1" });
+  await act(async () => void (await vi.advanceTimersByTimeAsync(6_000)));
+  expect(again).toBe(2);
+  expect(screen.getByRole("button", { name: "Set up" })).toBeEnabled();
+});
+
+test("what left the queue is not put back by an answer that is older", async () => {
+  const stash = new FakeStash();
+  stash.tell("ADD", { id: "4", description: "Running plugin task: Set up", progress: 0.4 });
+  const client = window.PluginApi.utils.StashService.getClient();
+  const query = client.query.bind(client);
+  let arrive: () => void = () => undefined;
+  const late = new Promise<void>((done) => {
+    arrive = done;
+  });
+  let answered = 0;
+  vi.spyOn(client, "query").mockImplementation(async (options) => {
+    const found = await query(options);
+    await late;
+    answered += 1;
+    return found as never;
+  });
+  show(<Trouble error={NEEDED} again={() => undefined} />);
+  await act(async () => void (await new Promise((done) => setTimeout(done, 20))));
+  act(() => stash.tell("REMOVE", { id: "4", status: "FINISHED" }));
+  await act(async () => arrive());
+  await waitFor(() => expect(answered).toBeGreaterThan(0));
+  expect(await screen.findByRole("button", { name: "Set up" })).toBeInTheDocument();
+  expect(screen.queryByRole("progressbar")).toBeNull();
 });
 
 test("another plugin's job is not taken for ours", async () => {

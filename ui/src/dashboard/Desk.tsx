@@ -1,8 +1,8 @@
 /** What the cards share: what is under way, what has ended since, and what is said aloud. */
 import React, { useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { type Modes, runTask, type StashJob } from "../stash/calls";
-import { type Asking, useOperation } from "../stash/hooks";
-import { isUnderWay, type Job, usePolledJobs, usePresentTasks } from "./polling";
+import { type Asking, useOperation, useQueue } from "../stash/hooks";
+import { isUnderWay, type Job, usePolledJobs } from "./polling";
 import { modeOfTask, OURS, ourTask } from "./words";
 
 /** While something is under way, the figures of the library move. */
@@ -59,10 +59,11 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
   const refresh = useCallback(() => setRound((before) => before + 1), []);
 
   const settle = useRef<(task: StashJob) => void>(() => undefined);
-  const queue = usePresentTasks((task) => settle.current(task));
+  const queue = useQueue((task) => settle.current(task));
+  const { follow } = queue;
   const tasks = useMemo(
-    () => queue.filter((task) => ourTask(task.description) !== undefined),
-    [queue],
+    () => queue.jobs.filter((task) => ourTask(task.description) !== undefined),
+    [queue.jobs],
   );
   const jobs = usePolledJobs(tasks.length > 0, refresh);
   const away = jobs.error !== undefined;
@@ -90,15 +91,20 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
     });
   };
 
-  const begin = useCallback<Desk["begin"]>(async (mode, name, args, ended = () => undefined) => {
-    const before = new Set(known.current.map((job) => job.id));
-    quick.current.clear();
-    const id = await runTask(mode, `${OURS}${name}`, args);
-    awaited.current.set(id, { mode, before, ended });
-    const over = quick.current.get(id);
-    if (over) settle.current(over);
-    return id;
-  }, []);
+  const begin = useCallback<Desk["begin"]>(
+    async (mode, name, args, ended = () => undefined) => {
+      const before = new Set(known.current.map((job) => job.id));
+      quick.current.clear();
+      const description = `${OURS}${name}`;
+      const id = await runTask(mode, description, args);
+      awaited.current.set(id, { mode, before, ended });
+      const over = quick.current.get(id);
+      if (over) settle.current(over);
+      else follow(id, description);
+      return id;
+    },
+    [follow],
+  );
 
   const say = useCallback((message: string) => {
     // The same words twice would not be read again.

@@ -119,7 +119,7 @@ function NotSetUp({ error, again, isDeed }: Props) {
   const [isAsked, setAsked] = useState(false);
   const [ended, setEnded] = useState(0);
   const [failed, setFailed] = useState<SenseError>();
-  const jobs = useQueue((job) => {
+  const { jobs, follow } = useQueue((job) => {
     if (!setsUp(job)) return;
     setAsked(false);
     // Stash says FINISHED of one that failed too: only asking tells.
@@ -131,7 +131,7 @@ function NotSetUp({ error, again, isDeed }: Props) {
     setFailed(undefined);
     setAsked(true);
     try {
-      await runTask("set_up", SET_UP);
+      follow(await runTask("set_up", SET_UP), SET_UP);
     } catch (why) {
       setAsked(false);
       setFailed(why as SenseError);
@@ -164,22 +164,30 @@ function NotSetUp({ error, again, isDeed }: Props) {
           {failed.message}
         </p>
       )}
-      {isUnderWay ? (
-        <SettingUp job={job} stop={stop} />
-      ) : (
-        <>
-          <Button onClick={begin}>Set up</Button>{" "}
+      {isUnderWay && <SettingUp job={job} />}
+      <div>
+        {job && (
+          <Button
+            variant="secondary"
+            disabled={job.status === "STOPPING"}
+            onClick={() => stop(job.id)}
+          >
+            Stop
+          </Button>
+        )}
+        {!isUnderWay && <Button onClick={begin}>Set up</Button>}{" "}
+        {!(isUnderWay && isDeed) && (
           <Button variant="secondary" onClick={again}>
             {isDeed ? "Try again" : "Look again"}
           </Button>
-        </>
-      )}
+        )}
+      </div>
       <Outdated />
     </div>
   );
 }
 
-function SettingUp({ job, stop }: { job: StashJob | undefined; stop(id: string): void }) {
+function SettingUp({ job }: { job: StashJob | undefined }) {
   const isWaiting = job === undefined || job.status === "READY";
   const percent = Math.round((job?.progress ?? 0) * 100);
   const stopping = job?.status === "STOPPING";
@@ -210,11 +218,6 @@ function SettingUp({ job, stop }: { job: StashJob | undefined; stop(id: string):
           {line}
         </p>
       ))}
-      {job && (
-        <Button size="sm" variant="secondary" disabled={stopping} onClick={() => stop(job.id)}>
-          Stop
-        </Button>
-      )}
     </>
   );
 }

@@ -17,6 +17,41 @@ export interface Asking<T> {
   reload(): void;
 }
 
+/**
+ * Ask again and again while somebody looks at the page; return what ends it.
+ *
+ * `ask` says in how many milliseconds it is due again, undefined for never. A page that is looked
+ * at again asks at once.
+ */
+export function rounds(ask: () => Promise<number | undefined>, firstInMs = 0): () => void {
+  let over = false;
+  let asking = false;
+  let timer: number | undefined;
+  const round = async () => {
+    window.clearTimeout(timer);
+    if (over || asking) return;
+    asking = true;
+    const waitMs = await ask();
+    asking = false;
+    if (waitMs === undefined) over = true;
+    else later(waitMs);
+  };
+  const later = (waitMs: number) => {
+    if (!over) timer = window.setTimeout(seen, waitMs);
+  };
+  const seen = () => {
+    if (!document.hidden) void round();
+  };
+  document.addEventListener("visibilitychange", seen);
+  if (firstInMs > 0) later(firstInMs);
+  else void round();
+  return () => {
+    over = true;
+    window.clearTimeout(timer);
+    document.removeEventListener("visibilitychange", seen);
+  };
+}
+
 /** Ask for one thing, again when what is asked changes, and every `everyMs` where that is given. */
 export function useOperation<M extends Mode>(
   mode: M,
@@ -31,8 +66,7 @@ export function useOperation<M extends Mode>(
   useEffect(() => {
     if (key === undefined) return;
     let gone = false;
-    let timer: number | undefined;
-    const ask = async () => {
+    const end = rounds(async () => {
       setLoading(true);
       try {
         const told = await operate(mode, JSON.parse(key) as Modes[M]["asked"]);
@@ -42,14 +76,12 @@ export function useOperation<M extends Mode>(
         // What was known before stays in sight beside the trouble.
         if (!gone) setState((before) => ({ ...before, error: why }));
       }
-      if (gone) return;
-      setLoading(false);
-      if (everyMs !== undefined) timer = window.setTimeout(ask, everyMs);
-    };
-    void ask();
+      if (!gone) setLoading(false);
+      return everyMs;
+    });
     return () => {
       gone = true;
-      window.clearTimeout(timer);
+      end();
     };
   }, [mode, key, everyMs, round]);
   const reload = useCallback(() => setRound((before) => before + 1), []);
@@ -101,38 +133,107 @@ export function useJob(
 }
 
 const LEFT: ReadonlySet<string> = new Set(["FINISHED", "CANCELLED", "FAILED"]);
+const QUEUE_MS = 5_000;
 
-/** Stash's queue as it changes; `ended` hears of each job that leaves it. */
-export function useQueue(ended?: (job: StashJob) => void): StashJob[] {
-  const [jobs, setJobs] = useState<StashJob[]>([]);
+interface Queue {
+  jobs: readonly StashJob[];
+  /** Follow a job that was just put into the queue, whether or not there is news of it. */
+  follow(id: string, description: string): void;
+}
+
+/**
+ * Stash's queue as it changes; `ended` hears of each job that leaves it.
+ *
+ * The news come by a websocket, which a proxy may not let through and which may break: while
+ * something is listed the queue is asked as well, and what is no longer in it has ended.
+ */
+export function useQueue(ended?: (job: StashJob) => void): Queue {
+  const [jobs, setJobs] = useState<readonly StashJob[]>([]);
+  const held = useRef<readonly StashJob[]>([]);
+  const removed = useRef(new Set<string>());
+  /** For each question under way the jobs that there was news of since: its answer is older. */
+  const asking = useRef(new Set<Set<string>>());
+  const gone = useRef(false);
   const tell = useRef(ended);
   tell.current = ended;
-  useEffect(() => {
-    let gone = false;
-    const put = (job: StashJob) =>
-      setJobs((before) =>
-        before.some((each) => each.id === job.id)
-          ? before.map((each) => (each.id === job.id ? job : each))
-          : [...before, job],
+
+  const hold = useCallback((next: readonly StashJob[]) => {
+    held.current = next;
+    setJobs(next);
+  }, []);
+  const put = useCallback(
+    (job: StashJob) => {
+      const known = held.current.some((each) => each.id === job.id);
+      hold(
+        known
+          ? held.current.map((each) => (each.id === job.id ? job : each))
+          : [...held.current, job],
       );
+    },
+    [hold],
+  );
+  const drop = useCallback(
+    (job: StashJob) => {
+      hold(held.current.filter((each) => each.id !== job.id));
+      tell.current?.(job);
+    },
+    [hold],
+  );
+  const look = useCallback(async () => {
+    const before = held.current;
+    const newer = new Set<string>();
+    asking.current.add(newer);
+    const found = await queue().catch(() => undefined);
+    asking.current.delete(newer);
+    if (gone.current || found === undefined) return false;
+    const there = found.filter((job) => !LEFT.has(job.status));
+    const ids = new Set(there.map((job) => job.id));
+    for (const job of there) if (!newer.has(job.id)) put(job);
+    for (const job of before) if (!ids.has(job.id) && !newer.has(job.id)) drop(job);
+    return true;
+  }, [put, drop]);
+
+  useEffect(() => {
+    gone.current = false;
     const stop = hearJobs(
       ({ type, job }) => {
-        if (type === "REMOVE" || LEFT.has(job.status)) {
-          setJobs((before) => before.filter((each) => each.id !== job.id));
-          if (type === "REMOVE") tell.current?.(job);
-        } else put(job);
+        for (const newer of asking.current) newer.add(job.id);
+        if (type === "REMOVE") {
+          removed.current.add(job.id);
+          drop(job);
+        } else if (!LEFT.has(job.status)) {
+          removed.current.delete(job.id);
+          put(job);
+        }
       },
       () => undefined,
     );
-    queue()
-      .then((found) => {
-        if (!gone) for (const job of found) put(job);
-      })
-      .catch(() => undefined);
+    const end = rounds(async () => ((await look()) ? undefined : QUEUE_MS));
     return () => {
-      gone = true;
+      gone.current = true;
       stop();
+      end();
     };
-  }, []);
-  return jobs;
+  }, [look, put, drop]);
+
+  const some = jobs.length > 0;
+  useEffect(() => {
+    if (!some) return;
+    return rounds(async () => {
+      await look();
+      return QUEUE_MS;
+    }, QUEUE_MS);
+  }, [some, look]);
+
+  const follow = useCallback(
+    (id: string, description: string) => {
+      // Its news may have come before the answer to who began it.
+      if (removed.current.has(id) || held.current.some((each) => each.id === id)) return;
+      put({ id, description, status: "READY" as StashJob["status"], ...UNSAID });
+    },
+    [put],
+  );
+  return { jobs, follow };
 }
+
+const UNSAID = { progress: null, error: null, subTasks: null };
