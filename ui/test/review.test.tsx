@@ -185,6 +185,27 @@ test("where Stash is away the answers wait, are sent again, or are forgotten", a
   expect(library.standing("refused")).toEqual([]);
 });
 
+test("what cannot be sent keeps the window open and is told, also on another page", async () => {
+  const closes = () => window.dispatchEvent(new Event("beforeunload", { cancelable: true }));
+  const { unmount } = await open(new Library(beaches(3)), BEACH);
+  expect(closes()).toBe(true);
+  library.away = "Cannot reach the worker";
+  await userEvent.keyboard("a");
+  unmount();
+  await act(() => library.answers.settled());
+  expect(closes()).toBe(false);
+  await waitFor(() =>
+    expect(library.stash.toasts).toEqual([
+      "error: Error: 1 answer of Stash Sense could not be saved yet and will be sent again: Cannot reach the worker",
+    ]),
+  );
+  library.away = undefined;
+  library.answers.flush();
+  await act(() => library.answers.settled());
+  expect(library.standing("accepted")).toHaveLength(1);
+  expect(closes()).toBe(true);
+});
+
 test("names, titles and texts are text and nothing else", async () => {
   const name = `<img src=x onerror="window.hacked=1"> & "quoted"`;
   const title = "</a><script>window.hacked=1</script>\u202Eelif";

@@ -4,6 +4,7 @@ import { Nav } from "react-bootstrap";
 import { Link, useHistory, useLocation } from "react-router-dom";
 import { Trouble } from "../parts/Trouble";
 import { many } from "../parts/words";
+import { stash } from "../stash/plugin_api";
 import { AcceptAbove } from "./AcceptAbove";
 import { type Place, placeOf, searchOf, type View } from "./address";
 import { ANSWERS, type Answers } from "./answers";
@@ -244,24 +245,22 @@ function useRoom(page: React.RefObject<HTMLElement>): void {
   }, [page]);
 }
 
-/** Send what waits before the page is left, and say so where there is no time. */
+/** Send what waits when the page is left, and say so where that cannot be done. */
 function useLeaving(answers: Answers): void {
-  useEffect(() => {
-    const leaving = (event: BeforeUnloadEvent) => {
-      if (answers.unsent === 0) return;
+  const toast = useRef(stash().hooks.useToast());
+  useEffect(
+    () => () => {
       answers.flush();
-      event.preventDefault();
-      event.returnValue = "";
-    };
-    const hidden = () => {
-      if (document.visibilityState === "hidden") answers.flush();
-    };
-    window.addEventListener("beforeunload", leaving);
-    document.addEventListener("visibilitychange", hidden);
-    return () => {
-      window.removeEventListener("beforeunload", leaving);
-      document.removeEventListener("visibilitychange", hidden);
-      answers.flush();
-    };
-  }, [answers]);
+      void answers.settled().then(() => {
+        if (!answers.error) return;
+        const what = many(answers.unsent, "answer");
+        toast.current.error(
+          new Error(
+            `${what} of Stash Sense could not be saved yet and will be sent again: ${answers.error.message}`,
+          ),
+        );
+      });
+    },
+    [answers],
+  );
 }

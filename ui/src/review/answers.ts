@@ -63,6 +63,8 @@ export class Answers {
   private readonly changeListeners = new Set<Listener>();
   private readonly listeners = new Set<() => void>();
   private idlers: (() => void)[] = [];
+  /** Whether the window is asked to stay open, whichever page of Stash is shown. */
+  private guarding = false;
 
   /** Answers that Stash does not know of yet. */
   get unsent(): number {
@@ -167,12 +169,32 @@ export class Answers {
       for (const listener of [...this.changeListeners]) listener(changes, cause);
     }
     for (const listener of [...this.listeners]) listener();
+    this.guard();
     if (this.unsent === 0 || this.error) {
       const settled = this.idlers;
       this.idlers = [];
       for (const settle of settled) settle();
     }
   }
+
+  private guard(): void {
+    if (this.guarding === this.unsent > 0) return;
+    this.guarding = !this.guarding;
+    const does = this.guarding ? "addEventListener" : "removeEventListener";
+    window[does]("beforeunload", this.leaving);
+    document[does]("visibilitychange", this.hidden);
+  }
+
+  /** Send what waits before the window is left, and ask where there is no time. */
+  private readonly leaving = (event: Event): void => {
+    this.flush();
+    event.preventDefault();
+    (event as BeforeUnloadEvent).returnValue = "";
+  };
+
+  private readonly hidden = (): void => {
+    if (document.visibilityState === "hidden") this.flush();
+  };
 
   private soon(): void {
     if (this.sending.length > 0 || this.waiting.length === 0 || this.error) return;
