@@ -112,6 +112,49 @@ def test_what_is_accepted_between_the_look_and_the_write_stays(room: Room) -> No
     assert room.tags(other) == {"Tagged"}
 
 
+@pytest.mark.parametrize(
+    ("mode", "apply_percent"),
+    [
+        pytest.param("unsay", 100, id="unsaid, and not sure"),
+        pytest.param("undo", 100, id="undone, and not sure"),
+        pytest.param("undo", 50, id="undone, and sure"),
+    ],
+)
+def test_what_is_taken_back_between_the_look_and_the_write_is_not_written_again(
+    room: Room, mode: str, apply_percent: int
+) -> None:
+    """A sweep holds what it looked at while the acceptance still held."""
+    room.configure(markers=True, suggest_only=True)
+    scene, other = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    room.configure(markers=True, apply_percent=apply_percent)
+    say(room, "accept", scene)
+    assert room.tags(scene) == {"Tagged", "Vertical"}
+    for each in (scene, other):
+        room.again(each)
+
+    room.engine.clock = lambda: 0.0
+    done: list[object] = []
+
+    def take_back(number: int) -> None:
+        # Half of the way the first scene is looked at, and neither is written.
+        if not done and room.told.fractions[-1:] == [0.5]:
+            items = {"items": [{"scene_id": scene, "name": "Vertical"}]}
+            args = items if mode == "unsay" else {"what": "tag", "tag": "Vertical"}
+            done.append(MODES[mode].run(room.engine, Call(args, room.stash.connection), Told()))
+
+    room.run(at_check=take_back)
+    assert done
+    assert room.tags(scene) == {"Tagged"}
+    assert room.stash.scene_markers(scene) == []
+    page = room.run("suggestions", by="scene", scene_id=scene)
+    assert [(row["name"], row["decision"], row["said"]) for row in page["suggestions"]] == [
+        ("Vertical", "ASK", None)
+    ]
+    room.run("decide")
+    assert room.tags(scene) == {"Tagged"}
+
+
 def test_a_tag_of_ours_that_is_taken_away_in_stash_becomes_a_verdict(room: Room) -> None:
     scenes = [room.add("tall.mp4") for _ in range(3)]
     room.run()

@@ -250,14 +250,15 @@ class Results(Database):
         suggestions: Iterable[Suggestion] | None = None,
         decided: bytes | None = None,
         tags: Collection[str] | None = None,
-        keep_undone: bool = False,
+        keep_undone: bool | Collection[tuple[str, str]] = False,
     ) -> None:
         """Keep what the run said of the scene; a success clears the scene's error.
 
         Of older results of the scene, only the newest few stay, and none of another file.
         `suggestions` replace the scene's in the list of them, where given; of the hidden ones those
-        are kept that the user refused, and with `keep_undone` what was undone stays so. `decided`
-        is the digest of them all. `tags` are the ids of the scene's tags just before, in Stash.
+        are kept that the user refused, and with `keep_undone` what was undone stays so: all of it,
+        or what is named by kind and casefolded name. `decided` is the digest of them all. `tags`
+        are the ids of the scene's tags just before, in Stash.
         """
         text = to_json(result_json)
         with self.write() as db:

@@ -168,14 +168,17 @@ def keep_suggestions(
     scene_id: str,
     fingerprint: Fingerprint | None,
     suggestions: Iterable[Suggestion],
-    keep_undone: bool,
+    keep_undone: bool | Collection[tuple[str, str]],
 ) -> None:
     """Put these in place of the scene's suggestions; for who holds the transaction.
 
     Of the hidden ones, only those stay that the user refused. `keep_undone` lets those that the
-    user undid stay undone, those too that are not suggested now and may be again.
+    user undid (or these of them, by kind and casefolded name) stay undone, those too that are not
+    suggested now and may be again.
     """
     undone = _undone_rows(db, scene_id) if keep_undone else {}
+    if not isinstance(keep_undone, bool):
+        undone = {thing: row for thing, row in undone.items() if thing in keep_undone}
     accepted, refused = said_of(db, Scene(scene_id, "", "", fingerprint, None))
     # The user may have spoken since they were decided.
     suggestions = [_as_said(each, accepted, refused) for each in suggestions]

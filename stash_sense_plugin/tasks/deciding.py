@@ -9,12 +9,12 @@ from stash_sense_plugin.errors import Cancelled, StashError
 from stash_sense_plugin.library.scenes import Decidable
 from stash_sense_plugin.pipeline.deciding import decide_all
 from stash_sense_plugin.pipeline.parts import DecideScene
-from stash_sense_plugin.records import Decision, Reporter, Scene, SceneResult, folded
+from stash_sense_plugin.records import Reporter, Scene, SceneResult
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.operations import scenes_by_ids, scenes_with_copies, studios
 from stash_sense_plugin.suggestions import restrain
 from stash_sense_plugin.tasks.asked import switched_on
-from stash_sense_plugin.tasks.differing import NOBODY, Covered, Words, decided_by
+from stash_sense_plugin.tasks.differing import NOBODY, Covered, Words, decided_by, unmarked, without
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.merging import follow_all
@@ -256,9 +256,9 @@ class Deciding:
             [
                 Looked(
                     scenes[each.known.scene_id],
-                    _without(each.result, undone.get(each.known.scene_id, NOBODY)),
+                    without(each.result, undone.get(each.known.scene_id, NOBODY)),
                     self._covered(each),
-                    _unmarked(undone.get(each.known.scene_id, NOBODY)),
+                    unmarked(undone.get(each.known.scene_id, NOBODY)),
                 )
                 for each in now
             ]
@@ -338,24 +338,6 @@ class Deciding:
             yield f"{would}withdrawn: {listed(self.counts.withdrawn)}"
         if left := scenes["left"]:
             yield f"{counted(left, 'scene')} left as they were"
-
-
-def _without(result: SceneResult, undone: Words) -> SceneResult:
-    """Let what the user undid wait for his word."""
-    if not undone:
-        return result
-    suggestions = tuple(
-        replace(each, decision=Decision.ASK)
-        if each.decision is Decision.APPLY and (each.kind, folded(each.name)) in undone
-        else each
-        for each in result.suggestions
-    )
-    return replace(result, suggestions=suggestions)
-
-
-def _unmarked(undone: Words) -> frozenset[str]:
-    """The names of tags whose markers the user undid."""
-    return frozenset(name for kind, name in undone if kind == "marker")
 
 
 def _named(change: Mapping[str, object]) -> str:

@@ -21,6 +21,7 @@ from stash_sense_plugin.records import (
     SceneResult,
     Suggestion,
     TimeRange,
+    folded,
 )
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.judging import exact_of, is_replaced_by
@@ -248,6 +249,24 @@ def _saw(ran: Ran, result: SceneResult) -> bool:
         each.detector not in (ran.detector, f"{ran.detector} ({ran.model})")
         for each in result.skipped
     )
+
+
+def without(result: SceneResult, undone: Words) -> SceneResult:
+    """Let what the user undid wait for his word."""
+    if not undone:
+        return result
+    suggestions = tuple(
+        replace(each, decision=Decision.ASK)
+        if each.decision is Decision.APPLY and (each.kind, folded(each.name)) in undone
+        else each
+        for each in result.suggestions
+    )
+    return replace(result, suggestions=suggestions)
+
+
+def unmarked(undone: Words) -> frozenset[str]:
+    """The folded names of tags whose markers the user undid."""
+    return frozenset(name for kind, name in undone if kind == "marker")
 
 
 def decided_by(result: SceneResult, settings: Settings) -> bytes:

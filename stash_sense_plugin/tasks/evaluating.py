@@ -398,7 +398,7 @@ class _Looking:
         store, by_itself = self._engine.store, False
         store.begin_look(scene.id)
         try:
-            result = self._looker.look(scene)
+            result = self._looker.heard(scene, self._looker.look(scene))
             by_itself = True
         except (MediaError, ModelBroken, InternalFault) as error:
             self._pass_over(scene, error)

@@ -29,7 +29,7 @@ from stash_sense_plugin.pipeline.parts import Parts
 from stash_sense_plugin.records import Fingerprint, Reporter, Scene, SceneResult
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.stash.operations import StashStudio
-from stash_sense_plugin.suggestions import DecideOptions
+from stash_sense_plugin.suggestions import DecideOptions, restrain
 from stash_sense_plugin.tasks.differing import NOBODY, Covered, Covering, Words
 from stash_sense_plugin.tasks.engine import Engine
 
@@ -86,7 +86,7 @@ class Looker:
         self._engine.tell_device(self._reporter, self._settings)
 
     def look(self, scene: Scene) -> SceneResult:
-        """Look at one scene.
+        """Look at one scene; what the user said of it is not heard yet: see `weighed`.
 
         Raises MediaError, ModelError where no detector can run, InternalFault for what nobody
         foresaw, and what stops every scene alike.
@@ -103,12 +103,22 @@ class Looker:
                 f"please report it with {self._engine.home / 'worker.log'}",
             ) from error
 
-    def weighed(self, scene: Scene, result: SceneResult) -> tuple[SceneResult, Covered]:
-        """Return what is decided of a look, with what others saw before, and what it covers."""
+    def heard(self, scene: Scene, result: SceneResult) -> SceneResult:
+        """Return what is decided of a look by what the user has said of the scene by now."""
         accepted, refused = self._engine.verdicts.said_of(scene)
+        bounds = self.options(refused, accepted)
+        return replace(result, suggestions=restrain(result.suggestions, bounds))
+
+    def weighed(self, scene: Scene, result: SceneResult) -> tuple[SceneResult, Covered]:
+        """Return what is decided of a look, with what others saw before, and what it covers.
+
+        It holds as long as the user says nothing more of the scene.
+        """
+        accepted, refused = self._engine.verdicts.said_of(scene)
+        said = self.options(refused, accepted)
+        result = replace(result, suggestions=restrain(result.suggestions, said))
         if scene.fingerprint is not None and not self.covering.is_whole(result):
             before = self._engine.store.last_said(scene.id, scene.fingerprint)
-            said = self.options(refused, accepted)
             result = self.covering.kept_from(result, before or {}, said)
         return result, self.covering.covered(result, accepted, refused)
 
@@ -128,10 +138,8 @@ class Looker:
         )
 
     def _parts(self, scene: Scene) -> Parts:
-        accepted, refused = self._engine.verdicts.said_of(scene)
         return replace(
             self.parts(),
-            options=self.options(refused, accepted),
             stage=partial(self._engine.store.note_stage, scene.id),
             share=self._share,
         )

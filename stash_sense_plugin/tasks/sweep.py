@@ -1,7 +1,8 @@
 """Tag scenes: look at each, write what was decided, and move the workflow tags."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ from stash_sense_plugin.tasks.asked import (
     word,
 )
 from stash_sense_plugin.tasks.choosing import Choice, Course, Which
-from stash_sense_plugin.tasks.differing import decided_by
+from stash_sense_plugin.tasks.differing import NOBODY, Words, decided_by, unmarked, without
 from stash_sense_plugin.tasks.engine import Call, Engine, plugin_id
 from stash_sense_plugin.tasks.looking import Looker, studio_names
 from stash_sense_plugin.tasks.recognising import Recognition
@@ -230,7 +231,8 @@ class Sweep:
         self._task = TAG_ALL if course.which is Which.NOT_DONE else TAG
         standing.library = standing.library or self._recognition.path
         self._answer = standing.answer
-        self._pending: list[Looked] = []
+        self._pending: list[Callable[[], Looked]] = []
+        """What was looked at, to be weighed by what the user has said when it is written."""
         self._written_s = engine.clock()
         self._roots = Roots((), reporter.check)
         self._learns = True
@@ -452,7 +454,7 @@ class Sweep:
         if death is not None and death.count >= PARKED_AT and not self._is_wanted(death):
             again = f"give it {self._settings.tagme_tag} again to try once more"
             error = WorkerDied(_died(death), again)
-            self._pending.append(Looked(scene, failed(scene, error)))
+            self._pending.append(partial(Looked, scene, failed(scene, error)))
             return
         if death is not None:
             self._reporter.log("warning", f"Stash Sense ended {death}: it is tried once more")
@@ -473,13 +475,14 @@ class Sweep:
 
     def _looked(self, looker: Looker, scene: Scene) -> bool:
         """Look at a scene, whatever comes of it; False where the look was cut short."""
+        undone = self._undone(scene)
         try:
-            result, covered = looker.weighed(scene, looker.look(scene))
+            result = looker.look(scene)
         except MediaError as error:
             if error.fault != "scene":
                 self._leave_missing(scene, error)
                 return False
-            self._pending.append(Looked(scene, failed(scene, error)))
+            self._pending.append(partial(Looked, scene, failed(scene, error)))
         except ModelBroken as error:
             self._leave_named(scene, error)
             self._broken += 1
@@ -492,11 +495,20 @@ class Sweep:
             # A fault of ours in one scene must not keep the others from being tagged.
             self._leave_named(scene, error)
         else:
-            self._pending.append(Looked(scene, result, covered))
+            self._pending.append(partial(self._weigh, looker, scene, result, undone))
             self._broken = 0
             if result.frames.get(FrameSource.VIDEO):
                 self._roots.note_answer(scene)
         return True
+
+    def _weigh(self, looker: Looker, scene: Scene, result: SceneResult, before: Words) -> Looked:
+        """Decide of a look by what the user has said and undone by now."""
+        weighed, covered = looker.weighed(scene, result)
+        undone = self._undone(scene) - before
+        return Looked(scene, without(weighed, undone), covered, unmarked(undone), undone)
+
+    def _undone(self, scene: Scene) -> Words:
+        return self._engine.store.undone([scene.id]).get(scene.id, NOBODY)
 
     def _leave_short(self, scene: Scene, error: MemoryShort) -> None:
         """Leave a scene for which there is no memory; others may fit, and get what can be had."""
@@ -548,10 +560,13 @@ class Sweep:
 
     def _write(self) -> None:
         """Keep and write the results in hand, then move the workflow tags."""
-        looked, self._pending = self._pending, []
-        for each in looked:
-            self._save(each.scene, each.result)
-        not_moved = self._written(looked)
+        pending, self._pending = self._pending, []
+        # What the user says meanwhile is heard wholly before this or wholly after it.
+        with self._engine.writing:
+            looked = [weigh() for weigh in pending]
+            for each in looked:
+                self._save(each.scene, each.result, each.undone)
+            not_moved = self._written(looked)
         if not self._dry_run:
             self._recognition.learn(each.scene for each in looked)
         for each in looked:
@@ -583,7 +598,7 @@ class Sweep:
             )
         return kept
 
-    def _save(self, scene: Scene, result: SceneResult) -> None:
+    def _save(self, scene: Scene, result: SceneResult, undone: Words = NOBODY) -> None:
         if self._dry_run:
             return
         store, settings = self._engine.store, self._settings
@@ -596,6 +611,7 @@ class Sweep:
             suggestions=result.suggestions,
             decided=decided_by(result, settings),
             tags=scene.tag_ids,
+            keep_undone=undone,
         )
 
 

@@ -23,7 +23,7 @@ from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Writt
 from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.suggestions import marker_ranges
-from stash_sense_plugin.tasks.differing import Covered, Wanted, no_longer
+from stash_sense_plugin.tasks.differing import NOBODY, Covered, Wanted, Words, no_longer
 from stash_sense_plugin.tasks.engine import Engine
 from stash_sense_plugin.tasks.kinds import tag_kinds
 from stash_sense_plugin.tasks.merging import follow
@@ -40,6 +40,8 @@ class Looked:
     """What was looked for; without it, nothing is taken back."""
     unmarked: frozenset[str] = frozenset()
     """Folded names of tags whose markers the user undid: they get no new ones."""
+    undone: Words = NOBODY
+    """What the user undid since it was looked at: it stays so."""
 
 
 class Answer(StrEnum):
