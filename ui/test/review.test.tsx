@@ -354,6 +354,22 @@ test("undo while many are accepted undoes them all, and no more follow", async (
   expect(new Set(unsaid).size).toBe(unsaid.length);
 }, 30_000);
 
+test("keys in a dialog do nothing to the page behind it", async () => {
+  await open(new Library([...beaches(30), ...beaches(5, "Dog")]), BEACH);
+  await userEvent.keyboard("a");
+  await act(() => library.answers.settled());
+  await userEvent.click(screen.getByRole("button", { name: /^Accept all above 90%/ }));
+  const dialog = await screen.findByRole("dialog");
+  for (const key of ["u", "n"]) {
+    fireEvent.keyDown(within(dialog).getByRole("button", { name: "Cancel" }), { key });
+  }
+  await act(() => library.answers.settled());
+  expect(dialog).toBeInTheDocument();
+  expect(screen.getByRole("button", { name: "Undo", hidden: true })).toBeEnabled();
+  expect(library.sent("unsay")).toEqual([]);
+  expect(library.standing("accepted")).toHaveLength(1);
+});
+
 test("those that could not be accepted are not counted among the accepted", async () => {
   const given = new Library(beaches(30));
   for (const id of ["2", "5"]) given.broken.set(`${id} tag Beach`, "its file has changed");

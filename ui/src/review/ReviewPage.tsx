@@ -42,7 +42,8 @@ export function ReviewPage({ answers = ANSWERS }: { answers?: Answers }) {
   };
   const next = nextName(names.names, place);
   const onKeyDown = (event: React.KeyboardEvent<HTMLElement>) => {
-    if (isTyped(event)) return;
+    // React hands on what happens in a dialog too; the keys are not meant for what lies behind it.
+    if (isTyped(event) || !event.currentTarget.contains(event.target as Node)) return;
     const key = event.key.toLowerCase();
     if (key === "u" && !event.repeat) undo();
     else if (key === "n" && place.by === "tag" && next) {
