@@ -453,6 +453,32 @@ describe("Models", () => {
     expect(screen.getAllByText("Made ready: clip-a.").length).toBeGreaterThan(0);
   });
 
+  test("of two downloads each is told what came of itself", async () => {
+    let jobs: Shapes["JobTold"][] = [];
+    const stash = dashboard({
+      ...models(model({ name: "alpha" }), model({ name: "beta" })),
+      jobs: () => ({ jobs }),
+    });
+    await open_group();
+    await userEvent.click(screen.getByRole("button", { name: "Download alpha" }));
+    await waitFor(() => expect(stash.tasks).toHaveLength(1));
+    await userEvent.click(screen.getByRole("button", { name: "Download beta" }));
+    await waitFor(() => expect(stash.tasks).toHaveLength(2));
+    const row = (name: string) =>
+      screen.getAllByRole("listitem").find((each) => each.textContent?.startsWith(name));
+    const error = { message: "no route to host", remedy: "" };
+    const alpha = job({ id: "a", mode: "pull_models", status: "failed", error });
+    // Stash began the second before the page could ask.
+    jobs = [job({ id: "b", mode: "pull_models", status: "running" }), alpha];
+    act(() => stash.tell("REMOVE", { id: "1", status: "FINISHED" }));
+    await waitFor(() => expect(row("alpha")).toHaveTextContent("no route to host."));
+    const output = { models: [{ name: "beta" }] };
+    jobs = [job({ id: "b", mode: "pull_models", output }), alpha];
+    act(() => stash.tell("REMOVE", { id: "2", status: "FINISHED" }));
+    await waitFor(() => expect(row("beta")).toHaveTextContent("Made ready: beta."));
+    expect(row("alpha")).toHaveTextContent("no route to host.");
+  });
+
   test("a licence that does not allow every use is accepted by its very name", async () => {
     const row = {
       name: "clip-nc",

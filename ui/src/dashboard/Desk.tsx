@@ -56,6 +56,8 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
   );
   /** Tasks that ended before it was known that they are waited for. */
   const quick = useRef(new Map<string, StashJob>());
+  /** The worker's jobs of which it is known whose they are. */
+  const claimed = useRef(new Set<string>());
   const refresh = useCallback(() => setRound((before) => before + 1), []);
 
   const settle = useRef<(task: StashJob) => void>(() => undefined);
@@ -86,7 +88,18 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
     }
     void jobs.askNow().then((now) => {
       if (left.current) return;
-      waiting.ended(now?.find((job) => job.mode === waiting.mode && !waiting.before.has(job.id)));
+      // Stash does one after another: of those that it may be, this one ended first.
+      const mine = now
+        ?.filter(
+          (job) =>
+            job.mode === waiting.mode &&
+            !isUnderWay(job) &&
+            !waiting.before.has(job.id) &&
+            !claimed.current.has(job.id),
+        )
+        .pop();
+      if (mine) claimed.current.add(mine.id);
+      waiting.ended(mine);
       refresh();
     });
   };
