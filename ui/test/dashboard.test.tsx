@@ -479,6 +479,18 @@ describe("Models", () => {
     expect(row("alpha")).toHaveTextContent("no route to host.");
   });
 
+  test("where Stash does not take the download of what is chosen, it says why", async () => {
+    dashboard(models(model({ name: "clip-a", chosen: "the preset fast" })));
+    const button = await screen.findByRole("button", { name: /^Download it/ });
+    const client = window.PluginApi.utils.StashService.getClient();
+    const mutate = vi.spyOn(client, "mutate").mockRejectedValue(new Error("Stash is read only"));
+    await userEvent.click(button);
+    expect(await screen.findByText("Stash is read only")).toHaveAttribute("role", "alert");
+    mutate.mockRestore();
+    await userEvent.click(button);
+    await waitFor(() => expect(screen.queryByText("Stash is read only")).toBeNull());
+  });
+
   test("a licence that does not allow every use is accepted by its very name", async () => {
     const row = {
       name: "clip-nc",

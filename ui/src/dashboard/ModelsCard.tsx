@@ -1,7 +1,7 @@
 /** The models that can look: what each is for, whether it is here, and how it comes and goes. */
-import React from "react";
+import React, { useState } from "react";
 import { Button } from "react-bootstrap";
-import type { Shapes } from "../stash/calls";
+import type { SenseError, Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useTold } from "./Desk";
 import { ModelItem } from "./ModelItem";
@@ -53,6 +53,11 @@ function Models({ told }: { told: Shapes["ModelsTold"] }) {
 /** What the settings want and is not here: one button fetches all of it. */
 function Missing({ models }: { models: readonly Model[] }) {
   const task = useTask("download_models", "Download models");
+  const [refused, setRefused] = useState<SenseError>();
+  const download = () => {
+    setRefused(undefined);
+    task.begin().catch((why: SenseError) => setRefused(why));
+  };
   const size = sizeOf(models);
   if (models.length === 0 && !task.under_way && !task.result) return null;
   return (
@@ -71,11 +76,16 @@ function Missing({ models }: { models: readonly Model[] }) {
         </>
       ) : (
         models.length > 0 && (
-          <Button size="sm" onClick={() => void task.begin().catch(() => undefined)}>
+          <Button size="sm" onClick={download}>
             Download {models.length === 1 ? "it" : "them"}
             {size && ` (${size})`}
           </Button>
         )
+      )}
+      {refused && (
+        <p className="text-danger" role="alert">
+          {refused.message}
+        </p>
       )}
       {task.result && (
         <p className={task.failed ? "text-danger" : ""} role={task.failed ? "alert" : undefined}>
