@@ -1,4 +1,5 @@
-import { screen } from "@testing-library/react";
+import { gql } from "@apollo/client";
+import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import React from "react";
 import { expect, test } from "vitest";
@@ -28,6 +29,29 @@ test("a setting is saved beside those that were there", async () => {
   stash.settings = { frames: 30, of_another_version: "kept" };
   await saveSettings({ frames: 40 });
   expect(stash.settings).toEqual({ frames: 40, of_another_version: "kept" });
+});
+
+test("what is saved is saved though another query of Stash's page fails", async () => {
+  const stash = new FakeStash();
+  const asked = { Configuration: 0, Packages: 0 };
+  stash.own.Configuration = () => ({ copy: ++asked.Configuration });
+  stash.own.Packages = () => {
+    if (++asked.Packages > 1) throw new Error("lookup of the package source failed");
+    return { other: 1 };
+  };
+  const client = window.PluginApi.utils.StashService.getClient();
+  const watched = [gql`query Configuration { copy }`, gql`query Packages { other }`];
+  for (const query of watched) {
+    client.watchQuery({ query }).subscribe({ next() {}, error() {} });
+  }
+  await waitFor(() => expect(asked).toEqual({ Configuration: 1, Packages: 1 }));
+  await expect(saveSettings({ suggest_only: true })).resolves.toEqual({ suggest_only: true });
+  // Stash's own copy alone is read anew, and when that fails nothing is said of ours.
+  await waitFor(() => expect(asked).toEqual({ Configuration: 2, Packages: 1 }));
+  stash.own.Configuration = () => {
+    throw new Error("Stash is away");
+  };
+  await expect(saveSettings({ frames: 3 })).resolves.toEqual({ suggest_only: true, frames: 3 });
 });
 
 test("where nothing is set up one button does it, and the page asks again", async () => {

@@ -162,10 +162,21 @@ export async function saveSettings(
       mutation: operation("SaveSettings"),
       variables: { plugin: PLUGIN_ID, input },
     });
-    // Stash's own pages hold a copy of them.
-    await client.refetchQueries({ include: "active" });
+    refreshCopies(client);
     return data?.configurePlugin ?? input;
   } catch (error) {
     throw reason(error);
   }
+}
+
+/** Stash's own pages hold a copy of the settings; that it cannot be read anew is no fault of ours. */
+function refreshCopies(
+  client: ReturnType<ReturnType<typeof stash>["utils"]["StashService"]["getClient"]>,
+) {
+  client
+    .refetchQueries({
+      include: "active",
+      onQueryUpdated: (query) => query.queryName === "Configuration",
+    })
+    .catch(() => undefined);
 }
