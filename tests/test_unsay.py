@@ -380,6 +380,23 @@ def test_what_was_decided_because_of_a_word_goes_with_it(room: VerdictRoom) -> N
     assert seen(room, scene) == before
 
 
+def test_what_an_earlier_run_wrote_because_of_a_word_goes_with_it(room: VerdictRoom) -> None:
+    """The sweep began before it was said, and came to the scene after it."""
+    scene = prepared(room)
+    before = seen(room, scene)
+    sweep = room.engine.store.begin_run("tag_scenes", {})
+    say(room, "accept", scene, "Beach")
+    found = room.read(scene)
+    with room.client() as client:
+        writer, _ = open_writing(room.engine, client, sweep)
+        tag_id = writer.ensure_tag("Beach")
+        writer.create_markers(found, [MarkerWanted(tag_id, "Beach", 40.0, 50.0)])
+    told = unsay(room, scene, "Beach")
+    assert (counts(told)["markers"], told["left"]) == (3, [])
+    assert seen(room, scene) == before
+    assert room.stash.tag_id("Beach") is None
+
+
 # --- Undo beside it -----------------------------------------------------------------------------
 
 

@@ -24,6 +24,9 @@ _CHUNK = 300
 _REMEMBERED = 5
 """How many earlier words on the same thing a verdict remembers, for who undoes it."""
 
+_NEVER = 2**62
+"""No row of the ledger is as high: nothing was written after what does not say when it was said."""
+
 _ROW = (
     "id, kind, target_id, name, said, source, scene_id, oshash, size_bytes, detail, said_at_s"
     " FROM verdicts"
@@ -80,6 +83,8 @@ class LastSaid:
     """Stash's ids of the thing by then."""
     was_apply: bool
     """Whether it was to be written anyway."""
+    after_row: int
+    """The ledger's newest row when it was said for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,12 +379,14 @@ def _remembering(
         f"SELECT decision, undone FROM suggestions WHERE {_SUGGESTED}",
         (scene_id, kind, name, target_id),
     ).fetchone()
-    detail = dict(saying.detail)
+    newest = db.execute("SELECT coalesce(max(row), 0) FROM ledger").fetchone()[0]
+    detail = {**saying.detail, "after_row": newest}
     older: list[dict[str, Any]] = []
     for word in before:
         if detail.get("run_id") and word["detail"].get("run_id") == detail["run_id"]:
             older += word["detail"].get("instead_of", ())
             shown = word["detail"].get("shown", shown)
+            detail["after_row"] = word["detail"].get("after_row", newest)
         else:
             older.append({key: value for key, value in word.items() if key != "id"})
     if older:
@@ -479,7 +486,9 @@ def _last(about: Sequence[Mapping[str, Any]]) -> LastSaid:
     newest = about[-1]
     said = [word for word in about if _said_with(word) == _said_with(newest)]
     shown = _shown_before(newest)
-    runs = {each["detail"].get("run_id") for word in said for each in _in_a_row(word)}
+    in_a_row = [each for word in said for each in _in_a_row(word)]
+    runs = {each["detail"].get("run_id") for each in in_a_row}
+    rows = [row for each in in_a_row if (row := each["detail"].get("after_row")) is not None]
     return LastSaid(
         ids=frozenset(word["id"] for word in said),
         said=Said(newest["said"]),
@@ -488,6 +497,7 @@ def _last(about: Sequence[Mapping[str, Any]]) -> LastSaid:
         scene_id=newest["scene_id"],
         target_ids=frozenset(word["target_id"] for word in said) - {""},
         was_apply=bool(shown) and list(shown or ()) == [Decision.APPLY.value, 0],
+        after_row=min(rows, default=_NEVER),
     )
 
 

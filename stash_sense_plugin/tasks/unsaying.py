@@ -62,8 +62,6 @@ class Unsaying(Carrying):
         super().__init__(beside, client, reporter, dry_run=dry_run)
         self._meant = meant
         self._left: list[dict[str, str]] = []
-        self._places: dict[str, int | None] = {}
-        """By run, when it began: the higher, the later."""
 
     def _report(self) -> dict[str, object]:
         return {**super()._report(), "left": self._left}
@@ -149,21 +147,15 @@ class Unsaying(Carrying):
             self._hand.take_back(gone)
 
     def _followed(self, entry: LedgerEntry, said: _Said) -> bool:
-        """Whether a row was written because of what was said: in its run, or when decided later."""
+        """Whether a row was written because of what was said: in its run, or written later."""
         run_id, last = entry.of_run or entry.run_id, said.last
         if run_id in last.run_ids:
             return True
         if entry.detail.get("undo") or (last.said is Said.ACCEPTED and last.was_apply):
             return False
-        place = self._place(run_id)
-        places = [found for each in last.run_ids if (found := self._place(each)) is not None]
-        return bool(places) and place is not None and place > max(places)
-
-    def _place(self, run_id: str) -> int | None:
-        if run_id not in self._places:
-            run = self._engine.store.run(run_id)
-            self._places[run_id] = None if run is None else run.row
-        return self._places[run_id]
+        # What an undo or this did again for another run is as old as that.
+        is_later = entry.row is not None and entry.row > last.after_row and not entry.of_run
+        return bool(last.run_ids) and is_later
 
     # --- What came of it
 
