@@ -102,18 +102,22 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     ["a", () => here && mayAccept(here) && say(here, "accepted")],
     ["r", () => here && mayRefuse(here) && say(here, "refused")],
     ["u", undo],
+    // In Stash it counts; who is used to opening scenes by it in Review must not count here.
+    ["o", () => undefined],
   ]);
   const onKeyDown = (event: React.KeyboardEvent) => {
     const target = event.target as HTMLElement;
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
-    const act = acts.get(event.key);
+    // Caps Lock must not hand our keys to Stash, which takes both for the same.
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const act = acts.get(key);
     if (act === undefined) return;
     // Stash has keys of its own upon the whole page.
     event.preventDefault();
     event.stopPropagation();
     // A key that is held down walks on, and says nothing more.
-    if (!(event.repeat && /^[aru]$/.test(event.key))) act();
+    if (!(event.repeat && /^[aru]$/.test(key))) act();
   };
 
   if (rows.length === 0) return null;
