@@ -274,6 +274,45 @@ describe("tagging", () => {
     );
   });
 
+  test("that nobody knows any more is said to be so, and can begin again", async () => {
+    const worker = new Worker(scene([]));
+    worker.stash.answers.tag_scene = () => ({ job_id: "j1" });
+    worker.stash.answers.job = () => {
+      throw new Error("There is no job j1: list them with the mode 'jobs'");
+    };
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Tag this scene" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent(
+      "knows nothing of this job any more",
+    );
+    expect(screen.getByRole("button", { name: "Tag this scene" })).toBeEnabled();
+  });
+
+  test("is asked for less often while it waits, and not while nobody looks", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    let now = job({ status: "queued", ahead: 3 });
+    const worker = new Worker(scene([], { job: now }));
+    worker.stash.answers.job = () => now;
+    worker.show();
+    await screen.findByText("Waiting: 3 jobs go before it");
+    const polls = () => worker.modes.filter((mode) => mode === "job").length;
+    const tick = async (ms: number) => {
+      const before = polls();
+      await act(async () => void (await vi.advanceTimersByTimeAsync(ms)));
+      return polls() - before;
+    };
+    await tick(15_000);
+    expect(await tick(30_000)).toBeLessThanOrEqual(7);
+    const hidden = vi.spyOn(document, "hidden", "get").mockReturnValue(true);
+    await tick(5_100);
+    expect(await tick(60_000)).toBe(0);
+    hidden.mockReturnValue(false);
+    now = job({ lines: [{ level: "info", message: "Looking for objects" }] });
+    await act(async () => void document.dispatchEvent(new Event("visibilitychange")));
+    expect(await screen.findByText("Looking for objects")).toBeInTheDocument();
+    expect(await tick(7_000)).toBeGreaterThanOrEqual(9);
+  });
+
   test("goes on where the worker does not answer for a moment", async () => {
     const worker = new Worker(scene([], { job: job() }));
     worker.stash.answers.job = () => {
@@ -532,6 +571,24 @@ describe("saying something", () => {
     expect(screen.queryByRole("button", { name: "Undo" })).toBeNull();
   });
 
+  test("undo of what fails meanwhile says that it failed, and leaves nothing to undo", async () => {
+    const worker = new Worker(scene([row("Beach"), row("Sea")]));
+    worker.stash.answers.accept = () => {
+      throw new Error("Stash is locked");
+    };
+    worker.stash.answers.unsay = () => {
+      throw new Error("Nothing was said of it");
+    };
+    worker.show();
+    fireEvent.click(await screen.findByRole("button", { name: "Accept Beach" }));
+    fireEvent.keyDown(head("Beach"), { key: "u" });
+    expect(await screen.findByText("Stash is locked")).toBeInTheDocument();
+    await waitFor(() => expect(worker.modes).toEqual(["scene", "accept", "scene"]));
+    expect(screen.getByText("Beach stays as it was: Stash is locked")).toBeInTheDocument();
+    expect(await screen.findByRole("button", { name: "Accept Beach" })).toBeEnabled();
+    expect(screen.queryByRole("button", { name: "Undo" })).toBeNull();
+  });
+
   test("a call that fails leaves all as it was, and says why", async () => {
     const worker = new Worker(scene([row("Beach")]));
     worker.stash.answers.refuse = () => {
@@ -654,6 +711,23 @@ describe("the keyboard", () => {
       "unsay",
       "unsay",
     ]);
+  });
+
+  test("keys are the same with Caps Lock, and Stash counts no o", async () => {
+    const heard: string[] = [];
+    const listen = (event: KeyboardEvent) => void heard.push(event.key);
+    document.addEventListener("keydown", listen);
+    const worker = new Worker(four());
+    worker.show();
+    await found("Beach");
+    head("Beach").focus();
+    for (const key of ["J", "A", "o", "K"]) {
+      fireEvent.keyDown(document.activeElement as Element, { key });
+    }
+    document.removeEventListener("keydown", listen);
+    expect(heard).toEqual([]);
+    expect(await screen.findByText("Accepted Dog")).toBeInTheDocument();
+    expect(worker.modes).toContain("accept");
   });
 
   test("the tab key stops at one suggestion alone", async () => {

@@ -34,6 +34,11 @@ export interface Deed {
   rows: readonly SuggestionRow[];
 }
 
+/** Something that is on its way to Stash, and of which suggestions it failed. */
+interface Saying {
+  failed: ReadonlySet<string>;
+}
+
 type Told = { failed: number; failures: Shapes["NotDone"][]; left?: Shapes["NotDone"][] };
 
 export interface VerdictBook {
@@ -74,6 +79,8 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
   const line = useRef<Promise<void>>(Promise.resolve());
   const open = useRef(0);
   const count = useRef(0);
+  /** By suggestion what is being said of it. */
+  const saying = useRef(new Map<string, Saying>());
   const gone = useRef(false);
   useEffect(
     () => () => {
@@ -125,12 +132,18 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
     (spoken: readonly SuggestionRow[], said: Said) => {
       if (spoken.length === 0) return;
       const id = ++count.current;
+      const mine: Saying = { failed: new Set() };
+      for (const row of spoken) saying.current.set(keyOf(row), mine);
       setDeeds((now) => [...now, { id, said, rows: spoken }]);
       inTurn(
         spoken,
         (row) => ({ said, in_stash: afterwards(row, said) }),
         () => (said === "accepted" ? accept(spoken) : refuse(spoken)),
         (failed, why) => {
+          mine.failed = new Set(failed.map(keyOf));
+          for (const key of spoken.map(keyOf)) {
+            if (saying.current.get(key) === mine) saying.current.delete(key);
+          }
           setDeeds((now) => withoutRows(now, id, failed));
           setMessage(sentence(said === "accepted" ? "Accepted" : "Refused", spoken, failed, why));
         },
@@ -142,16 +155,21 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
   const forget = useCallback(
     (rows: readonly SuggestionRow[], deed: Deed | undefined) => {
       const spoken = deed ? rows.map((row) => ({ ...row, said: deed.said })) : rows;
+      // What is on its way now may fail before this has its turn: then there is nothing to undo.
+      const before = new Map(saying.current);
+      const never = (row: SuggestionRow) => before.get(keyOf(row))?.failed.has(keyOf(row)) ?? false;
       inTurn(
         spoken,
         (row) => ({ said: null, in_stash: row.in_stash === "ours" ? "absent" : row.in_stash }),
-        () => unsay(spoken),
+        () => unsay(spoken.filter((row) => !never(row))),
         (failed, why) => {
-          const still = failed.filter((row) => why && !wasNotSaid(row, why));
+          const still = failed.filter((row) => why && !wasNotSaid(row, why) && !never(row));
           if (deed && still.length > 0) {
             setDeeds((now) => [...now, { ...deed, rows: still }]);
           }
-          setMessage(sentence("Undone:", spoken, failed, why));
+          setWords((now) => without(now, spoken.filter(never)));
+          const sent = spoken.filter((row) => !never(row));
+          if (sent.length > 0) setMessage(sentence("Undone:", sent, failed, why));
         },
       );
     },
