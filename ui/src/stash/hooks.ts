@@ -90,6 +90,35 @@ export function useOperation<M extends Mode>(
 
 const ENDED: ReadonlySet<string> = new Set(["done", "failed", "cancelled", "interrupted"]);
 
+/** How long a job that waits, or a worker that does not answer, is left alone at most. */
+const SLOWEST_MS = 5_000;
+
+/** Whether the store holds no such job: it was imported or put back meanwhile. */
+function isForgotten(error: SenseError): boolean {
+  return error.message.startsWith("There is no job ");
+}
+
+/** What is told as the end of a job of which nothing is known any more. */
+function forgotten(id: string, last: Modes["job"]["told"] | undefined): Modes["job"]["told"] {
+  const error = {
+    message: "Stash Sense knows nothing of this job any more: its store was put back or replaced",
+    remedy: "begin it again where what it was for is not there",
+  };
+  const now_s = Date.now() / 1000;
+  const unknown = {
+    mode: "",
+    scene_ids: [],
+    progress: 0,
+    ahead: 0,
+    lines: [],
+    queued_at_s: now_s,
+    tries: 0,
+    begun_at_s: null,
+  };
+  const end = { output: null, next_at_s: null, ended_at_s: now_s };
+  return { ...unknown, ...last, ...end, id, status: "interrupted", error };
+}
+
 /** Follow a job of the worker until it has ended; `ended` is called once. */
 export function useJob(
   jobId: string | undefined,
@@ -105,28 +134,41 @@ export function useJob(
     setError(undefined);
     if (jobId === undefined) return;
     let gone = false;
-    let timer: number | undefined;
-    const ask = async () => {
+    let waitMs = everyMs;
+    let last: Modes["job"]["told"] | undefined;
+    const longer = () => {
+      const now = waitMs;
+      waitMs = Math.min(Math.max(everyMs, SLOWEST_MS), waitMs * 1.5);
+      return now;
+    };
+    const end = rounds(async () => {
       try {
         const now = await operate("job", { job_id: jobId });
-        if (gone) return;
+        if (gone) return undefined;
+        last = now;
         setJob(now);
         setError(undefined);
         if (ENDED.has(now.status)) {
           tell.current(now);
-          return;
+          return undefined;
         }
+        if (now.status === "queued") return longer();
+        waitMs = everyMs;
+        return everyMs;
       } catch (why) {
-        if (gone) return;
+        if (gone) return undefined;
+        if (isForgotten(why as SenseError)) {
+          tell.current(forgotten(jobId, last));
+          return undefined;
+        }
         // The worker may be starting anew; the job is in its store.
         setError(why as SenseError);
+        return longer();
       }
-      timer = window.setTimeout(ask, everyMs);
-    };
-    void ask();
+    });
     return () => {
       gone = true;
-      window.clearTimeout(timer);
+      end();
     };
   }, [jobId, everyMs]);
   return { job, error };
