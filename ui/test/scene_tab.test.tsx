@@ -1,6 +1,7 @@
-import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import React from "react";
+import { MemoryRouter } from "react-router-dom";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { forgetPictures } from "../src/parts/pictures";
 import { type PageScene, SceneTab } from "../src/scene/SceneTab";
@@ -96,6 +97,54 @@ describe("how a scene stands", () => {
     act(() => watched[0]?.());
     expect(await screen.findByRole("button", { name: "Tag this scene" })).toBeEnabled();
     expect(worker.modes).toEqual(["scene"]);
+  });
+
+  test("what is changed in Stash's own tabs is seen", async () => {
+    const worker = new Worker(scene([row("Beach")]));
+    const tab = (tags: PageScene["tags"]) => (
+      <MemoryRouter>
+        <SceneTab scene={{ ...PAGE, tags }} seek={() => undefined} />
+      </MemoryRouter>
+    );
+    const { rerender } = render(tab([]));
+    await screen.findByRole("button", { name: "Accept Beach" });
+    rerender(tab([]));
+    expect(worker.modes).toEqual(["scene"]);
+    worker.told = scene([row("Beach", { in_stash: "there" })]);
+    rerender(tab([{ id: "5", name: "Beach" }]));
+    await waitFor(() => expect(screen.queryByRole("button", { name: "Accept Beach" })).toBeNull());
+    expect(worker.modes).toEqual(["scene", "scene"]);
+  });
+
+  test("a job that was begun elsewhere is seen when the tab is looked at again", async () => {
+    const watching = new Set<(entries: { isIntersecting: boolean }[]) => void>();
+    vi.stubGlobal(
+      "IntersectionObserver",
+      class {
+        constructor(private call: (entries: { isIntersecting: boolean }[]) => void) {}
+        observe() {
+          watching.add(this.call);
+        }
+        disconnect() {
+          watching.delete(this.call);
+        }
+      },
+    );
+    const isInSight = (isIntersecting: boolean) =>
+      act(() => {
+        for (const call of [...watching]) call([{ isIntersecting }]);
+      });
+    const worker = new Worker(scene([]));
+    worker.stash.answers.job = () => job();
+    worker.show();
+    isInSight(true);
+    await screen.findByRole("button", { name: "Tag this scene" });
+    isInSight(true);
+    isInSight(false);
+    worker.told = scene([], { job: job() });
+    expect(worker.modes).toEqual(["scene"]);
+    isInSight(true);
+    expect(await screen.findByRole("progressbar")).toBeInTheDocument();
   });
 
   test("a scene that was never looked at says what the button does", async () => {

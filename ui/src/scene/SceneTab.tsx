@@ -1,5 +1,5 @@
 /** The tab on a scene's page: tag it, see why, accept or refuse. */
-import React, { useCallback, useEffect, useRef } from "react";
+import React, { useCallback, useEffect, useRef, useState } from "react";
 import { Alert } from "react-bootstrap";
 import { forgetPictures } from "../parts/pictures";
 import { useSeen } from "../parts/Strip";
@@ -18,6 +18,8 @@ export interface PageScene {
   title?: string | null;
   files: readonly { duration: number }[];
   tags: readonly { id: string; name: string }[];
+  studio?: { id: string } | null;
+  performers?: readonly { id: string }[];
 }
 
 interface Props {
@@ -28,15 +30,47 @@ interface Props {
 /** Stash mounts the panes of all tabs: nothing is asked before this one is looked at. */
 export function SceneTab({ scene, seek }: Props) {
   const [place, seen] = useSeen<HTMLDivElement>();
+  const returns = useReturns(place, seen);
   return (
     <div className="sense-scene" ref={place}>
-      {seen && <Scene scene={scene} seek={seek} />}
+      {seen && <Scene scene={scene} seek={seek} returns={returns} />}
     </div>
   );
 }
 
-function Scene({ scene, seek }: Props) {
+/** Count how often it came back into sight: another tab of the scene was looked at meanwhile. */
+function useReturns(place: React.RefObject<Element>, seen: boolean): number {
+  const [returns, setReturns] = useState(0);
+  useEffect(() => {
+    const element = place.current;
+    if (!seen || element === null || typeof IntersectionObserver === "undefined") return;
+    let was = true;
+    const observer = new IntersectionObserver((entries) => {
+      const is = entries[entries.length - 1]?.isIntersecting ?? was;
+      if (is && !was) setReturns((before) => before + 1);
+      was = is;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [place, seen]);
+  return returns;
+}
+
+/** What Stash says is on a scene: where it changes, what we know of it is old. */
+function keyOf({ tags, studio, performers = [] }: PageScene): string {
+  const ids = (all: readonly { id: string }[]) => all.map(({ id }) => id).sort();
+  return JSON.stringify([ids(tags), studio?.id ?? null, ids(performers)]);
+}
+
+function Scene({ scene, seek, returns }: Props & { returns: number }) {
   const { told, error, reload } = useOperation("scene", { scene_id: scene.id });
+  const now = `${returns} ${keyOf(scene)}`;
+  const known = useRef(now);
+  useEffect(() => {
+    if (known.current === now) return;
+    known.current = now;
+    reload();
+  }, [now, reload]);
   const tagging = useTagging(scene.id, told?.job ?? null, () => {
     forgetPictures(scene.id);
     reload();
