@@ -8,6 +8,7 @@ import { Strip } from "../src/parts/Strip";
 import { Timeline } from "../src/parts/Timeline";
 import { clock, many, percent } from "../src/parts/words";
 import type { Shapes } from "../src/stash/calls";
+import { pluginId, stash as stashApi } from "../src/stash/plugin_api";
 import { FakeStash, show } from "./fake_stash";
 import { proof } from "./scene_rows";
 
@@ -43,6 +44,12 @@ test("figures are written as people read them", () => {
     "3 ranges",
     "1,200 people",
   ]);
+});
+
+test("the plugin is called as its folder is, whatever signs are in that", () => {
+  const id = (folder: string) => pluginId(`http://stash/plugin/${folder}/javascript?v=1`);
+  expect(id("my%20sense")).toBe("my sense");
+  expect(id("sense100%")).toBe("sense100%");
 });
 
 test("confidence is said, not only drawn", () => {
@@ -88,6 +95,35 @@ describe("the strip", () => {
     const again = show(<div>{strips}</div>);
     await waitFor(() => expect(again.container.querySelectorAll("img")).toHaveLength(32));
     expect(stash.calls).toHaveLength(2);
+  });
+
+  test("of many scenes two are asked about at once, and all get their frames", async () => {
+    const stash = new FakeStash({ pictures });
+    let most = 0;
+    let open = 0;
+    const client = stashApi().utils.StashService.getClient();
+    const mutate = client.mutate.bind(client);
+    client.mutate = (async (given: Parameters<typeof mutate>[0]) => {
+      open += 1;
+      most = Math.max(most, open);
+      try {
+        return await mutate(given);
+      } finally {
+        open -= 1;
+      }
+    }) as typeof client.mutate;
+    const ids = ["31", "32", "33", "34", "35", "36"];
+    const { container } = show(
+      <div>
+        {ids.map((id) => (
+          <Strip key={id} sceneId={id} proofs={[proof(5)]} durationS={100} />
+        ))}
+      </div>,
+    );
+    await waitFor(() => expect(container.querySelectorAll("img")).toHaveLength(6));
+    expect(stash.calls).toHaveLength(6);
+    expect(most).toBe(2);
+    for (const id of ids) forgetPictures(id);
   });
 
   test("of many frames the best are shown, one of each moment, in the order of time", () => {

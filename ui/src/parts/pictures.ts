@@ -9,6 +9,8 @@ export interface Picture extends Pick<Shapes["Picture"], "tile" | "data"> {
 
 /** As many as one call may ask for. */
 const MOST = 24;
+/** Each call is a process of its own: what the user says must not wait behind a dozen. */
+const AT_ONCE = 2;
 /** A strip's neighbours ask in the same moment. */
 const WAIT_MS = 40;
 /** Some 10 kB each. */
@@ -23,6 +25,9 @@ interface Wanted {
 
 const kept = new Map<string, Promise<Picture>>();
 const waiting = new Map<string, Wanted[]>();
+/** Calls that are under way, and those that have still to begin. */
+let calls = 0;
+const line: (() => Promise<void>)[] = [];
 
 /** The frame of a scene at a time. Raises SenseError. */
 export function picture(sceneId: string, time_s: number): Promise<Picture> {
@@ -33,7 +38,7 @@ export function picture(sceneId: string, time_s: number): Promise<Picture> {
     const wanted = waiting.get(sceneId) ?? [];
     if (wanted.length === 0) {
       waiting.set(sceneId, wanted);
-      window.setTimeout(() => void fetchAll(sceneId), WAIT_MS);
+      window.setTimeout(() => queue(() => fetchAll(sceneId)), WAIT_MS);
     }
     wanted.push({ time_s, give, fail });
   });
@@ -53,6 +58,18 @@ export function picture(sceneId: string, time_s: number): Promise<Picture> {
 /** Forget a scene's frames: it was looked at again, or its file is another one. */
 export function forgetPictures(sceneId: string): void {
   for (const key of [...kept.keys()]) if (key.startsWith(`${sceneId} `)) kept.delete(key);
+}
+
+function queue(call: () => Promise<void>): void {
+  line.push(call);
+  if (calls < AT_ONCE) void work();
+}
+
+async function work(): Promise<void> {
+  calls += 1;
+  // What came into sight last is what is looked at now.
+  for (let call = line.pop(); call !== undefined; call = line.pop()) await call();
+  calls -= 1;
 }
 
 async function fetchAll(sceneId: string): Promise<void> {

@@ -54,7 +54,14 @@ export const BASE = new URL(document.baseURI).pathname.replace(/\/$/, "");
 
 export function pluginId(script: string): string {
   const found = /\/plugin\/([^/]+)\/javascript/.exec(script);
-  return found?.[1] === undefined ? "stash-sense" : decodeURIComponent(found[1]);
+  const id = found?.[1];
+  if (id === undefined) return "stash-sense";
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    // A percent sign of its own.
+    return id;
+  }
 }
 
 export function stash(): StashPluginApi {
