@@ -1,7 +1,10 @@
 /** The review page: thousands of rows, keys, undo, failures, and its address. */
 import { act, configure, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
+import React from "react";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { ChooseName, NameDone } from "../src/review/Empty";
+import { show } from "./fake_stash";
 import { active, at, beaches, Library, layOut, review, rows, suggestion } from "./review_kit";
 
 let restore: () => void;
@@ -386,10 +389,39 @@ test("where nothing waits it says why, and what to do", async () => {
   library = new Library([]);
   review(library);
   expect(await screen.findByText("No scene was looked at yet")).toBeInTheDocument();
+  // As the button there is called.
+  expect(screen.getByText(/press “Tag the whole library” on the dashboard/)).toBeInTheDocument();
   expect(screen.getByRole("link", { name: "Open the dashboard" })).toHaveAttribute(
     "href",
     "/plugins/stash-sense/dashboard",
   );
+});
+
+test("the keys that are told of are those that do something there", async () => {
+  const told = async (search: string) => {
+    library = new Library(beaches(2));
+    const { container, unmount } = review(library, search);
+    await screen.findByText("Keys");
+    const keys = [...container.querySelectorAll("kbd")].map((each) => each.textContent);
+    unmount();
+    return keys;
+  };
+  expect(await told(BEACH)).toEqual(["j / k", "a", "r", "u", "o", "n", "/"]);
+  expect(await told("?by=scene")).toEqual(["j / k", "a", "r", "A / R", "u", "o"]);
+  expect(await told("?by=refused")).toEqual(["j / k", "t", "u", "o"]);
+});
+
+test("links lead to the review page from wherever they stand", () => {
+  const name = { kind: "tag", name: "Beach", ask: 3, apply: 0, refused: 0 } as const;
+  show(
+    <>
+      <NameDone name="Dog" next={name} />
+      <ChooseName names={[name]} ask={3} />
+    </>,
+    "/scenes",
+  );
+  const links = screen.getAllByRole("link").map((link) => link.getAttribute("href"));
+  expect(links).toEqual(Array(2).fill("/plugins/stash-sense?by=tag&tag=Beach"));
 });
 
 test("where nothing is set up the page says so, and mends it", async () => {

@@ -1,12 +1,13 @@
 /** What stands where nothing waits, and what to do then. */
 import React, { useEffect, useRef } from "react";
 import { Link } from "react-router-dom";
+import { ROUTE } from "../pages/route";
 import { many } from "../parts/words";
 import { useOperation } from "../stash/hooks";
-import { searchOf } from "./address";
+import { addressOf } from "./address";
 import type { Counted } from "./names";
 
-const DASHBOARD = "/plugins/stash-sense/dashboard";
+const DASHBOARD = `${ROUTE}/dashboard`;
 
 interface BlockProps {
   title: string;
@@ -58,7 +59,7 @@ function NeverTagged() {
     <Block title="No scene was looked at yet">
       <p>
         Suggestions come from looking at scenes. Open a scene and press “Tag this scene” on its
-        Sense tab, or start the task “Tag all scenes not yet Tagged” from the dashboard.
+        Sense tab, or press “Tag the whole library” on the dashboard.
       </p>
       <Link className="btn btn-primary" to={DASHBOARD}>
         Open the dashboard
@@ -83,7 +84,7 @@ export function NameDone({ name, next }: { name: string; next: Counted | undefin
         <p>
           <Link
             className="btn btn-primary"
-            to={{ search: searchOf({ by: "tag", tag: next.name, kind: next.kind }) }}
+            to={addressOf({ by: "tag", tag: next.name, kind: next.kind })}
           >
             Next: {next.name} ({next.ask.toLocaleString("en-US")})
           </Link>
@@ -108,7 +109,7 @@ export function ChooseName({ names, ask }: { names: readonly Counted[]; ask: num
       <p>Choose a name to go through its scenes, the most certain first.</p>
       <Link
         className="btn btn-primary"
-        to={{ search: searchOf({ by: "tag", tag: first.name, kind: first.kind }) }}
+        to={addressOf({ by: "tag", tag: first.name, kind: first.kind })}
         onClick={(event) => event.currentTarget.blur()}
       >
         Begin with {first.name} ({first.ask.toLocaleString("en-US")})

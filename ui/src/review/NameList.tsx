@@ -4,7 +4,7 @@ import React, { useMemo, useRef, useState } from "react";
 import { Form } from "react-bootstrap";
 import { Link } from "react-router-dom";
 import { many } from "../parts/words";
-import { type Place, searchOf } from "./address";
+import { addressOf, type Place } from "./address";
 import { type Counted, nameKey } from "./names";
 
 interface Props {
@@ -125,7 +125,7 @@ function Name({ counted, chosen, stops }: NameProps) {
   const { kind, name, ask } = counted;
   return (
     <Link
-      to={{ search: searchOf({ by: "tag", tag: name, kind }) }}
+      to={addressOf({ by: "tag", tag: name, kind })}
       className={`sense-review-name-link ${chosen ? "active" : ""}`}
       aria-current={chosen ? "page" : undefined}
       tabIndex={stops ? 0 : -1}

@@ -6,7 +6,7 @@ import { Trouble } from "../parts/Trouble";
 import { many } from "../parts/words";
 import { stash } from "../stash/plugin_api";
 import { AcceptAbove } from "./AcceptAbove";
-import { type Place, placeOf, searchOf, type View } from "./address";
+import { addressOf, type Place, placeOf, type View } from "./address";
 import { ANSWERS, type Answers } from "./answers";
 import { type AcceptingAll, useAcceptingAll } from "./bulk";
 import { ChooseName, NameDone, NothingRefused, NothingWaits } from "./Empty";
@@ -47,7 +47,7 @@ export function ReviewPage({ answers = ANSWERS }: { answers?: Answers }) {
     const key = event.key.toLowerCase();
     if (key === "u" && !event.repeat) undo();
     else if (key === "n" && place.by === "tag" && next) {
-      history.push({ search: searchOf({ by: "tag", tag: next.name, kind: next.kind }) });
+      history.push(addressOf({ by: "tag", tag: next.name, kind: next.kind }));
       (document.activeElement as HTMLElement | null)?.blur();
     } else if (key === "/" && place.by === "tag") {
       page.current?.querySelector<HTMLElement>("input[type=search]")?.focus();
@@ -65,7 +65,7 @@ export function ReviewPage({ answers = ANSWERS }: { answers?: Answers }) {
     >
       <Head place={place} names={names} />
       <Body {...parts} />
-      <StatusBar answers={answers} told={told} undo={undo} refused={place.by === "refused"} />
+      <StatusBar answers={answers} told={told} undo={undo} by={place.by} />
     </section>
   );
 }
@@ -120,7 +120,7 @@ function Head({ place, names }: { place: Place; names: Names }) {
         {VIEWS.map(({ by, name }) => (
           <Nav.Item key={by}>
             <Link
-              to={{ search: searchOf({ by }) }}
+              to={addressOf({ by })}
               className={`nav-link ${place.by === by ? "active" : ""}`}
               aria-current={place.by === by ? "page" : undefined}
               onClick={(event) => event.currentTarget.blur()}
@@ -148,10 +148,7 @@ function OfName({ answers, names, place, accepting, next, tell }: Parts) {
   return (
     <div className="sense-review-panel">
       <div className="sense-review-title-bar">
-        <Link
-          to={{ search: searchOf({ by: "tag" }) }}
-          className="sense-review-back btn btn-secondary"
-        >
+        <Link to={addressOf({ by: "tag" })} className="sense-review-back btn btn-secondary">
           All names
         </Link>
         <h3>

@@ -2,16 +2,17 @@
 import React from "react";
 import { Alert, Button } from "react-bootstrap";
 import { many } from "../parts/words";
+import type { View } from "./address";
 import type { Answers } from "./answers";
 
 interface Props {
   answers: Answers;
   told: string;
   undo(): void;
-  refused: boolean;
+  by: View;
 }
 
-export function StatusBar({ answers, told, undo, refused }: Props) {
+export function StatusBar({ answers, told, undo, by }: Props) {
   return (
     <div className="sense-review-bottom">
       <Held answers={answers} />
@@ -32,7 +33,7 @@ export function StatusBar({ answers, told, undo, refused }: Props) {
         <span className="sense-review-sent text-muted">
           {answers.unsent > 0 ? `Saving ${answers.unsent.toLocaleString("en-US")}…` : ""}
         </span>
-        <Keys refused={refused} />
+        <Keys by={by} />
       </div>
     </div>
   );
@@ -82,17 +83,23 @@ function Notes({ answers }: { answers: Answers }) {
 const ANSWER_KEYS = [
   ["a", "accept"],
   ["r", "refuse"],
-  ["A / R", "all of the scene"],
 ] as const;
 
-function Keys({ refused }: { refused: boolean }) {
+const SCENE_KEYS = [["A / R", "all of the scene"]] as const;
+
+const NAME_KEYS = [
+  ["n", "next name"],
+  ["/", "filter names"],
+] as const;
+
+function Keys({ by }: { by: View }) {
   const keys = [
     ["j / k", "next, previous"],
-    ...(refused ? [["t", "take back"] as const] : ANSWER_KEYS),
+    ...(by === "refused" ? [["t", "take back"] as const] : ANSWER_KEYS),
+    ...(by === "scene" ? SCENE_KEYS : []),
     ["u", "undo"],
     ["o", "open the scene"],
-    ["n", "next name"],
-    ["/", "filter names"],
+    ...(by === "tag" ? NAME_KEYS : []),
   ] as const;
   return (
     <details className="sense-review-keys">

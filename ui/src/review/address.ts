@@ -1,5 +1,7 @@
 /** What the page shows, as its address says it. */
 
+import { ROUTE } from "../pages/route";
+
 export type View = "tag" | "scene" | "refused";
 export type Kind = "tag" | "studio" | "performer";
 
@@ -25,7 +27,12 @@ export function placeOf(search: string): Place {
   };
 }
 
-export function searchOf({ by, tag, kind }: Partial<Place>): string {
+/** Where a link to it leads, on whatever page that stands. */
+export function addressOf(place: Partial<Place>): { pathname: string; search: string } {
+  return { pathname: ROUTE, search: searchOf(place) };
+}
+
+function searchOf({ by, tag, kind }: Partial<Place>): string {
   const said = new URLSearchParams();
   said.set("by", by ?? "tag");
   if (tag) said.set("tag", tag);
