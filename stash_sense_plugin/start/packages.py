@@ -23,6 +23,7 @@ IMPORTS = (
     "scipy",
     "stashapi",
     "tokenizers",
+    "typing_extensions",
     "uvicorn",
 )
 """What requirements.txt brings, by the names that the code imports."""
