@@ -54,7 +54,11 @@ export class FakeStash {
       ];
     };
     window.PluginApi = {
-      register: { route: (path, component) => void (this.routes[path] = component) },
+      register: {
+        route: (path, component) => {
+          this.routes[path] = component;
+        },
+      },
       patch: { before: patch("before"), instead: patch("instead"), after: patch("after") },
       utils: { StashService: { getClient: () => client } },
       hooks: {
