@@ -318,6 +318,41 @@ def test_what_was_said_of_another_scene_with_the_same_file_stays_said(room: Verd
     assert "dog" in room.refused(scene)
 
 
+def test_of_two_scenes_with_one_file_each_is_taken_back_by_itself(room: VerdictRoom) -> None:
+    scene = prepared(room)
+    copy = room.scene(file=room.read(scene).fingerprint)
+    room.looked(copy, suggestion("Beach"))
+    before = seen(room, scene), seen(room, copy)
+    items = [{"scene_id": str(each), "name": "Beach"} for each in (scene, copy)]
+    assert room.run("accept", items=items)["written"] == 2
+    told = room.run("unsay", items=items)
+    assert (told["unsaid"], told["taken_back"], told["failures"]) == (2, 2, [])
+    assert (seen(room, scene), seen(room, copy)) == before
+    assert room.engine.verdicts.listing() == []
+
+
+@pytest.mark.parametrize(("first", "second"), [("accept", "refuse"), ("refuse", "accept")])
+def test_what_is_said_of_a_copy_neither_moves_nor_loses_a_word(
+    room: VerdictRoom, first: str, second: str
+) -> None:
+    scene = prepared(room)
+    copy = room.scene(file=room.read(scene).fingerprint)
+    room.looked(copy, suggestion("Beach"))
+    before = seen(room, scene)
+    say(room, first, scene, "Beach")
+    said, said_of_copy = seen(room, scene), seen(room, copy)
+    say(room, second, copy, "Beach")
+    assert seen(room, scene) == said
+    assert ("Beach" in room.tags(copy)) is (second == "accept")
+    assert seen(room, copy)["shown"]["tag", "Beach"][1] == f"{second}ed".replace("eed", "ed")
+    assert unsay(room, copy, "Beach")["unsaid"] == 1
+    assert seen(room, copy) == said_of_copy
+    assert seen(room, scene) == said
+    assert unsay(room, scene, "Beach")["unsaid"] == 1
+    assert seen(room, scene) == before
+    assert room.engine.verdicts.listing() == []
+
+
 def test_a_scene_that_is_gone_is_said(room: VerdictRoom) -> None:
     scene = prepared(room)
     say(room, "accept", scene, "Beach")

@@ -210,7 +210,8 @@ def keep(db: sqlite3.Connection, saying: Saying, now: float) -> None:
     """Keep one verdict in place of an earlier one; for who holds the transaction."""
     scene, before = saying.scene, list[dict[str, Any]]()
     for row in _rows_of(db, scene):
-        if row["kind"] == saying.kind and _give_way(db, row, saying):
+        # What was said of another scene with this file is said of that one still.
+        if _is_of(row, scene) and row["kind"] == saying.kind and _give_way(db, row, saying):
             before.append(_word(row))
     detail = _remembering(db, saying, before)
     file = scene.fingerprint or Fingerprint("", 0)
@@ -306,19 +307,38 @@ def said_of(
     db: sqlite3.Connection, scene: Scene, without: str = "", unsaid: Collection[int] = ()
 ) -> tuple[Words, Words]:
     """Return what was accepted and refused; as if a run and some verdicts had been undone."""
-    accepted, refused = [], set()
-    said = [_word(row) for row in _rows_of(db, scene)]
-    if unsaid:
-        said = [old for each in said for old in (_other(each) if each["id"] in unsaid else [each])]
-    for row in said if not without else [old for each in said for old in _unsaid(each, without)]:
-        names = _words_of(row["name"], row["detail"])
-        words = {(row["kind"], word) for word in (row["target_id"], *names) if word}
-        if row["said"] == Said.REFUSED:
-            refused |= words
-        else:
-            accepted.append(words)
+    accepted, refused, own = [], set[tuple[str, str]](), set[tuple[str, str]]()
+    # What was said of the scene itself goes before what was said of another one with its file.
+    for row in sorted(_rows_of(db, scene), key=lambda row: not _is_of(row, scene)):
+        before = frozenset() if _is_of(row, scene) else frozenset(own)
+        for word in _holding(_word(row), without, unsaid):
+            names = _words_of(word["name"], word["detail"])
+            words = {(word["kind"], each) for each in (word["target_id"], *names) if each}
+            if word["said"] == Said.REFUSED:
+                refused |= words - before
+            elif not words & before:
+                accepted.append(words)
+            if _is_of(row, scene):
+                own |= words
     kept = (words for words in accepted if not words & refused)
     return frozenset(word for words in kept for word in words), frozenset(refused)
+
+
+def _holding(
+    word: Mapping[str, Any], without: str, unsaid: Collection[int]
+) -> list[Mapping[str, Any]]:
+    """What a verdict says as if a run and some verdicts had been undone."""
+    left = _other(word) if word["id"] in unsaid else [word]
+    return [old for each in left for old in _unsaid(each, without)] if without else [*left]
+
+
+def _is_of(row: sqlite3.Row, scene: Scene) -> bool:
+    """Whether a verdict is of this scene, and not of another one with its file.
+
+    A further file of the scene came with another scene that was merged into it.
+    """
+    file = Fingerprint(row["oshash"], row["size_bytes"])
+    return not scene.id or row["scene_id"] in ("", scene.id) or file != scene.fingerprint
 
 
 def _rows_of(db: sqlite3.Connection, scene: Scene) -> list[sqlite3.Row]:
