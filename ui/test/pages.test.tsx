@@ -95,6 +95,22 @@ test("a set-up that runs already is followed, wherever it was begun", async () =
   expect(again).toBe(0);
 });
 
+test("a screen reader hears of a set-up's progress now and then, not at each change", async () => {
+  const stash = new FakeStash();
+  stash.tell("ADD", { id: "4", description: "Running plugin task: Set up", progress: 0.42 });
+  show(<Trouble error={NEEDED} again={() => undefined} />);
+  await screen.findByText(/Setting up: 42% done/);
+  expect(screen.getByRole("alert")).toHaveTextContent(
+    /^Stash Sense is not ready yetStash Sense is not set up yet: run the task Set up\.$/,
+  );
+  expect(screen.getByRole("status")).toHaveTextContent(/^About 40%$/);
+  act(() => stash.tell("UPDATE", { id: "4", progress: 0.48, subTasks: ["fetching"] }));
+  expect(screen.getByText("fetching")).toBeInTheDocument();
+  expect(screen.getByRole("status")).toHaveTextContent(/^About 40%$/);
+  act(() => stash.tell("UPDATE", { id: "4", progress: 0.51 }));
+  expect(screen.getByRole("status")).toHaveTextContent(/^About 50%$/);
+});
+
 test("a set-up that ended without success is said with what is told then", async () => {
   const stash = new FakeStash();
   const { rerender } = show(<Trouble error={NEEDED} again={() => undefined} />);

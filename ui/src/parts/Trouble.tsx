@@ -142,9 +142,11 @@ function NotSetUp({ error, again, isDeed }: Props) {
   };
   const isUnderWay = isAsked || job !== undefined;
   return (
-    <div className="card sense-trouble sense-passes" role="alert">
-      <h2 className="h5">Stash Sense is not ready yet</h2>
-      <p className="sense-told">{error.message}.</p>
+    <div className="card sense-trouble sense-passes">
+      <div role="alert">
+        <h2 className="h5">Stash Sense is not ready yet</h2>
+        <p className="sense-told">{error.message}.</p>
+      </div>
       {ended > 0 && !isUnderWay && (
         <p role="alert">
           <strong>
@@ -193,13 +195,16 @@ function SettingUp({ job }: { job: StashJob | undefined }) {
   const stopping = job?.status === "STOPPING";
   return (
     <>
-      <p role="status" className="mb-1">
+      <p className="mb-1">
         {stopping
           ? "Stopping…"
           : isWaiting
             ? "Set up waits in Stash's queue."
             : `Setting up: ${percent}% done. This takes some minutes; you may leave this page.`}
       </p>
+      <span role="status" className="sr-only">
+        {stopping ? "Stopping" : isWaiting ? "Waiting" : `About ${percent - (percent % 10)}%`}
+      </span>
       <div
         className="progress mb-2"
         role="progressbar"
