@@ -1,6 +1,6 @@
 import { fireEvent, screen, waitFor } from "@testing-library/react";
 import React, { useState } from "react";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { noteCard, withTagging, withTagSelected } from "../src/list/TagSelected";
 import { FakeStash, show } from "./fake_stash";
 import { job } from "./scene_rows";
@@ -208,6 +208,42 @@ test("the end is said while the list is shown", async () => {
       "Tagged 1 scene. See the dashboard",
     ]),
   );
+});
+
+test("of what is tagged one after the other each end is said", async () => {
+  let jobs = 0;
+  let status: "running" | "done" = "running";
+  const stash = new FakeStash({
+    tag_scene: () => {
+      jobs += 1;
+      return { job_id: `j${jobs}` };
+    },
+    job: ({ job_id }) => job({ id: job_id, status }),
+  });
+  show(<List pages={[["1", "2", "3"]]} />);
+  press("Scene 1");
+  press("Tag selected");
+  await waitFor(() => expect(stash.toasts).toHaveLength(1));
+  press("Scene 2");
+  status = "done";
+  press("Tag selected");
+  await waitFor(() => expect(stash.toasts).toHaveLength(4), { timeout: 8000 });
+  expect(stash.toasts.slice(2).sort()).toEqual([
+    "Tagged 1 scene. See the dashboard",
+    "Tagged 2 scenes. See the dashboard",
+  ]);
+}, 20_000);
+
+test("a list that is left before the answer came is not drawn again", async () => {
+  const complained = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const stash = begun();
+  const { unmount } = show(<List pages={[["1"]]} />);
+  press("Scene 1");
+  press("Tag selected");
+  unmount();
+  await waitFor(() => expect(stash.toasts).toEqual(["Tagging 1 scene. See the dashboard"]));
+  expect(complained).not.toHaveBeenCalled();
+  complained.mockRestore();
 });
 
 test("a job that fails is said with its reason and what helps", async () => {

@@ -1,5 +1,5 @@
 /** "Tag selected" in the menu of the list of scenes. */
-import React, { useEffect, useState } from "react";
+import React, { useEffect, useRef, useState } from "react";
 import { Link } from "react-router-dom";
 import { ROUTE } from "../pages/route";
 import { Boundary } from "../parts/Boundary";
@@ -75,11 +75,18 @@ const MOST = 5000;
 
 function TagSelected({ hasSelection }: { hasSelection: boolean }) {
   const toast = stash().hooks.useToast();
-  const [begun, setBegun] = useState<{ jobId: string; ids: string[] }>();
+  const [begun, setBegun] = useState<readonly Begun[]>([]);
+  const gone = useRef(false);
   useEffect(() => {
     if (!hasSelection) forgetAll();
   }, [hasSelection]);
-  useEffect(() => forgetAll, []);
+  useEffect(
+    () => () => {
+      gone.current = true;
+      forgetAll();
+    },
+    [],
+  );
   useEffect(() => {
     const begin = async (ids: string[]) => {
       if (ids.length === 0) {
@@ -92,7 +99,7 @@ function TagSelected({ hasSelection }: { hasSelection: boolean }) {
         for (let start = 0; start < ids.length; start += MOST) {
           const part = ids.slice(start, start + MOST);
           const { job_id } = await operate("tag_scene", { scene_ids: part });
-          setBegun({ jobId: job_id, ids: part });
+          if (!gone.current) setBegun((now) => also(now, { jobId: job_id, ids: part }));
         }
         toast.success(<Began count={ids.length} />);
       } catch (why) {
@@ -105,14 +112,39 @@ function TagSelected({ hasSelection }: { hasSelection: boolean }) {
       if (hear === mine) hear = undefined;
     };
   });
+  return (
+    <>
+      {begun.map((each) => (
+        <Followed
+          key={each.jobId}
+          begun={each}
+          ended={(job) => {
+            if (job.status === "done") toast.success(<Ended count={each.ids.length} />);
+            else if (job.status !== "cancelled") toast.error(new Error(reason(job)));
+            setBegun((now) => now.filter(({ jobId }) => jobId !== each.jobId));
+          }}
+        />
+      ))}
+    </>
+  );
+}
+
+interface Begun {
+  jobId: string;
+  ids: string[];
+}
+
+/** What does this very thing already is begun once. */
+function also(begun: readonly Begun[], another: Begun): readonly Begun[] {
+  return [...begun.filter(({ jobId }) => jobId !== another.jobId), another];
+}
+
+function Followed({ begun, ended }: { begun: Begun; ended(job: Shapes["JobTold"]): void }) {
   useJob(
-    begun?.jobId,
+    begun.jobId,
     (job) => {
-      void readAgain(begun?.ids ?? []);
-      const ended = begun?.ids.length ?? 0;
-      if (job.status === "done") toast.success(<Ended count={ended} />);
-      else if (job.status !== "cancelled") toast.error(new Error(reason(job)));
-      setBegun(undefined);
+      void readAgain(begun.ids);
+      ended(job);
     },
     FOLLOWED_EVERY_MS,
   );
