@@ -308,6 +308,19 @@ def test_what_was_taken_away_in_stash_is_asked_about_once_it_is_no_refusal(
     assert seen(room, scene)["shown"]["tag", "Dog"] == ("ASK", None)
 
 
+def test_what_was_accepted_and_then_taken_away_in_stash_is_asked_about(room: VerdictRoom) -> None:
+    scene = prepared(room)
+    say(room, "accept", scene, "Beach")
+    room.stash.untag_scene(scene, room.tag("Beach"))
+    with room.client() as client:
+        writer, _ = open_writing(room.engine, client, "")
+        writer.notice_removed([room.read(scene)], on_purpose=True)
+    assert unsay(room, scene, "Beach")["unsaid"] == 1
+    assert seen(room, scene)["shown"]["tag", "Beach"] == ("ASK", None)
+    assert (room.accepted(scene), room.refused(scene)) == (set(), set())
+    assert unsay(room, scene, "Beach")["failed"] == 1
+
+
 def test_what_was_said_of_another_scene_with_the_same_file_stays_said(room: VerdictRoom) -> None:
     scene = prepared(room)
     copy = room.scene(file=room.read(scene).fingerprint)

@@ -486,12 +486,17 @@ def _in_a_row(word: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _other(word: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words that a verdict replaced and that say something else."""
+    """The words that a verdict replaced and that say something else.
+
+    What the user took away in Stash is asked about: it is not accepted still.
+    """
+    taken_away = word["source"] == "noticed"
     return [
         dict(old)
         for each in _in_a_row(word)
         for old in each["detail"].get("instead_of", ())
         if (old["said"], old["source"]) != (word["said"], word["source"])
+        and not (taken_away and old["said"] == Said.ACCEPTED)
     ]
 
 
