@@ -1,5 +1,6 @@
 """What the user says is taken back: then all is as if it had never been said."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -210,6 +211,24 @@ def test_what_is_not_named_is_not_taken_back(
 ) -> None:
     with pytest.raises(SettingsError, match=says):
         room.run("unsay", **args)
+
+
+@pytest.mark.parametrize("mode", ["accept", "refuse", "unsay"])
+def test_a_reply_stays_below_a_megabyte_however_long_the_names(
+    room: VerdictRoom, mode: str
+) -> None:
+    scene = prepared(room)
+    name = "\N{CYRILLIC SMALL LETTER ZHE}" * 990
+    # What is refused need not be suggested, but the scene must be there.
+    where = "99999" if mode == "refuse" else str(scene)
+    items = [
+        {"scene_id": where, "name": f"{number}{name}", "target_id": f"{number}{name}"}
+        for number in range(120)
+    ]
+    told = room.run(mode, items=items)
+    assert told["failed"] == 120
+    assert 10 < len(told["failures"]) < 120
+    assert len(json.dumps(told)) < 900_000
 
 
 def test_it_is_an_operation() -> None:

@@ -396,6 +396,18 @@ def test_a_try_survives_the_end_of_the_worker_and_waits_for_its_time(times: Time
     end(again)
 
 
+def test_what_a_job_tells_fits_one_reply_however_many_long_parts(times: Times) -> None:
+    jobs = times.begin()
+    long = {"a": "x" * 440_000, "b": "x" * 430_000, "c": "x" * 440_000, "d": 1}
+    job = jobs.own(work("long", lambda _telling: long))
+    go_by(jobs)
+    told = jobs.describe(job.id)
+    assert len(json.dumps(told)) < 1_000_000
+    output = told["output"] or {}
+    assert len(output) == 3
+    assert {"b", "d"} <= output.keys()
+
+
 def test_what_waits_for_stash_goes_on_or_is_cancelled(times: Times) -> None:
     jobs = times.begin()
     kept, dropped = jobs.own(work("kept", unreachable)), jobs.own(work("dropped", unreachable))

@@ -22,6 +22,7 @@ from stash_sense_plugin.stash.operations import (
 )
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Written
 from stash_sense_plugin.stash.writer import Writer
+from stash_sense_plugin.tasks.asked import PAGE_BYTES, within
 from stash_sense_plugin.tasks.engine import Engine
 from stash_sense_plugin.tasks.kinds import never_of, tag_kinds
 from stash_sense_plugin.tasks.merging import follow
@@ -30,6 +31,8 @@ from stash_sense_plugin.tasks.writing import open_writing
 
 FAILED_SHOWN: Final = 100
 """Of what could not be done so many are named; all are counted."""
+NAMED_BYTES: Final = PAGE_BYTES // 2 - 2_000
+"""So long is what is named of them, and what is named of what stays: both, and all counts, fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ class Carrying(ABC):
             "dry_run": self._dry_run,
             **{name: self._counts[name] for name in self._names()},
             "failed": self._counts["failed"],
-            "failures": self._failed,
+            "failures": within(self._failed, NAMED_BYTES),
         }
 
     @abstractmethod
@@ -331,7 +334,7 @@ class Refusing(Carrying):
         self._left: list[dict[str, str]] = []
 
     def _report(self) -> dict[str, object]:
-        return {**super()._report(), "left": self._left}
+        return {**super()._report(), "left": within(self._left, NAMED_BYTES)}
 
     def _names(self) -> Sequence[str]:
         return ("refused", "taken_back", "markers", "not_ours")

@@ -17,8 +17,10 @@ from stash_sense_plugin.stash.named import Named
 from stash_sense_plugin.stash.putting import put_again
 from stash_sense_plugin.stash.wishes import Ending, Written
 from stash_sense_plugin.stash.writer import Writer
+from stash_sense_plugin.tasks.asked import within
 from stash_sense_plugin.tasks.carrying import (
     FAILED_SHOWN,
+    NAMED_BYTES,
     Carrying,
     Item,
     is_about,
@@ -64,7 +66,7 @@ class Unsaying(Carrying):
         self._left: list[dict[str, str]] = []
 
     def _report(self) -> dict[str, object]:
-        return {**super()._report(), "left": self._left}
+        return {**super()._report(), "left": within(self._left, NAMED_BYTES)}
 
     def _names(self) -> Sequence[str]:
         return ("unsaid", "taken_back", "written", "markers")

@@ -345,7 +345,7 @@ class Jobs:
         row = self._table.job(job_id)
         if row is None:
             raise StashSenseError(f"There is no job {job_id}", "list them with the mode 'jobs'")
-        return self._told(_describe(row, REPLY_LENGTH // 2))
+        return self._told(_describe(row, REPLY_LENGTH // 2, REPLY_LENGTH))
 
     def listing(self, limit: int) -> "list[JobTold]":
         """Return the last jobs, the newest first, as many as a reply holds.
@@ -725,7 +725,8 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _describe(row: Row, longest: int) -> "JobTold":
+def _describe(row: Row, longest: int, whole: int | None = None) -> "JobTold":
+    """What the table knows of a job: of its output, parts of this length, together `whole`."""
     error = row.error
     return {
         "id": row.id,
@@ -735,7 +736,7 @@ def _describe(row: Row, longest: int) -> "JobTold":
         "progress": row.progress,
         "ahead": 0,
         "lines": [],
-        "output": _outline(row.result, longest) or None,
+        "output": _outline(row.result, longest, whole) or None,
         "error": None if error is None else {"message": error.message, "remedy": error.remedy},
         "queued_at_s": row.queued_at_s,
         "tries": row.tries,
@@ -749,6 +750,17 @@ def _status(row: Row) -> "Status":
     return cast("Status", str(row.status))
 
 
-def _outline(output: Output, longest: int) -> dict[str, object]:
-    """An output without its parts that are longer than so many characters of JSON."""
-    return {name: part for name, part in output.items() if len(json.dumps(part)) <= longest}
+def _outline(output: Output, longest: int, whole: int | None = None) -> dict[str, object]:
+    """An output without its parts that are longer than so many characters of JSON.
+
+    Where all that is left is longer than `whole`, the longest of it go too.
+    """
+    lengths = {name: len(json.dumps({name: part})) for name, part in output.items()}
+    fit = [name for name, part in output.items() if len(json.dumps(part)) <= longest]
+    left = sum(lengths[name] for name in fit)
+    for name in sorted(fit, key=lengths.__getitem__, reverse=True):
+        if whole is None or left <= whole:
+            break
+        fit.remove(name)
+        left -= lengths[name]
+    return {name: output[name] for name in fit}
