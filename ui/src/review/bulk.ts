@@ -43,12 +43,12 @@ export function useAcceptingAll(
     setError(undefined);
     setBulk({ tag, done: 0, total });
     let done = 0;
-    let undone = false;
+    let last: Step | undefined;
     try {
       for await (const step of acceptAll(answers, tag, kind, above, () => stopped.current)) {
         // What could not be done is no part of it any more.
         done = step.changes.length;
-        undone = step.undone;
+        last = step;
         if (!gone.current) setBulk({ tag, done, total });
       }
     } catch (why) {
@@ -56,7 +56,8 @@ export function useAcceptingAll(
     }
     if (gone.current) return;
     setBulk(undefined);
-    if (!undone) tell.current(done, tag);
+    // It may have been undone since, and that was said.
+    if (!last?.undone) tell.current(done, tag);
   };
   return {
     bulk,
