@@ -46,6 +46,9 @@ Decided = Literal["HIDE", "ASK", "APPLY"]
 Verdict = Literal["accepted", "refused"]
 """What the user said of it."""
 
+Thing = Literal["tag", "studio", "performer", "marker"]
+"""What can be spoken of: a suggestion by its kind, or the markers of a suggested tag."""
+
 InStash = Literal["absent", "there", "ours"]
 """Whether the scene has it in Stash: not, yes, or yes and Stash Sense wrote it."""
 
@@ -57,7 +60,8 @@ class SuggestionRow(TypedDict):
     title: str
     source: str
     """The path of its file."""
-    kind: Kind
+    kind: Thing
+    """Of `marker`, name, label and confidence are the tag's; `decision` too."""
     name: str
     label: str
     target_id: str | None
@@ -115,7 +119,7 @@ class Named(TypedDict):
     """A suggestion that is spoken of."""
 
     scene_id: str
-    kind: NotRequired[Kind]
+    kind: NotRequired[Thing]
     name: str
     target_id: NotRequired[str]
 

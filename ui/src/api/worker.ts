@@ -450,7 +450,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind?: "tag" | "studio" | "performer";
+            kind?: "tag" | "studio" | "performer" | "marker";
             /** Name */
             name: string;
             /** Scene Id */
@@ -467,7 +467,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind?: "tag" | "studio" | "performer";
+            kind?: "tag" | "studio" | "performer" | "marker";
             /** Name */
             name: string;
             /**
@@ -822,7 +822,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "tag" | "studio" | "performer";
+            kind: "tag" | "studio" | "performer" | "marker";
             /** Label */
             label: string;
             /** Name */
