@@ -138,6 +138,8 @@ export class Library {
     const found = new Map<string, Shapes["Counted"]>();
     for (const row of this.rows) {
       const { kind, name } = row;
+      // They come with their tag, and are no names of their own.
+      if (kind === "marker") continue;
       const one = found.get(`${kind} ${name}`) ?? { kind, name, ask: 0, apply: 0, refused: 0 };
       const stand = this.stands.get(key(row)) ?? "asked";
       one[({ asked: "ask", accepted: "apply", refused: "refused" } as const)[stand]] += 1;

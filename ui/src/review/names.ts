@@ -4,7 +4,7 @@ import { operate, type SenseError, type Shapes } from "../stash/calls";
 import type { Answers, Change, Stand } from "./answers";
 
 export type Counted = Shapes["Counted"];
-type Kind = Counted["kind"];
+type Thing = Shapes["SuggestionRow"]["kind"];
 
 const PAGE = 500;
 
@@ -17,7 +17,7 @@ export interface Names {
   again(): void;
 }
 
-export function nameKey({ kind, name }: { kind: Kind; name: string }): string {
+export function nameKey({ kind, name }: { kind: Thing; name: string }): string {
   return `${kind} ${name.toLowerCase()}`;
 }
 

@@ -34,6 +34,7 @@ const PAGES: Readonly<Record<Shown["kind"], string>> = {
   tag: "tags",
   studio: "studios",
   performer: "performers",
+  marker: "tags",
 };
 
 export function SuggestionItem(props: Props) {
