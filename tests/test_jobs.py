@@ -215,11 +215,22 @@ def test_history_is_bounded_and_open_jobs_are_not_history(store: Store, table: J
     assert [job.id for job in table.open_jobs()] == [oldest.id, last.id]
 
 
-def test_jobs_are_paged_newest_first(table: JobTable) -> None:
-    ids = [table.enqueue("tag", "owned", {"n": number}).id for number in range(7)]
-    page = table.jobs(limit=4)
-    rest = table.jobs(limit=4, after=page[-1].row)
-    assert [job.id for job in page + rest] == ids[::-1]
+def test_what_is_under_way_is_told_before_what_ended_later(table: JobTable) -> None:
+    sweep = running(table)
+    waits = table.enqueue("tag", "owned", {"scene_ids": ["1", "2"]}, priority=5).id
+    urgent = table.enqueue("tag", "owned", {"scene_id": "3"}, priority=9).id
+    ended = [table.enqueue("tag", "owned", {"n": number}).id for number in range(7)]
+    for job_id in ended:
+        table.cancel(job_id)
+    assert [job.id for job in table.jobs()] == [sweep, urgent, waits, *ended[::-1]]
+    assert [job.id for job in table.jobs(limit=2)] == [sweep, urgent, *ended[:-3:-1]]
+
+
+def test_what_ended_is_told_however_much_waits(table: JobTable) -> None:
+    ended = table.enqueue("tag", "owned", {"first": True}).id
+    table.cancel(ended)
+    waits = [table.enqueue("hook", "owned", {"n": number}).id for number in range(5)]
+    assert [job.id for job in table.jobs(limit=3)] == [*waits[:3], ended]
 
 
 def test_threads_that_ask_for_the_same_get_one_job(table: JobTable) -> None:

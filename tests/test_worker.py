@@ -72,7 +72,7 @@ def test_a_task_that_waits_is_dropped_with_its_door(plugin: PluginFolder) -> Non
     second = plugin.open(plugin.document("steps", name="second"))
     wait_until(lambda: len(plugin.output("jobs")["jobs"]) == 2, "the second does not wait")
     kill(second)
-    wait_until(lambda: plugin.output("jobs")["jobs"][0]["status"] == "interrupted", "still waiting")
+    wait_until(lambda: plugin.output("jobs")["jobs"][1]["status"] == "interrupted", "still waiting")
     (plugin.home / "enough").touch()
     plugin.end(first)
     assert plugin.trace() == ["first begins", "first ends"]

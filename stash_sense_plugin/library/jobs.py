@@ -19,6 +19,11 @@ DEATH_DELAYS_S = (0.0, 30.0)
 """How long a job waits after each death of the worker under it; after one more it fails."""
 DEATHS_ALLOWED = len(DEATH_DELAYS_S) + 1
 
+_OPEN = """
+    SELECT * FROM jobs WHERE status IN ('queued', 'running')
+    ORDER BY status = 'queued', priority DESC, row
+"""
+
 Mode = Literal["attached", "owned"]
 """Attached jobs end with their last door; owned ones survive it."""
 
@@ -184,20 +189,22 @@ class JobTable:
     def open_jobs(self) -> list[Job]:
         """Return what runs and waits, in the order it will be done."""
         with self._store.read() as db:
-            rows = db.execute(
-                "SELECT * FROM jobs WHERE status IN ('queued', 'running')"
-                " ORDER BY status = 'queued', priority DESC, row"
-            ).fetchall()
+            rows = db.execute(_OPEN).fetchall()
         return [_job(row) for row in rows]
 
-    def jobs(self, limit: int = 50, after: int | None = None) -> list[Job]:
-        """Return jobs, the newest first; page on with the last one's row as `after`."""
+    def jobs(self, limit: int = 50) -> list[Job]:
+        """Return what runs and waits, as `open_jobs`, then what has ended, the newest first.
+
+        Of each no more than `limit`: however much waits, what ended last is told too.
+        """
         with self._store.read() as db:
-            rows = db.execute(
-                "SELECT * FROM jobs WHERE ? IS NULL OR row < ? ORDER BY row DESC LIMIT ?",
-                (after, after, limit),
+            under_way = db.execute(f"{_OPEN} LIMIT ?", (limit,)).fetchall()
+            ended = db.execute(
+                "SELECT * FROM jobs WHERE status NOT IN ('queued', 'running')"
+                " ORDER BY row DESC LIMIT ?",
+                (limit,),
             ).fetchall()
-        return [_job(row) for row in rows]
+        return [_job(row) for row in (*under_way, *ended)]
 
     def _change(self, sql: str, values: tuple[Any, ...]) -> bool:
         with self._store.write() as db:

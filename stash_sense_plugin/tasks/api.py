@@ -370,13 +370,13 @@ class CancelTold(TypedDict):
 
 
 class JobsAsked(TypedDict):
-    """How many, the newest first."""
+    """How many of those under way, and of those that have ended."""
 
     limit: NotRequired[int]
 
 
 class JobsTold(TypedDict):
-    """Jobs, the newest first."""
+    """What runs, what waits in its order, then what has ended, the newest first."""
 
     jobs: list[JobTold]
 

@@ -348,9 +348,9 @@ class Jobs:
         return self._told(_describe(row, REPLY_LENGTH // 2, REPLY_LENGTH))
 
     def listing(self, limit: int) -> "list[JobTold]":
-        """Return the last jobs, the newest first, as many as a reply holds.
+        """Return what runs, what waits in its order, and what ended last; each up to `limit`.
 
-        Of an output long parts are left out.
+        As many as a reply holds; of an output long parts are left out.
         """
         told = [self._told(_describe(row, LONGEST_PART)) for row in self._table.jobs(limit)]
         ends = accumulate(len(json.dumps(each)) for each in told)

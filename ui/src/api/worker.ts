@@ -286,7 +286,7 @@ export interface components {
         };
         /**
          * JobsAsked
-         * @description How many, the newest first.
+         * @description How many of those under way, and of those that have ended.
          */
         JobsAsked: {
             /** Limit */
@@ -294,7 +294,7 @@ export interface components {
         };
         /**
          * JobsTold
-         * @description Jobs, the newest first.
+         * @description What runs, what waits in its order, then what has ended, the newest first.
          */
         JobsTold: {
             /** Jobs */

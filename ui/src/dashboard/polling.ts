@@ -7,7 +7,8 @@ export type Job = Shapes["JobTold"];
 
 const BUSY_MS = 2_000;
 const IDLE_MS = 15_000;
-const NEWEST = 20;
+/** So many of those under way, and of those that have ended. */
+const MOST = 20;
 
 const UNDER_WAY: ReadonlySet<string> = new Set(["queued", "running"]);
 
@@ -20,7 +21,7 @@ interface Polled extends Asking<readonly Job[]> {
   askNow(): Promise<readonly Job[] | undefined>;
 }
 
-/** The worker's newest jobs; `ended` is called when more of them have ended. */
+/** The worker's jobs: what is under way, then what ended last; `ended` is called when more of them have ended. */
 export function usePolledJobs(tasksUnderWay: boolean, ended: () => void): Polled {
   const [state, setState] = useState<{ told?: readonly Job[]; error?: SenseError }>({});
   const [loading, setLoading] = useState(true);
@@ -36,7 +37,7 @@ export function usePolledJobs(tasksUnderWay: boolean, ended: () => void): Polled
 
   const askNow = useCallback(async () => {
     try {
-      const { jobs } = await operate("jobs", { limit: NEWEST });
+      const { jobs } = await operate("jobs", { limit: MOST });
       if (gone.current) return undefined;
       const before = over.current;
       const ids = jobs.filter((job) => !isUnderWay(job)).map((job) => job.id);
