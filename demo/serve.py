@@ -3,23 +3,26 @@
 Prints the address as one line, and serves until it is told to end.
 """
 
+import _thread
 import argparse
 import os
 import shutil
 import signal
 import sys
 import threading
+import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
-from demo.clips import build
+import psutil
+
+from demo.clips import Clip, build
 from demo.clips_for import page_library
 from demo.stash import StandIn
-from stash_sense_plugin.start import worker
-from stash_sense_plugin.start.paths import Home
 from tools.build_zip import PLUGIN_ID
 from tools.build_zip import build as build_zip
 
@@ -29,17 +32,22 @@ QUICK = {"preset": "fast", "frames": 12, "text_frames": 4}
 """The same models on every machine, and no more frames than the small clips need."""
 
 
-def main() -> int:
+ENDS = (signal.SIGTERM, signal.SIGINT)
+LEAVES_S = 5.0
+"""For how long the worker may end what it has in hand, before it is killed."""
+
+
+def main(library: Callable[[], tuple[Clip, ...]] = page_library) -> int:
     """Serve until SIGTERM, SIGINT, or the end of the standard input where that was asked for."""
     given = options()
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    for number in ENDS:
+        signal.signal(number, _end)
     if given.until_eof:
-        threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
+        main_thread = threading.get_ident()
+        threading.Thread(target=_wait_for_end, args=(main_thread,), daemon=True).start()
     if not (given.page / "index.html").is_file():
         return _refuse(f"{given.page} holds no pages: run `npm run page` in ui/")
-    build(given.media, page_library())
+    build(given.media, library())
     with served(given) as stash:
         if given.scan:
             stash.scan(covers=True, sprites=True)
@@ -49,8 +57,15 @@ def main() -> int:
             stash.run_task(PLUGIN_ID, "Tag all scenes not yet Tagged")
         sys.stdout.write(f"{stash.url}\n")
         sys.stdout.flush()
-        over.wait()
-    return 0
+        while True:
+            time.sleep(60)
+
+
+def _end(*_: object) -> NoReturn:
+    """End wherever we are, and be told no more: what was begun is put away meanwhile."""
+    for number in ENDS:
+        signal.signal(number, lambda *_: None)
+    raise SystemExit
 
 
 def options() -> argparse.Namespace:
@@ -70,11 +85,11 @@ def options() -> argparse.Namespace:
 @contextmanager
 def served(given: argparse.Namespace) -> Iterator[StandIn]:
     """A fresh stand-in with the packed plugin and its pages; nothing of it is left at the end."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
     # The packages of this environment serve the plugin too: nothing is installed twice.
     os.environ["STASH_SENSE_PYTHON"] = sys.executable
     os.environ.pop("STASH_SENSE_HOME", None)
-    with TemporaryDirectory(dir=FOLDER, prefix="run-", ignore_cleanup_errors=True) as place:
+    beside = given.media.absolute().parent
+    with TemporaryDirectory(dir=beside, prefix="run-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
         plugin = folder / "plugins" / PLUGIN_ID
         _install(plugin, folder / "dist", given.ui)
@@ -86,12 +101,37 @@ def served(given: argparse.Namespace) -> Iterator[StandIn]:
             port=given.port,
             python_path=sys.executable,
         )
-        with stash:
-            try:
-                yield stash
-            finally:
-                home = Home(str(folder / "stash" / "stash-sense"))
-                worker.hand_over(home, str(plugin / "stash_sense_plugin"))
+        try:
+            with stash:
+                try:
+                    yield stash
+                finally:
+                    stash.state.jobs.stop_all()
+        finally:
+            _end_processes(place)
+
+
+def _end_processes(folder: str) -> None:
+    """End what runs in a folder: the worker, which may be starting only now."""
+    for process in (left := _processes(folder)):
+        with suppress(psutil.Error):
+            process.terminate()
+    deadline = time.monotonic() + LEAVES_S
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = _processes(folder)
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _processes(folder: str) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and any(folder in word for word in process.info["cmdline"] or ())
+    ]
 
 
 def _install(plugin: Path, out: Path, ui: Path | None) -> None:
@@ -102,9 +142,14 @@ def _install(plugin: Path, out: Path, ui: Path | None) -> None:
         shutil.copytree(ui, plugin / "ui" / "dist", dirs_exist_ok=True)
 
 
-def _wait_for_end(over: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    over.set()
+def _wait_for_end(main_thread: int) -> None:
+    # Not of sys.stdin, whose lock Python asks for when it ends.
+    while os.read(0, 65536):
+        pass
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        signal.pthread_kill(main_thread, signal.SIGTERM)
 
 
 def _refuse(why: str) -> int:
