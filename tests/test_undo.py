@@ -322,6 +322,27 @@ def test_undo_of_a_run_that_took_something_back_puts_it_again(room: Room) -> Non
     assert room.stash.scene_markers(number) == []
 
 
+def test_a_marker_is_not_put_again_without_its_tag(room: Room) -> None:
+    [number] = small(room, 1)
+    with running(room) as run:
+        [scene] = scenes_of(run, [number])
+        run.tag([scene], "Beach")
+        run.mark(scene, "Beach")
+        run.end([scene])
+    with running(room, "decide") as run:
+        run.take(scene)
+        run.end([])
+    room.stash.fault("bulkSceneUpdate", Fault(error="FOREIGN KEY constraint failed", times=9))
+    done = room.run("undo")
+    assert (done["put_again"], done["failed"]) == ({"tags": 0, "markers": 0, "studios": 0}, 1)
+    assert done["left"] == {"its tag could not be put on the scene again": 1}
+    assert room.stash.scene_markers(number) == []
+    room.stash.clear_faults()
+    done = room.run("undo")
+    assert done["put_again"] == {"tags": 1, "markers": 1, "studios": 0}
+    assert len(room.stash.scene_markers(number)) == 1
+
+
 def test_an_undo_can_itself_be_undone(room: Room) -> None:
     scenes = small(room)
     room.tag("Tagged")

@@ -14,6 +14,7 @@ from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Written
 from stash_sense_plugin.stash.writer import Writer
 
 _CHANGED: Final = "its workflow tags were changed since"
+_WITHOUT_TAG: Final = "its tag could not be put on the scene again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ class _Putting:
         self._writer = writer
         self._destroyed = destroyed
         self._named = Named(writer.client)
+        self._without: set[tuple[str, str]] = set()
+        """Scenes with the tags that they were to have again, and have not."""
 
     def tags(
         self, scenes: Sequence[Scene], by_scene: Mapping[str, Sequence[LedgerEntry]]
@@ -179,7 +182,13 @@ class _Putting:
                 self._writer.ask_as(tag_id, entry.asked_as)
                 wanted.setdefault(scene.id, []).append((tag_id, entry.target_name))
                 again[scene.id, tag_id] = entry.row
-        return written + self._writer.add_tags(scenes, wanted, again)
+        added = self._writer.add_tags(scenes, wanted, again)
+        self._without = {
+            (each.scene_id, each.target_id)
+            for each in added
+            if each.ending not in (Ending.WRITTEN, Ending.THERE)
+        }
+        return written + added
 
     def rest(self, scene: Scene, entries: Sequence[LedgerEntry]) -> list[Written]:
         """The scene's markers and its studio."""
@@ -197,8 +206,9 @@ class _Putting:
             elif entry.action is Action.DESTROY_MARKER:
                 tag, start_s, end_s, title = judging.exact_of(entry)
                 tag_id = self._tag_id(entry, str(tag))
-                if tag_id is None:
-                    written.append(judging.ended(entry, Ending.PASSED, judging.NO_LONGER))
+                if tag_id is None or (scene.id, tag_id) in self._without:
+                    why = judging.NO_LONGER if tag_id is None else _WITHOUT_TAG
+                    written.append(judging.ended(entry, Ending.PASSED, why))
                     continue
                 self._writer.ask_as(tag_id, entry.asked_as)
                 again[MarkerWanted(tag_id, entry.target_name, start_s, end_s, title)] = entry.row
