@@ -310,7 +310,7 @@ test("what was refused is listed, and can be taken back and refused again", asyn
 
 test("all above a confidence are counted, asked about, accepted and undone as one", async () => {
   await open(new Library(beaches(250)), BEACH);
-  const sure = library.rows.filter((row) => row.confidence >= 0.9).length;
+  const sure = library.rows.filter((row) => Math.round(row.confidence * 100) >= 90).length;
   await userEvent.click(screen.getByRole("button", { name: `Accept all above 90% (${sure})` }));
   const dialog = await screen.findByRole("dialog");
   expect(
@@ -326,6 +326,77 @@ test("all above a confidence are counted, asked about, accepted and undone as on
   await act(() => library.answers.settled());
   expect(library.standing("asked")).toHaveLength(250);
 }, 30_000);
+
+test("above a percentage is what is shown as so much, by list, question and answer", async () => {
+  const confidences = [0.9999, 0.895, 0.894_96, 0.894_94, 0.89, 0.5];
+  const given = new Library(
+    confidences.map((confidence, i) =>
+      suggestion({ scene_id: String(i + 1), name: "Beach", confidence }),
+    ),
+  );
+  // As the worker tells them: it compares what it knows, and tells four digits.
+  const page = given.stash.answers.suggestions as NonNullable<
+    typeof given.stash.answers.suggestions
+  >;
+  given.stash.answers.suggestions = (asked) => {
+    const told = page(asked);
+    const rounded = (share: number) => Math.round(share * 10_000) / 10_000;
+    const suggestions = told.suggestions.map((row) => ({
+      ...row,
+      confidence: rounded(row.confidence),
+    }));
+    return { ...told, suggestions };
+  };
+  await open(given, BEACH);
+  const shown = rows().map((row) =>
+    within(row)
+      .getByTitle(/^Confidence/)
+      .title.slice(11),
+  );
+  expect(shown).toEqual(["99%", "90%", "90%", "89%", "89%", "50%"]);
+  await userEvent.click(screen.getByRole("button", { name: "Accept all above 90% (3)" }));
+  const dialog = await screen.findByRole("dialog");
+  expect(within(dialog).getByText("Accept Beach above 90%?")).toBeInTheDocument();
+  await userEvent.click(await within(dialog).findByRole("button", { name: "Accept 3" }));
+  expect(await screen.findByText("Accepted Beach for 3 scenes")).toBeInTheDocument();
+  expect(given.standing("accepted").map((row) => row.scene_id)).toEqual(["1", "2", "3"]);
+});
+
+test("left and right lead through links, frames, ranges and buttons of a row", async () => {
+  await open(new Library(beaches(2)), BEACH);
+  await screen.findAllByRole("button", { name: "Play from 0:04" });
+  const first = document.activeElement;
+  const passed: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    await userEvent.keyboard("{ArrowRight}");
+    const here = document.activeElement;
+    passed.push(here?.getAttribute("aria-label") ?? here?.textContent ?? "");
+  }
+  expect(passed).toEqual([
+    "Scene 1",
+    "Play from 0:04",
+    "Play 0:01 to 0:09",
+    "Accept Beach, Scene 1",
+    "Refuse Beach, Scene 1",
+    "Refuse Beach, Scene 1",
+  ]);
+  await userEvent.keyboard("{ArrowLeft>5/}");
+  expect(document.activeElement).toBe(first);
+  await userEvent.keyboard("{ArrowRight>3/}j");
+  expect(active()).toMatch(/Scene 2$/);
+  await userEvent.keyboard("{ArrowRight>3/}{Enter}");
+  expect(at.now).toBe("/scenes/2?t=1");
+});
+
+test("the tab key stops in the row that the keys are about, at its frames and ranges too", async () => {
+  await open(new Library(beaches(2)), BEACH);
+  await screen.findAllByRole("button", { name: "Play from 0:04" });
+  const stops = (row: HTMLElement) =>
+    [...row.querySelectorAll<HTMLElement>("a, button")].filter((each) => each.tabIndex === 0);
+  const [first, second] = rows() as [HTMLElement, HTMLElement];
+  expect(stops(first)).toHaveLength(5);
+  expect(stops(second)).toHaveLength(0);
+});
 
 test("many are accepted page after page, and it can be stopped", async () => {
   await open(new Library(beaches(1000)), BEACH);
@@ -406,9 +477,9 @@ test("the keys that are told of are those that do something there", async () => 
     unmount();
     return keys;
   };
-  expect(await told(BEACH)).toEqual(["j / k", "a", "r", "u", "o", "n", "/"]);
-  expect(await told("?by=scene")).toEqual(["j / k", "a", "r", "A / R", "u", "o"]);
-  expect(await told("?by=refused")).toEqual(["j / k", "t", "u", "o"]);
+  expect(await told(BEACH)).toEqual(["j / k", "a", "r", "u", "o", "← / →", "n", "/"]);
+  expect(await told("?by=scene")).toEqual(["j / k", "a", "r", "A / R", "u", "o", "← / →"]);
+  expect(await told("?by=refused")).toEqual(["j / k", "t", "u", "o", "← / →"]);
 });
 
 test("links lead to the review page from wherever they stand", () => {

@@ -6,12 +6,13 @@ import { Confidence } from "../src/parts/Confidence";
 import { dataAddress, forgetPictures, sheetAddress } from "../src/parts/pictures";
 import { Strip } from "../src/parts/Strip";
 import { Timeline } from "../src/parts/Timeline";
-import { clock, many, percent } from "../src/parts/words";
+import { clock, inPercent, leastShare, many, percent } from "../src/parts/words";
 import type { Shapes } from "../src/stash/calls";
 import { pluginId, stash as stashApi } from "../src/stash/plugin_api";
 import { FakeStash, show } from "./fake_stash";
 import { proof } from "./scene_rows";
 
+const seek = () => undefined;
 const PIXEL = "data:image/png;base64,iVBORw0KGgo=";
 const TILE = {
   path: "/scene/abc_sprite.jpg",
@@ -46,6 +47,25 @@ test("figures are written as people read them", () => {
   ]);
 });
 
+test("what is asked for above a percentage is what is shown as so much or more", () => {
+  const fourDigits = (share: number) => Math.round(share * 10_000) / 10_000;
+  for (let i = 0; i <= 100_000; i++) {
+    // Between the places where the worker rounds: nobody knows which way it does there.
+    const share = i / 100_000 + 0.000_001;
+    const shown = inPercent(fourDigits(share));
+    if (share >= leastShare(shown) && (shown === 100 || share < leastShare(shown + 1))) continue;
+    expect([share, shown]).toEqual("in");
+  }
+  expect([leastShare(0), leastShare(100)]).toEqual([0, 0.99995]);
+  expect([0.284_9, 0.285, 0.894_9, 0.895, 0.999_9].map(percent)).toEqual([
+    "28%",
+    "29%",
+    "89%",
+    "90%",
+    "99%",
+  ]);
+});
+
 test("the plugin is called as its folder is, whatever signs are in that", () => {
   const id = (folder: string) => pluginId(`http://stash/plugin/${folder}/javascript?v=1`);
   expect(id("my%20sense")).toBe("my sense");
@@ -67,7 +87,7 @@ describe("the strip", () => {
     new FakeStash({ pictures });
     const played: number[] = [];
     const seek = (seconds: number) => played.push(seconds);
-    show(<Strip sceneId="7" proofs={[proof(65), proof(5)]} durationS={100} seek={seek} />);
+    show(<Strip sceneId="7" proofs={[proof(65), proof(5)]} durationS={100} seek={seek} most={8} />);
     const frames = screen.getAllByRole("button");
     expect(frames.map((each) => each.getAttribute("aria-label"))).toEqual([
       "Play from 0:05",
@@ -85,6 +105,8 @@ describe("the strip", () => {
         sceneId="7"
         proofs={[0, 1, 2, 3, 4, 5, 6, 7].map((each) => proof(first + each))}
         durationS={100}
+        seek={seek}
+        most={8}
       />
     ));
     const { container, unmount } = show(<div>{strips}</div>);
@@ -116,7 +138,7 @@ describe("the strip", () => {
     const { container } = show(
       <div>
         {ids.map((id) => (
-          <Strip key={id} sceneId={id} proofs={[proof(5)]} durationS={100} />
+          <Strip key={id} sceneId={id} proofs={[proof(5)]} durationS={100} seek={seek} most={8} />
         ))}
       </div>,
     );
@@ -135,7 +157,7 @@ describe("the strip", () => {
       proof(30, { score: 0.8 }),
       proof(900, { score: 1 }),
     ];
-    show(<Strip sceneId="7" proofs={proofs} durationS={100} seek={() => {}} most={2} />);
+    show(<Strip sceneId="7" proofs={proofs} durationS={100} seek={seek} most={2} />);
     expect(screen.getAllByRole("button").map((each) => each.title)).toEqual([
       "Play from 0:09 (90%)",
       "Play from 0:30 (80%)",
@@ -150,7 +172,9 @@ describe("the strip", () => {
       }),
     });
     const box = [0.25, 0.5, 0.5, 0.25];
-    const { container } = show(<Strip sceneId="7" proofs={[proof(5, { box })]} durationS={100} />);
+    const { container } = show(
+      <Strip sceneId="7" proofs={[proof(5, { box })]} durationS={100} seek={seek} most={8} />,
+    );
     await waitFor(() => expect(container.querySelector(".sense-frame-tile")).not.toBeNull());
     const tile = container.querySelector(".sense-frame-tile") as HTMLElement;
     expect(tile.style.backgroundImage).toBe('url("/scene/abc_sprite.jpg")');
@@ -168,7 +192,7 @@ describe("the strip", () => {
         return pictures(asked);
       },
     });
-    const strip = <Strip sceneId="7" proofs={[proof(5)]} durationS={100} seek={() => {}} />;
+    const strip = <Strip sceneId="7" proofs={[proof(5)]} durationS={100} seek={seek} most={8} />;
     const { unmount, container } = show(strip);
     expect(await screen.findByText("no picture")).toHaveAttribute("title", "The file is away");
     expect(screen.getByRole("button", { name: "Play from 0:05" })).toBeEnabled();
@@ -213,19 +237,22 @@ describe("the timeline", () => {
     expect([first?.style.left, first?.style.width]).toEqual(["5%", "15%"]);
     await userEvent.click(second as HTMLElement);
     expect(played).toEqual([60]);
+    screen.getByRole("button", { name: "Play 0:05 to 0:20" }).focus();
+    await userEvent.keyboard("{Enter}");
+    expect(played).toEqual([60, 5]);
   });
 
   test("of hundreds of ranges the first are said and the others counted", () => {
     const hundreds = Array.from({ length: 200 }, (_, i) => ({ start_s: i * 2, end_s: i * 2 + 1 }));
-    show(<Timeline ranges={hundreds} durationS={400} label="Beach" />);
+    show(<Timeline ranges={hundreds} durationS={400} seek={seek} label="Beach" />);
     expect(screen.getByText(/^Beach: 200 ranges, .* and 188 more$/)).toBeInTheDocument();
   });
 
   test("without a duration the last range ends it; without ranges there is none", () => {
     const { container } = show(
       <>
-        <Timeline ranges={ranges} durationS={null} label="Beach" />
-        <Timeline ranges={[]} durationS={100} label="Nothing" />
+        <Timeline ranges={ranges} durationS={null} seek={seek} label="Beach" />
+        <Timeline ranges={[]} durationS={100} seek={seek} label="Nothing" />
       </>,
     );
     const [, second] = container.querySelectorAll<HTMLElement>(".sense-timeline-range");

@@ -52,15 +52,16 @@ class Worker {
   }
 
   private say(items: Shapes["Named"][], said: Row["said"], in_stash: Row["in_stash"]): number {
-    const failed = new Set(this.fails.map(({ name }) => name));
-    const names = new Set(items.map(({ name }) => name).filter((name) => !failed.has(name)));
+    const what = ({ kind = "tag", name }: { kind?: string; name: string }) => `${kind} ${name}`;
+    const failed = new Set(this.fails.map(what));
+    const done = new Set(items.map(what).filter((each) => !failed.has(each)));
     this.told = {
       ...this.told,
       suggestions: this.told.suggestions.map((each) =>
-        names.has(each.name) ? { ...each, said, in_stash } : each,
+        done.has(what(each)) ? { ...each, said, in_stash } : each,
       ),
     };
-    return names.size;
+    return done.size;
   }
 
   get modes(): string[] {
@@ -513,7 +514,7 @@ describe("suggestions", () => {
 
   test("the ranges of several are drawn over the scene", async () => {
     const { container } = new Worker(scene([row("Beach"), row("Dog")])).show();
-    expect(await screen.findByText("2 ranges over the scene")).toBeInTheDocument();
+    expect((await screen.findByText("Over the scene")).textContent).toBe("Over the scene 2 ranges");
     expect(container.querySelectorAll(".sense-lane")).toHaveLength(2);
   });
 });
@@ -699,6 +700,28 @@ describe("accept all above", () => {
     expect(screen.getByRole("button", { name: "Accept all above 80% (2)" })).toBeEnabled();
   });
 
+  test("what is shown, counted and accepted is the same, at each end", async () => {
+    const worker = new Worker(
+      scene([
+        row("Half", { confidence: 0.285 }),
+        row("Less", { confidence: 0.2849 }),
+        row("Nearly", { confidence: 0.9999 }),
+      ]),
+    );
+    worker.show();
+    const slider = await screen.findByRole("slider", { name: "Least confidence to accept" });
+    expect(screen.getByTitle("Confidence 99%")).toBeInTheDocument();
+    fireEvent.change(slider, { target: { value: "100" } });
+    expect(screen.getByRole("button", { name: "Accept all above 100% (0)" })).toBeDisabled();
+    expect(screen.getByTitle("Confidence 29%")).toBeInTheDocument();
+    expect(screen.getByTitle("Confidence 28%")).toBeInTheDocument();
+    fireEvent.change(slider, { target: { value: "29" } });
+    await userEvent.click(screen.getByRole("button", { name: "Accept all above 29% (2)" }));
+    expect(await screen.findByText("Accepted 2 suggestions")).toBeInTheDocument();
+    const asked = worker.stash.calls.find(({ mode }) => mode === "accept")?.args.items;
+    expect((asked as { name: string }[]).map(({ name }) => name)).toEqual(["Nearly", "Half"]);
+  });
+
   test("follows its slider", async () => {
     new Worker(scene(rows())).show();
     const slider = await screen.findByRole("slider", { name: "Least confidence to accept" });
@@ -707,6 +730,165 @@ describe("accept all above", () => {
     fireEvent.change(slider, { target: { value: "95" } });
     expect(screen.getByRole("button", { name: "Accept all above 95% (0)" })).toBeDisabled();
     expect(screen.getByText("None of 3 suggestions is so certain")).toBeInTheDocument();
+  });
+});
+
+describe("markers", () => {
+  // A space between inline words is no part of a name in jsdom.
+  const OF_BEACH = /^Markers of ?Beach/;
+  const RANGES = [
+    { start_s: 5, end_s: 20, score: 0.9 },
+    { start_s: 60, end_s: 70, score: 0.8 },
+  ];
+  const withMarkers = (tag: Partial<Row> = {}, markers: Partial<Row> = {}) => [
+    row("Beach", { evidence: [proof(8), proof(9, { score: 0.95 })], ranges: RANGES, ...tag }),
+    row("Dog", { confidence: 0.5 }),
+    row("Beach", { kind: "marker", evidence: [], ranges: RANGES, ...markers }),
+  ];
+  const markers = () => screen.getByRole("region", { name: "Markers" });
+  const said = (worker: Worker, mode: string) =>
+    worker.stash.calls
+      .filter((call) => call.mode === mode)
+      .map(({ args }) =>
+        (args.items as Shapes["Named"][]).map(({ kind, name }) => `${kind} ${name}`),
+      );
+  const openRefused = async () => {
+    const fold = (await screen.findByText(/^Refused \(/)).closest("details") as HTMLDetailsElement;
+    fold.open = true;
+    fireEvent(fold, new Event("toggle"));
+  };
+
+  test("stand below the others, folded, and wait for no word of their own", async () => {
+    const worker = new Worker(scene(withMarkers()));
+    worker.show();
+    const markersHead = await screen.findByRole("button", { name: OF_BEACH });
+    expect(screen.getAllByRole("heading", { level: 4 }).map((each) => each.textContent)).toEqual([
+      "Tags 2",
+      "Markers 1",
+    ]);
+    expect(markersHead).toHaveTextContent("Beach2 markers");
+    expect(markersHead).toHaveAttribute("aria-expanded", "false");
+    expect(within(markers()).getByTitle("Confidence 87%")).toBeInTheDocument();
+    expect(screen.getByRole("button", { name: "Accept all above 80% (1)" })).toBeEnabled();
+    // The drawing over the scene shows each range once.
+    expect(document.querySelectorAll(".sense-lane")).toHaveLength(2);
+    head("Dog").focus();
+    await userEvent.keyboard("j");
+    expect(markersHead).toHaveFocus();
+    await userEvent.keyboard("ka");
+    expect(await screen.findByText("Accepted Dog")).toBeInTheDocument();
+    expect(head("Dog")).toHaveFocus();
+  });
+
+  test("unfolded show one frame for each, and their ranges", async () => {
+    const worker = new Worker(scene(withMarkers()));
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: OF_BEACH }));
+    const within_ = within(markers());
+    expect(within_.getAllByRole("button", { name: /^Play/ }).map((each) => each.ariaLabel)).toEqual(
+      [
+        // Where it was seen best, and the middle of one in which no frame is kept.
+        "Play from 0:09",
+        "Play from 1:05",
+        "Play 0:05 to 0:20",
+        "Play 1:00 to 1:10",
+      ],
+    );
+    expect(within_.getByText("2 markers, 0:25 in all.")).toBeInTheDocument();
+    await userEvent.click(within_.getByRole("button", { name: "Play from 1:05" }));
+    expect(worker.played).toEqual([65]);
+  });
+
+  test.each<[string, Partial<Row>, Partial<Row>, boolean]>([
+    ["Come with the tag when it is accepted", {}, {}, true],
+    ["Not on the scene", {}, {}, false],
+    ["Not on the scene", { in_stash: "there" }, {}, true],
+    ["On the scene, written by Stash Sense", { in_stash: "ours" }, { in_stash: "ours" }, true],
+    ["On the scene already, not by Stash Sense", {}, { in_stash: "there" }, false],
+  ])(
+    "%s: with a tag %o, markers %o, written by themselves: %s",
+    async (words, tag, its, writes) => {
+      const worker = new Worker(scene(withMarkers(tag, its)));
+      worker.stash.settings = { markers: writes };
+      worker.show();
+      await screen.findByRole("button", { name: OF_BEACH });
+      expect(await within(markers()).findByText(words)).toBeInTheDocument();
+    },
+  );
+
+  test("are accepted with the tag that waits, and undone with it", async () => {
+    const worker = new Worker(scene(withMarkers()));
+    worker.show();
+    await userEvent.click(
+      await screen.findByRole("button", { name: "Accept markers of Beach, and the tag" }),
+    );
+    expect(await screen.findByText("Accepted Beach and its markers")).toBeInTheDocument();
+    expect(screen.getAllByText("Accepted, and on the scene")).toHaveLength(2);
+    expect(screen.getByRole("button", { name: OF_BEACH })).toHaveFocus();
+    expect(said(worker, "accept")).toEqual([["tag Beach", "marker Beach"]]);
+    await userEvent.click(screen.getByRole("button", { name: "Undo" }));
+    expect(await screen.findByText("Undone: Beach and its markers")).toBeInTheDocument();
+    expect(said(worker, "unsay")).toEqual([["tag Beach", "marker Beach"]]);
+    expect(screen.getByRole("button", { name: "Accept Beach" })).toBeEnabled();
+  });
+
+  test("of a tag on the scene are accepted alone, and those that fail say why", async () => {
+    const worker = new Worker(scene(withMarkers({ in_stash: "ours" })));
+    worker.fails = [
+      {
+        scene_id: "7",
+        kind: "marker",
+        name: "Beach",
+        target_id: "",
+        message: "its tag is not on the scene",
+        remedy: "accept the tag: its markers come with it",
+      },
+    ];
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Accept markers of Beach" }));
+    expect(
+      await screen.findByText(/^markers of Beach stay as they were: its tag is not/),
+    ).toBeInTheDocument();
+    expect(said(worker, "accept")).toEqual([["marker Beach"]]);
+    const note = within(markers()).getByText(/^its tag is not on the scene: accept the tag/);
+    expect(note).toHaveClass("text-danger");
+  });
+
+  test("are refused while their tag stays, and come back when that is undone", async () => {
+    const worker = new Worker(scene(withMarkers({ in_stash: "ours" }, { in_stash: "ours" })));
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: "Refuse markers of Beach" }));
+    expect(await screen.findByText("Refused markers of Beach")).toBeInTheDocument();
+    expect(screen.queryByRole("region", { name: "Markers" })).toBeNull();
+    expect(within(tags()).getByText("On the scene, written by Stash Sense")).toBeInTheDocument();
+    await openRefused();
+    expect(
+      screen.getByText("Refused: no markers of it will be set in this scene"),
+    ).toBeInTheDocument();
+    await userEvent.click(screen.getByRole("button", { name: "Undo refused markers of Beach" }));
+    expect(await screen.findByRole("button", { name: OF_BEACH })).toBeInTheDocument();
+    expect(await screen.findByText("Undone: markers of Beach")).toBeInTheDocument();
+    expect(said(worker, "unsay")).toEqual([["marker Beach"]]);
+  });
+
+  test("leave with a tag that is refused, and keep the focus when their tag is made", async () => {
+    const worker = new Worker(scene(withMarkers()));
+    worker.show();
+    (await screen.findByRole("button", { name: OF_BEACH })).focus();
+    const accept = worker.stash.answers.accept;
+    worker.stash.answers.accept = (asked) => {
+      const told = accept?.(asked);
+      const suggestions = worker.told.suggestions.map((each) => ({ ...each, target_id: "31" }));
+      worker.told = scene(suggestions.filter(({ name }) => name === "Beach"));
+      return told as NonNullable<typeof told>;
+    };
+    await userEvent.keyboard("{Enter}a");
+    await waitFor(() => expect(names()).toEqual(["Beach", "Beach"]));
+    expect(screen.getByRole("button", { name: OF_BEACH })).toHaveFocus();
+    expect(screen.getByRole("button", { name: OF_BEACH })).toHaveAttribute("aria-expanded", "true");
+    fireEvent.click(screen.getByRole("button", { name: "Undo accepted Beach" }));
+    fireEvent.click(await screen.findByRole("button", { name: "Refuse Beach" }));
+    await waitFor(() => expect(names()).toEqual([]));
   });
 });
 
@@ -803,6 +985,87 @@ describe("the keyboard", () => {
     screen.getByRole("slider").focus();
     await user.keyboard("a");
     expect(worker.modes).toEqual(["scene"]);
+  });
+
+  test("left and right lead through buttons, frames and ranges of a row, and stay in it", async () => {
+    const heard: string[] = [];
+    const listen = (event: KeyboardEvent) => void heard.push(event.key);
+    document.addEventListener("keydown", listen);
+    const beach = row("Beach", {
+      evidence: [proof(8), proof(12)],
+      ranges: [
+        { start_s: 5, end_s: 20, score: 1 },
+        { start_s: 60, end_s: 70, score: 1 },
+      ],
+    });
+    const worker = new Worker(scene([beach, row("Dog", { confidence: 0.5 })]));
+    worker.show();
+    await found("Beach");
+    const user = userEvent.setup();
+    head("Beach").focus();
+    await user.keyboard("{ArrowLeft}");
+    expect(head("Beach")).toHaveFocus();
+    const passed: string[] = [];
+    for (let i = 0; i < 7; i++) {
+      await user.keyboard("{ArrowRight}");
+      passed.push(document.activeElement?.getAttribute("aria-label") ?? "");
+    }
+    expect(passed).toEqual([
+      "Accept Beach",
+      "Refuse Beach",
+      "Play from 0:08",
+      "Play from 0:12",
+      "Play 0:05 to 0:20",
+      "Play 1:00 to 1:10",
+      "Play 1:00 to 1:10",
+    ]);
+    await user.keyboard("{Enter}{ArrowLeft}{ArrowLeft}{Enter}");
+    expect(worker.played).toEqual([60, 12]);
+    await user.keyboard("j");
+    expect(head("Dog")).toHaveFocus();
+    expect(heard).not.toContain("ArrowRight");
+    document.removeEventListener("keydown", listen);
+  });
+
+  test("the tab key stops once at the frames and once at the ranges", async () => {
+    const beach = row("Beach", {
+      evidence: [proof(8), proof(12)],
+      ranges: [
+        { start_s: 5, end_s: 20, score: 1 },
+        { start_s: 60, end_s: 70, score: 1 },
+      ],
+    });
+    new Worker(scene([beach, row("Dog", { confidence: 0.5 })])).show();
+    await found("Beach");
+    const item = head("Beach").closest("li") as HTMLElement;
+    head("Beach").focus();
+    const stops: (string | null)[] = [];
+    for (;;) {
+      await userEvent.tab();
+      if (!item.contains(document.activeElement)) break;
+      stops.push(document.activeElement?.getAttribute("aria-label") ?? null);
+    }
+    expect(stops).toEqual(["Accept Beach", "Refuse Beach", "Play from 0:08", "Play 0:05 to 0:20"]);
+  });
+
+  test("the ranges over the scene are reached by keys too", async () => {
+    const worker = new Worker(
+      scene([
+        row("Beach", {
+          ranges: [
+            { start_s: 5, end_s: 20, score: 1 },
+            { start_s: 60, end_s: 70, score: 1 },
+          ],
+        }),
+        row("Dog"),
+      ]),
+    );
+    worker.show();
+    const fold = (await screen.findByText("Over the scene")).closest("details") as HTMLElement;
+    fold.setAttribute("open", "");
+    within(fold).getAllByRole("button", { name: "Play 0:05 to 0:20" })[0]?.focus();
+    await userEvent.keyboard("{ArrowRight}{Enter}");
+    expect(worker.played).toEqual([60]);
   });
 
   test("enter folds the frames of one and shows them again", async () => {

@@ -11,27 +11,27 @@ interface Props {
   sceneId: string;
   proofs: readonly Proof[];
   durationS: number | null;
-  seek?: (seconds: number) => void;
+  seek(seconds: number): void;
   /** The best so many are shown. */
-  most?: number;
-  /** Whether the tab key stops at the frames. */
+  most: number;
+  /** Whether the tab key stops at the first frame; left and right go on. */
   stops?: boolean;
 }
 
-export function Strip({ sceneId, proofs, durationS, seek, most = 8, stops = true }: Props) {
+export function Strip({ sceneId, proofs, durationS, seek, most, stops = true }: Props) {
   const [place, seen] = useSeen<HTMLDivElement>();
   const shown = best(proofs, most, durationS);
   if (shown.length === 0) return null;
   return (
     <div className="sense-strip" ref={place}>
-      {shown.map((proof) => (
+      {shown.map((proof, i) => (
         <Frame
           key={proof.time_s}
           sceneId={sceneId}
           proof={proof}
           seen={seen}
-          stops={stops}
-          {...(seek ? { seek } : {})}
+          stops={stops && i === 0}
+          seek={seek}
         />
       ))}
     </div>
@@ -53,7 +53,7 @@ interface FrameProps {
   sceneId: string;
   proof: Proof;
   seen: boolean;
-  seek?: (seconds: number) => void;
+  seek(seconds: number): void;
   stops: boolean;
 }
 
@@ -61,24 +61,6 @@ function Frame({ sceneId, proof, seen, seek, stops }: FrameProps) {
   const found = usePicture(sceneId, proof.time_s, seen);
   const time = clock(proof.time_s);
   const said = proof.text ? `“${proof.text}”, ${percent(proof.score)}` : percent(proof.score);
-  const inside = (
-    <>
-      <span className="sense-frame-picture">
-        <Drawn found={found} box={proof.box} />
-      </span>
-      <span className="sense-frame-time" aria-hidden="true">
-        {time}
-      </span>
-    </>
-  );
-  if (!seek) {
-    return (
-      <span className="sense-frame" title={`${time}: ${said}`}>
-        <span className="sr-only">Frame at {time}</span>
-        {inside}
-      </span>
-    );
-  }
   return (
     <button
       type="button"
@@ -88,7 +70,12 @@ function Frame({ sceneId, proof, seen, seek, stops }: FrameProps) {
       aria-label={`Play from ${time}`}
       onClick={() => seek(proof.time_s)}
     >
-      {inside}
+      <span className="sense-frame-picture">
+        <Drawn found={found} box={proof.box} />
+      </span>
+      <span className="sense-frame-time" aria-hidden="true">
+        {time}
+      </span>
     </button>
   );
 }

@@ -11,7 +11,9 @@ interface Props {
   durationS: number | null;
   /** Times of single frames. */
   marks?: readonly number[];
-  seek?: (seconds: number) => void;
+  seek(seconds: number): void;
+  /** Whether the tab key stops at the first range; left and right go on. */
+  stops?: boolean;
   /** Whose ranges these are. */
   label: string;
 }
@@ -19,30 +21,29 @@ interface Props {
 /** More than these in a sentence are counted only. */
 const SAID = 12;
 
-export function Timeline({ ranges, durationS, marks = [], seek, label }: Props) {
+export function Timeline({ ranges, durationS, marks = [], seek, stops = true, label }: Props) {
   const whole = length(ranges, marks, durationS);
   if (whole <= 0 || ranges.length + marks.length === 0) return null;
   const at = (seconds: number) => `${(Math.min(Math.max(seconds, 0), whole) / whole) * 100}%`;
   return (
     <div className="sense-timeline">
       <span className="sr-only">{sentence(label, ranges)}</span>
-      <div className="sense-timeline-track" aria-hidden="true">
-        {ranges.map((range) => {
+      <div className="sense-timeline-track">
+        {ranges.map((range, i) => {
           const style = { left: at(range.start_s), width: at(range.end_s - range.start_s) };
           const key = `${range.start_s}-${range.end_s}`;
-          const title = `${clock(range.start_s)} to ${clock(range.end_s)}`;
-          return seek ? (
+          const times = `${clock(range.start_s)} to ${clock(range.end_s)}`;
+          return (
             <button
               key={key}
               type="button"
-              tabIndex={-1}
+              tabIndex={stops && i === 0 ? 0 : -1}
               className="sense-timeline-range"
               style={style}
-              title={title}
+              title={times}
+              aria-label={`Play ${times}`}
               onClick={() => seek(range.start_s)}
             />
-          ) : (
-            <span key={key} className="sense-timeline-range" style={style} title={title} />
           );
         })}
         {marks.map((time) => (

@@ -8,10 +8,26 @@ export function clock(seconds: number): string {
   return h > 0 ? `${h}:${String(m).padStart(2, "0")}:${tail}` : `${m}:${tail}`;
 }
 
-/** A share as a whole percentage; short of certain it is never 100%. */
+/**
+ * A share as a whole percentage; short of certain it is never 100.
+ *
+ * Told shares have four digits: of those each half is rounded up, whatever a computer makes of it.
+ */
+export function inPercent(share: number): number {
+  const within = Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0));
+  const whole = Math.round(Math.round(within * 10_000) / 100);
+  return within < 1 ? Math.min(99, whole) : whole;
+}
+
+/** As it is shown: `87%`. */
 export function percent(share: number): string {
-  const whole = Math.round(Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0)) * 100);
-  return `${share < 1 ? Math.min(99, whole) : whole}%`;
+  return `${inPercent(share)}%`;
+}
+
+/** The least share that is shown as so much or more, before the worker rounds it to four digits. */
+export function leastShare(percentage: number): number {
+  const told = percentage >= 100 ? 10_000 : percentage * 100 - 50;
+  return Math.max(0, told - 0.5) / 10_000;
 }
 
 /** `1 range`, `3 ranges`, `1,200 scenes`. */

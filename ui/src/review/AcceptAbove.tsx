@@ -2,7 +2,7 @@
 import React, { useEffect, useState } from "react";
 import { Alert, Button, Form, Modal, ProgressBar } from "react-bootstrap";
 import { Trouble } from "../parts/Trouble";
-import { many, percent } from "../parts/words";
+import { inPercent, leastShare, many } from "../parts/words";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
 import type { Place } from "./address";
 import { type Answers, said } from "./answers";
@@ -35,7 +35,7 @@ export function AcceptAbove({ place, listed, answers, accepting }: Props) {
       </div>
     );
   }
-  const { count, sure } = counted(listed, above / 100);
+  const { count, sure } = counted(listed, above);
   return (
     <div className="sense-review-above">
       <Form.Control
@@ -61,12 +61,12 @@ export function AcceptAbove({ place, listed, answers, accepting }: Props) {
       {asking && (
         <Asking
           place={place}
-          above={above / 100}
+          above={above}
           answers={answers}
           close={() => setAsking(false)}
           begin={(total) => {
             setAsking(false);
-            accepting.begin(place.tag, place.kind, above / 100, total);
+            accepting.begin(place.tag, place.kind, above, total);
           }}
         />
       )}
@@ -74,14 +74,15 @@ export function AcceptAbove({ place, listed, answers, accepting }: Props) {
   );
 }
 
-/** The most certain come first, so that what is fetched may say it already. */
+/** By what is shown; the most certain come first, so that what is fetched may say it already. */
 function counted({ rows, ended }: Listed, above: number): { count: number; sure: boolean } {
-  const less = rows.findIndex((row) => row.confidence < above);
+  const less = rows.findIndex((row) => inPercent(row.confidence) < above);
   return { count: less < 0 ? rows.length : less, sure: ended || less >= 0 };
 }
 
 interface AskingProps {
   place: Place;
+  /** In percent. */
   above: number;
   answers: Answers;
   close(): void;
@@ -94,7 +95,7 @@ function Asking({ place, above, answers, close, begin }: AskingProps) {
     <Modal show onHide={close} className="sense-review-asking" aria-labelledby="sense-asking">
       <Modal.Header closeButton>
         <Modal.Title id="sense-asking" as="h5">
-          Accept {place.tag} above {percent(above)}?
+          Accept {place.tag} above {above}%?
         </Modal.Title>
       </Modal.Header>
       <Modal.Body aria-live="polite">
@@ -149,7 +150,12 @@ function useDryRun({ tag, kind }: Place, above: number, answers: Answers) {
       setError(undefined);
       try {
         await answers.settled();
-        const found = await operate("accept", { tag, kind, above, dry_run: true });
+        const found = await operate("accept", {
+          tag,
+          kind,
+          above: leastShare(above),
+          dry_run: true,
+        });
         if (!gone) setTold(found);
       } catch (why) {
         if (!gone) setError(why as SenseError);

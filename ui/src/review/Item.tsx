@@ -91,7 +91,7 @@ export const Suggestion = React.memo(function Suggestion({
         {reason !== undefined && (
           <p className="sense-review-reason text-danger">Not done: {reason}</p>
         )}
-        <Frames row={row} why={why} calm={calm} acts={acts} />
+        <Frames row={row} why={why} active={active} calm={calm} acts={acts} />
         <div className="sense-review-foot text-muted">
           {row.in_stash === "there" && <span>Already on the scene. </span>}
           {row.in_stash === "ours" && <span>Written by Stash Sense. </span>}
@@ -109,15 +109,16 @@ function Models({ why }: { why: Why }) {
   return <span title={title}>{each.map(({ sentence }) => sentence).join("; ")}</span>;
 }
 
-type FramesProps = Pick<SuggestionProps, "row" | "why" | "calm" | "acts">;
+type FramesProps = Pick<SuggestionProps, "row" | "why" | "active" | "calm" | "acts">;
 
 /** Takes the same room before it is drawn and after. */
-function Frames({ row, why, calm, acts }: FramesProps) {
+function Frames({ row, why, active, calm, acts }: FramesProps) {
   const [drawn, setDrawn] = useState(calm);
   useEffect(() => {
     if (calm) setDrawn(true);
   }, [calm]);
   const shown = why !== undefined && drawn;
+  const seek = (seconds: number) => acts.seek(row, seconds);
   return (
     <div className="sense-review-why">
       <div className="sense-review-frames">
@@ -127,13 +128,19 @@ function Frames({ row, why, calm, acts }: FramesProps) {
             proofs={why.evidence}
             durationS={row.duration_s}
             most={FRAMES}
-            stops={false}
-            seek={(seconds) => acts.seek(row, seconds)}
+            stops={active}
+            seek={seek}
           />
         )}
       </div>
       {why !== undefined && (
-        <Timeline ranges={why.ranges} durationS={row.duration_s} label={row.name} />
+        <Timeline
+          ranges={why.ranges}
+          durationS={row.duration_s}
+          stops={active}
+          seek={seek}
+          label={row.name}
+        />
       )}
     </div>
   );

@@ -2,6 +2,7 @@
 import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
 import React, { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useHistory } from "react-router-dom";
+import { asideOf, stepAside } from "../parts/aside";
 import { Trouble } from "../parts/Trouble";
 import { type Answers, keyOf, type Stand } from "./answers";
 import { type Acts, rowLabel, SceneHead, Suggestion, sceneAddress } from "./Item";
@@ -341,7 +342,9 @@ function useKeys(
     };
     keys.arrowdown = keys.j;
     keys.arrowup = keys.k;
-    const act = keys[event.key.toLowerCase()];
+    const aside = asideOf(event.key);
+    const here = (event.target as Element).closest<HTMLElement>("[data-row]");
+    const act = aside && here ? () => stepAside(here, aside) : keys[event.key.toLowerCase()];
     if (act === undefined) return;
     event.preventDefault();
     event.stopPropagation();

@@ -99,6 +99,7 @@ function Keys({ by }: { by: View }) {
     ...(by === "scene" ? SCENE_KEYS : []),
     ["u", "undo"],
     ["o", "open the scene"],
+    ["← / →", "buttons, frames and ranges of a row"],
     ...(by === "tag" ? NAME_KEYS : []),
   ] as const;
   return (

@@ -1,5 +1,6 @@
 /** Accept all of a name that is certain enough: page after page, so that it can be stopped. */
 import { useEffect, useRef, useState } from "react";
+import { inPercent } from "../parts/words";
 import { operate, type SenseError } from "../stash/calls";
 import type { Kind } from "./address";
 import { type Answered, type Answers, keyOf, Step } from "./answers";
@@ -16,6 +17,7 @@ export interface AcceptingAll {
   /** How far it is; nothing where none is under way. */
   bulk: Bulk | undefined;
   error: SenseError | undefined;
+  /** `above` is in percent, as it is shown. */
   begin(tag: string, kind: Kind, above: number, total: number): void;
   stop(): void;
 }
@@ -89,7 +91,7 @@ async function* acceptAll(
       ...(after ? { after } : {}),
     });
     const pending = answers.pending();
-    const sure = told.suggestions.filter((each) => each.confidence >= above);
+    const sure = told.suggestions.filter((each) => inPercent(each.confidence) >= above);
     const rows = sure.filter((each) => each.kind === kind && !pending.has(keyOf(each)));
     if (stopped() || step.undone) return;
     if (rows.length > 0) answers.say(rows as Answered[], "asked", "accepted", step);

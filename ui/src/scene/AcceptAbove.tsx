@@ -3,7 +3,7 @@ import { faCheck } from "@fortawesome/free-solid-svg-icons";
 import { FontAwesomeIcon } from "@fortawesome/react-fontawesome";
 import React, { useState } from "react";
 import { Button } from "react-bootstrap";
-import { many } from "../parts/words";
+import { inPercent, many } from "../parts/words";
 import type { Shown } from "./verdict_book";
 
 interface Props {
@@ -16,16 +16,12 @@ interface Props {
 const FIRST = 80;
 const NAMED = 12;
 
-/** As it is shown: what reads 80% is above 80%. */
-function shownPercent(row: Shown): number {
-  return Math.round(row.confidence * 100);
-}
-
 export function AcceptAbove({ rows, accept }: Props) {
-  const most = Math.max(0, ...rows.map(shownPercent));
+  // As it is shown: what reads 80% is above 80%.
+  const most = Math.max(0, ...rows.map(({ confidence }) => inPercent(confidence)));
   const [chosen, setChosen] = useState<number>();
   const above = chosen ?? Math.min(FIRST, most);
-  const those = rows.filter((row) => shownPercent(row) >= above);
+  const those = rows.filter(({ confidence }) => inPercent(confidence) >= above);
   if (rows.length < 2) return null;
   const names = those.slice(0, NAMED).map(({ name }) => name);
   const rest = those.length - names.length;

@@ -15,10 +15,23 @@ import { Strip } from "../parts/Strip";
 import { Timeline } from "../parts/Timeline";
 import { reasons } from "../parts/why";
 import { clock, many } from "../parts/words";
-import { mayAccept, mayRefuse, type Said, type Shown } from "./verdict_book";
+import { framesOf } from "./markers";
+import {
+  called,
+  isOnScene,
+  mayAccept,
+  mayRefuse,
+  type Said,
+  type Shown,
+  waits,
+} from "./verdict_book";
 
 interface Props {
   row: Shown;
+  /** The row of the tag whose markers these are. */
+  tag: Shown | undefined;
+  /** Whether the plugin writes markers by itself. */
+  writesMarkers: boolean;
   /** Whether the tab key stops in it. */
   current: boolean;
   folded: boolean;
@@ -56,16 +69,17 @@ export function SuggestionItem(props: Props) {
         >
           <FontAwesomeIcon icon={folded ? faChevronRight : faChevronDown} fixedWidth />
           <span className="sense-row-words">
+            {row.kind === "marker" && <span className="sr-only">Markers of </span>}
             <Badge variant="secondary" className="tag-item">
               {row.name}
             </Badge>
-            {differs(row) && <span className="text-muted sense-small">{row.label}</span>}
+            <span className="text-muted sense-small">{besides(row)}</span>
           </span>
         </button>
         <Confidence share={row.confidence} />
         <Buttons {...props} />
       </div>
-      <Standing row={row} />
+      <Standing {...props} />
       {row.note && (
         <p className={`sense-small sense-row-note ${row.note.failed ? "text-danger" : ""}`}>
           {row.note.message}
@@ -77,15 +91,18 @@ export function SuggestionItem(props: Props) {
   );
 }
 
-/** `beach` is no other word than `Beach`; `scene/beach_day` says what the model calls it. */
-function differs({ label, name }: Shown): boolean {
+/** What stands beside the name: how many markers, or what the model calls it. */
+function besides({ kind, label, name, ranges }: Shown): string {
+  if (kind === "marker") return many(ranges.length, "marker");
+  // `beach` is no other word than `Beach`; `scene/beach_day` is.
   const plain = (text: string) => text.toLowerCase().replace(/[\s_-]+/g, " ");
   const last = label.split("/").pop() ?? label;
-  return label !== "" && plain(last) !== plain(name) && plain(label) !== plain(name);
+  return plain(last) === plain(name) || plain(label) === plain(name) ? "" : label;
 }
 
-function Buttons({ row, current, say, takeBack }: Props) {
+function Buttons({ row, tag, current, say, takeBack }: Props) {
   const tabIndex = current ? 0 : -1;
+  const withTag = tag && waits(tag) ? ", and the tag" : "";
   return (
     <span className="sense-row-buttons">
       {mayAccept(row) && (
@@ -93,8 +110,8 @@ function Buttons({ row, current, say, takeBack }: Props) {
           size="sm"
           variant="success"
           tabIndex={tabIndex}
-          aria-label={`Accept ${row.name}`}
-          title="Accept (a)"
+          aria-label={`Accept ${called(row)}${withTag}`}
+          title={`Accept${withTag} (a)`}
           onClick={() => say(row, "accepted")}
         >
           <FontAwesomeIcon icon={faCheck} fixedWidth />
@@ -105,7 +122,7 @@ function Buttons({ row, current, say, takeBack }: Props) {
           size="sm"
           variant="danger"
           tabIndex={tabIndex}
-          aria-label={`Refuse ${row.name}`}
+          aria-label={`Refuse ${called(row)}`}
           title="Refuse (r)"
           onClick={() => say(row, "refused")}
         >
@@ -117,7 +134,7 @@ function Buttons({ row, current, say, takeBack }: Props) {
           size="sm"
           variant="secondary"
           tabIndex={tabIndex}
-          aria-label={`Undo ${row.said} ${row.name}`}
+          aria-label={`Undo ${row.said} ${called(row)}`}
           title="Undo (u)"
           onClick={() => takeBack(row)}
         >
@@ -129,10 +146,10 @@ function Buttons({ row, current, say, takeBack }: Props) {
 }
 
 /** How it stands with what the scene has already. */
-function Standing({ row }: { row: Shown }) {
-  const words = standing(row);
+function Standing({ row, tag, writesMarkers }: Props) {
+  const words = row.underWay ? underWay(row) : standing(row, tag, writesMarkers);
   if (words === undefined) return null;
-  const good = row.said !== "refused" && row.in_stash !== "absent";
+  const good = !row.underWay && row.said !== "refused" && isOnScene(row);
   return (
     <p className="text-muted sense-small sense-row-standing">
       {good && <FontAwesomeIcon icon={faCheck} fixedWidth />} {words}
@@ -140,46 +157,63 @@ function Standing({ row }: { row: Shown }) {
   );
 }
 
-function standing(row: Shown): string | undefined {
-  if (row.underWay) {
-    if (row.said === null) return "Being undone";
-    return row.said === "accepted" ? "Being written" : "Being refused";
-  }
-  if (row.said === "refused") {
-    return row.in_stash === "there"
-      ? "Refused; it stays on the scene, since Stash Sense did not write it"
-      : "Refused: it will not be suggested for this scene again";
-  }
-  if (row.said === "accepted") {
-    return row.in_stash === "absent"
-      ? "Accepted, but it is no longer on the scene"
-      : "Accepted, and on the scene";
-  }
-  if (row.in_stash === "ours") return "On the scene, written by Stash Sense";
-  if (row.in_stash === "there") return "On the scene already, not by Stash Sense";
-  return undefined;
+function underWay({ said }: Shown): string {
+  if (said === null) return "Being undone";
+  return said === "accepted" ? "Being written" : "Being refused";
 }
 
-function Why({ row, current, durationS, seek }: Props) {
+function standing(row: Shown, tag: Shown | undefined, writesMarkers: boolean): string | undefined {
+  const { kind, said, in_stash } = row;
+  if (said === "refused") {
+    if (in_stash === "there") {
+      return "Refused; what is on the scene stays, since Stash Sense did not write it";
+    }
+    return kind === "marker"
+      ? "Refused: no markers of it will be set in this scene"
+      : "Refused: it will not be suggested for this scene again";
+  }
+  if (said === "accepted") {
+    return in_stash === "absent"
+      ? "Accepted, but no longer on the scene"
+      : "Accepted, and on the scene";
+  }
+  if (in_stash === "ours") return "On the scene, written by Stash Sense";
+  if (in_stash === "there") return "On the scene already, not by Stash Sense";
+  if (kind !== "marker") return undefined;
+  if (writesMarkers && tag && (waits(tag) || tag.underWay)) {
+    return "Come with the tag when it is accepted";
+  }
+  return in_stash === "absent" ? "Not on the scene" : undefined;
+}
+
+const FRAMES = 8;
+/** One for each marker; as many as one call asks for. */
+const FRAMES_OF_MARKERS = 24;
+
+function Why({ row, tag, current, durationS, seek }: Props) {
+  const isMarkers = row.kind === "marker";
   const whole = row.ranges.reduce((sum, each) => sum + each.end_s - each.start_s, 0);
   return (
     <div className="sense-row-why">
       <Strip
         sceneId={row.scene_id}
-        proofs={row.evidence}
+        proofs={isMarkers ? framesOf(row, tag) : row.evidence}
         durationS={durationS}
         seek={seek}
         stops={current}
+        most={isMarkers ? FRAMES_OF_MARKERS : FRAMES}
       />
       <Timeline
         ranges={row.ranges}
         durationS={durationS}
         marks={row.evidence.map(({ time_s }) => time_s)}
         seek={seek}
+        stops={current}
         label={row.name}
       />
       <p className="sense-small text-muted sense-row-reasons">
-        {row.ranges.length > 0 && `${many(row.ranges.length, "range")}, ${clock(whole)} in all. `}
+        {row.ranges.length > 0 &&
+          `${many(row.ranges.length, isMarkers ? "marker" : "range")}, ${clock(whole)} in all. `}
         {reasons(row.evidence).map((reason) => (
           <span key={reason.sentence} title={reason.model}>
             {reason.sentence}.{" "}

@@ -5,10 +5,12 @@ import React, { useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "react-bootstrap";
 import { Link } from "react-router-dom";
 import { ROUTE } from "../pages/route";
+import { asideOf, stepAside } from "../parts/aside";
 import { Timeline } from "../parts/Timeline";
 import { many } from "../parts/words";
 import type { SuggestionRow } from "../stash/verdicts";
 import { AcceptAbove } from "./AcceptAbove";
+import { tagOf, useWritesMarkers } from "./markers";
 import { SuggestionItem } from "./SuggestionItem";
 import {
   keyOf,
@@ -33,6 +35,7 @@ const GROUPS = [
   { kind: "tag", name: "Tags" },
   { kind: "studio", name: "Studio" },
   { kind: "performer", name: "People" },
+  { kind: "marker", name: "Markers" },
 ] as const;
 
 export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
@@ -44,8 +47,13 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const toFocus = useRef<string>();
 
+  const writesMarkers = useWritesMarkers(rows.some(({ kind }) => kind === "marker"));
+
   const refused = book.rows.filter((row) => row.said === "refused");
-  const kept = book.rows.filter((row) => row.said !== "refused");
+  // Of a tag that is refused no markers are suggested.
+  const kept = book.rows.filter(
+    (row) => row.said !== "refused" && tagOf(row, book.rows)?.said !== "refused",
+  );
   const groups = GROUPS.map((group) => ({
     ...group,
     rows: kept.filter((row) => row.kind === group.kind),
@@ -74,7 +82,9 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
   const say = (row: Shown, said: Said) => {
     if (row.said === said) return;
     const at = walk.indexOf(row);
-    book.say([row], said);
+    const tag = tagOf(row, kept);
+    const withTag = said === "accepted" && tag !== undefined && waits(tag);
+    book.say(withTag ? [tag, row] : [row], said);
     // On to the next that waits; else near where it was.
     const later = walk.slice(at + 1).find(waits);
     const stays = said === "accepted" || refusedOpen;
@@ -111,7 +121,9 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
     // Caps Lock must not hand our keys to Stash, which takes both for the same.
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const act = acts.get(key);
+    const aside = asideOf(key);
+    const row = target.closest("li");
+    const act = aside && row ? () => stepAside(row, aside) : acts.get(key);
     if (act === undefined) return;
     // Stash has keys of its own upon the whole page.
     event.preventDefault();
@@ -125,6 +137,8 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     <SuggestionItem
       key={row.key}
       row={row}
+      tag={tagOf(row, book.rows)}
+      writesMarkers={writesMarkers}
       current={row === here}
       folded={isFolded(row, folded)}
       durationS={row.duration_s ?? durationS}
@@ -203,14 +217,15 @@ function Keys() {
       <summary>Keys</summary>
       <p>
         <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>a</kbd> accept, <kbd>r</kbd> refuse,{" "}
-        <kbd>u</kbd> undo, <kbd>Enter</kbd> shows or folds the frames. They work while the focus is
-        in this list.
+        <kbd>u</kbd> undo, <kbd>Enter</kbd> shows or folds the frames, <kbd>←</kbd> <kbd>→</kbd> go
+        through a row's buttons, frames and ranges, where <kbd>Enter</kbd> plays from there. They
+        work while the focus is in this list.
       </p>
     </details>
   );
 }
 
-/** What is where in the scene, one lane for each: this is what markers are made of. */
+/** What is where in the scene, one lane for each. */
 function Lanes({
   rows,
   durationS,
@@ -221,25 +236,25 @@ function Lanes({
   seek(seconds: number): void;
 }) {
   const lanes = rows
-    .filter((row) => row.ranges.length > 0)
+    .filter((row) => row.kind !== "marker" && row.ranges.length > 0)
     .sort((a, b) => (a.ranges[0]?.start_s ?? 0) - (b.ranges[0]?.start_s ?? 0));
   if (lanes.length < 2) return null;
   const ranges = lanes.reduce((sum, row) => sum + row.ranges.length, 0);
   return (
     <details className="sense-fold">
       <summary>
-        Markers <span className="text-muted">{many(ranges, "range")} over the scene</span>
+        Over the scene <span className="text-muted">{many(ranges, "range")}</span>
       </summary>
-      <div className="sense-lanes">
+      <ul className="sense-plain">
         {lanes.map((row) => (
-          <div key={row.key} className="sense-lane">
+          <li key={row.key} className="sense-lane">
             <span className="sense-lane-name" title={row.name}>
               {row.name}
             </span>
             <Timeline ranges={row.ranges} durationS={durationS} seek={seek} label={row.name} />
-          </div>
+          </li>
         ))}
-      </div>
+      </ul>
     </details>
   );
 }

@@ -55,16 +55,22 @@ export interface VerdictBook {
 }
 
 export function keyOf(row: SuggestionRow): string {
-  return `${row.kind}\n${row.target_id ?? ""}\n${row.name}`;
+  // Markers stay the same ones when their tag is made, and has an id from then on.
+  const id = row.kind === "marker" ? null : row.target_id;
+  return `${row.kind}\n${id ?? ""}\n${row.name}`;
 }
 
-/** Whether the user has still to say something of it. */
+export function isOnScene(row: SuggestionRow): boolean {
+  return row.in_stash === "there" || row.in_stash === "ours";
+}
+
+/** Whether the user has still to say something of it; markers go with what is said of their tag. */
 export function waits(row: SuggestionRow): boolean {
-  return row.said === null && row.in_stash !== "there" && row.in_stash !== "ours";
+  return row.kind !== "marker" && row.said === null && !isOnScene(row);
 }
 
 export function mayAccept(row: SuggestionRow): boolean {
-  return row.said !== "accepted" && row.in_stash !== "there" && row.in_stash !== "ours";
+  return row.said !== "accepted" && !isOnScene(row);
 }
 
 export function mayRefuse(row: SuggestionRow): boolean {
@@ -300,20 +306,32 @@ function notEmpty(deed: Deed): boolean {
   return deed.rows.length > 0;
 }
 
+/** What a row is of, in a sentence. */
+export function called({ kind, name }: SuggestionRow): string {
+  return kind === "marker" ? `markers of ${name}` : name;
+}
+
 function sentence(
   done: string,
   spoken: readonly SuggestionRow[],
   failed: readonly SuggestionRow[],
   why: Note | undefined,
 ): string {
-  const went = spoken.length - failed.length;
-  const what = (rows: readonly SuggestionRow[]) =>
-    rows.length === 1 ? (rows[0]?.name ?? "") : many(rows.length, "suggestion");
-  const good =
-    went === 0
-      ? ""
-      : `${done} ${what(went === spoken.length ? spoken : spoken.filter((row) => !failed.includes(row)))}`;
+  const went = spoken.filter((row) => !failed.includes(row));
+  const good = went.length > 0 ? `${done} ${allCalled(went)}` : "";
   if (why === undefined) return good;
-  const bad = `${what(failed)} stays as it was: ${why.message}${why.remedy ? ` (${why.remedy})` : ""}`;
+  const isOne = failed.length === 1 && failed[0]?.kind !== "marker";
+  const stays = isOne ? "stays as it was" : "stay as they were";
+  const bad = `${allCalled(failed)} ${stays}: ${why.message}${why.remedy ? ` (${why.remedy})` : ""}`;
   return good ? `${good}. ${bad}` : bad;
+}
+
+function allCalled(rows: readonly SuggestionRow[]): string {
+  const [first, second] = rows;
+  if (first === undefined) return "";
+  if (second === undefined) return called(first);
+  // Markers are spoken of alone, or with their tag.
+  return second.kind === "marker"
+    ? `${first.name} and its markers`
+    : many(rows.length, "suggestion");
 }
