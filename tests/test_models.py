@@ -435,6 +435,43 @@ def test_each_row_says_whether_it_runs_and_why(
     assert found["mine"] == ""
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint", "runs"),
+    [
+        pytest.param(
+            {"clip_model": "clip-vit-b23"},
+            "Setting clip_model: There is no model called 'clip-vit-b23': choose one of"
+            " clip-vit-b32, clip-vit-l14, clip-vit-b32-laion; clip-vit-b32 runs in its place.",
+            {"clip-vit-b32": "the preset fast"},
+            id="another runs",
+        ),
+        pytest.param(
+            {"clip_model": "clip-vit-b23", "skip_labels": True},
+            "; nothing runs in its place.",
+            {"clip-vit-b32": ""},
+            id="switched off",
+        ),
+        pytest.param(
+            {"similarity_model": "yolox-s"},
+            "Setting similarity_model: The model yolox-s is for objects, not for similarity: name"
+            " another in the settings; nothing runs in its place.",
+            {"yolox-s": "the preset fast", "dinov2-small": ""},
+            id="for something else",
+        ),
+    ],
+)
+def test_a_setting_that_names_no_model_has_chosen_none(
+    room: Room, settings: dict[str, object], complaint: str, runs: dict[str, str]
+) -> None:
+    room.stash.configure_plugin("plugin", preset="fast", **settings)
+    listed = room.run("models", log=True)
+    [said] = listed["complaints"]
+    assert said.endswith(complaint)
+    assert said in room.told.said("info")
+    chosen = {row["name"]: row["chosen"] for row in listed["models"]}
+    assert {name: chosen[name] for name in runs} == runs
+
+
 def test_the_task_models_logs_plain_lines(room: Room, offer: Callable[..., None]) -> None:
     offer("mine", licence="CC-BY-NC-4.0", free=False)
     room.run("models")

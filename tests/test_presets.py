@@ -232,12 +232,19 @@ def said(settings: Settings) -> list[str]:
     [
         pytest.param(
             Settings(tagger_model="joytak"),
-            ["tagger_model: There is no model called 'joytak'", "joytag", "; 'joytag' is used."],
+            [
+                "tagger_model: There is no model called 'joytak'",
+                "joytag",
+                "; joytag runs in its place.",
+            ],
             id="near one",
         ),
         pytest.param(
             Settings(similarity_model="clip-l14"),
-            ["similarity_model: The model clip-l14 is for clip, not for sim", "'none' is used."],
+            [
+                "similarity_model: The model clip-l14 is for clip, not for sim",
+                "; nothing runs in its place.",
+            ],
             id="another task",
         ),
         pytest.param(

@@ -1045,7 +1045,7 @@ def test_a_model_that_there_is_not_is_named_and_ours_holds(room: Room) -> None:
     scene = room.add("tall.mp4")
     room.run()
     (line,) = [line for line in room.told.said("warning") if "no-such-model" in line]
-    assert line.endswith("'yolox-s' is used.")
+    assert line.endswith("; yolox-s runs in its place.")
     assert "Tagged" in room.tags(scene)
 
 

@@ -91,6 +91,8 @@ def _show_listed(console: Console, listed: Mapping[str, Any]) -> None:
     """Print a table for each thing that models are for."""
     if listed.get("why"):
         console.print(shown(f"Models: {listed['why']}"))
+    for complaint in listed.get("complaints", ()):
+        console.print(shown(complaint), soft_wrap=True)
     for task, what in FOR_WHAT.items():
         rows = [row for row in listed["models"] if row["task"] == task]
         if rows:

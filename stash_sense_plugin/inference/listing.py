@@ -23,6 +23,7 @@ SHARING = ("agpl-", "gpl-", "lgpl-", "mpl-")
 def lines(report: Row) -> Iterator[str]:
     """Say the list in lines that a log can show."""
     yield f"Models: {report['why']}"
+    yield from report.get("complaints", ())
     for task, what in FOR_WHAT.items():
         rows = [row for row in report["models"] if row["task"] == task]
         if rows:

@@ -473,6 +473,8 @@ class ModelsTold(TypedDict):
 
     preset: str
     why: str
+    complaints: NotRequired[list[str]]
+    """Settings that name no model that can be meant, and what runs in its place."""
     models: list[ModelRow]
 
 

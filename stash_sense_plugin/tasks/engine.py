@@ -95,9 +95,11 @@ class Engine:
         self._settings: Settings | None = None
         self._chosen: Chosen | None = None
         self.named: frozenset[str] = frozenset()
-        """The settings in which that user wrote something."""
+        """The settings in which that user wrote something that can be used."""
         self.complaints: tuple[str, ...] = ()
         """What of these settings cannot be used, a sentence each."""
+        self.about_models: tuple[str, ...] = ()
+        """Those of them that are about models and their licences."""
         self._complaints = _Complaints()
         self._limits = limits
         self.store = Store(home / "store.sqlite")
@@ -316,8 +318,11 @@ class Engine:
         except CatalogueError:
             unusable = []  # a broken file is named where a model is needed
         self.settings = wished
-        self.named = named_settings(stored)
-        self.complaints = (*complaints, *(each.said(self.settings) for each in unusable))
+        self.named = named_settings(stored) - {
+            each.setting for each in unusable if each.is_replaced
+        }
+        self.about_models = tuple(each.said(self.settings) for each in unusable)
+        self.complaints = (*complaints, *self.about_models)
 
 
 def open_engine(

@@ -46,7 +46,12 @@ def list_models(engine: Engine, call: Call, reporter: Reporter) -> ModelsTold:
     take_settings(beside, call, reporter)
     rows = [_row(engine, beside, card) for card in _grouped(beside)]
     chosen = beside.chosen
-    report: ModelsTold = {"preset": chosen.preset, "why": chosen.why, "models": rows}
+    report: ModelsTold = {
+        "preset": chosen.preset,
+        "why": chosen.why,
+        "complaints": list(beside.about_models),
+        "models": rows,
+    }
     if logged:
         for line in lines(report):
             reporter.log("info", line)

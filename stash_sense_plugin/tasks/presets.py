@@ -17,6 +17,14 @@ MODEL_SETTINGS: Mapping[str, tuple[Task, ...]] = {
 }
 """The settings that name a model, and what it may be for."""
 
+SKIPPED_BY: Mapping[str, str] = {
+    "clip_model": "skip_labels",
+    "object_model": "skip_objects",
+    "tagger_model": "skip_acts",
+    "text_language": "skip_text",
+}
+"""The settings that switch off what others name a model for."""
+
 ALSO_TASKS: tuple[Task, ...] = ("objects", "tagger", "classifier")
 """What the models of `also_models` may be for."""
 
@@ -130,17 +138,19 @@ def wanted(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
 
     A name that the catalogue does not have is among them; what is switched off is not.
     """
-    named = {
-        settings.clip_model: "" if settings.skip_labels else "clip_model",
-        settings.object_model: "" if settings.skip_objects else "object_model",
-        settings.tagger_model: "" if settings.skip_acts else "tagger_model",
-        settings.similarity_model: "similarity_model",
-        settings.text_language: "" if settings.skip_text else "text_language",
-    }
+    named = {running(settings, setting): setting for setting in MODEL_SETTINGS}
+    named.pop("", None)
     for name in settings.also_names:
         if not _is_off(settings, name, catalogue):
             named.setdefault(name, "also_models")
-    return {name: by for name, by in named.items() if by and name not in ("", NO_MODEL)}
+    return named
+
+
+def running(settings: Settings, setting: str) -> str:
+    """Return the network that runs by a setting of resolved ones; empty for none."""
+    name = str(getattr(settings, setting))
+    is_off = setting in SKIPPED_BY and getattr(settings, SKIPPED_BY[setting])
+    return "" if is_off or name == NO_MODEL else name
 
 
 def _is_off(settings: Settings, name: str, catalogue: Catalogue) -> bool:
@@ -175,8 +185,8 @@ class Unusable:
         """Return the sentence, by the settings that hold instead."""
         if not self.is_replaced:
             return f"Setting {self.setting}: {self.reason}."
-        model = getattr(settings, self.setting) or NO_MODEL
-        return f"Setting {self.setting}: {self.reason}; {model!r} is used."
+        model = running(settings, self.setting) or "nothing"
+        return f"Setting {self.setting}: {self.reason}; {model} runs in its place."
 
 
 def usable(settings: Settings, catalogue: Catalogue) -> tuple[Settings, list[Unusable]]:

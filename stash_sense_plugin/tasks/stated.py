@@ -33,7 +33,8 @@ def engine_of(engine: Engine, call: Call) -> Engine | None:
         reason = each.reason.removesuffix("; the others run")
         raise SettingsError(f"Setting {each.setting}: {reason}")
     beside.settings = wished
-    beside.named, beside.complaints = named_settings(values), ()
+    beside.named = named_settings(values)
+    beside.complaints = beside.about_models = ()
     return beside
 
 

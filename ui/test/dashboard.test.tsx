@@ -394,6 +394,14 @@ describe("Models", () => {
     models: () => ({ preset: "fast", why: "auto chose fast: 2 processor cores", models: rows }),
   });
 
+  test("a setting that names no model is said, with what runs in its place", async () => {
+    const complaint =
+      "Setting clip_model: There is no model called 'clip-x': choose one of clip-a; clip-a runs in its place.";
+    const told = models(model({ name: "clip-a", chosen: "the preset fast" })).models();
+    dashboard({ models: () => ({ ...told, complaints: [complaint] }) });
+    expect(await screen.findByText(complaint)).toBeVisible();
+  });
+
   test("a download moves with Stash's queue and ends with our own job's word", async () => {
     let fetched: Shapes["JobTold"][] = [];
     const stash = dashboard({

@@ -364,6 +364,8 @@ export interface components {
          * @description The catalogue, grouped by what they are for, and which preset is in force and why.
          */
         ModelsTold: {
+            /** Complaints */
+            complaints?: string[];
             /** Models */
             models: components["schemas"]["ModelRow"][];
             /** Preset */

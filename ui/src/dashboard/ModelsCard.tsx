@@ -38,6 +38,11 @@ function Models({ told }: { told: Shapes["ModelsTold"] }) {
       <p>
         Preset <strong>{told.preset}</strong>: {sentence(told.why)}
       </p>
+      {told.complaints?.map((complaint) => (
+        <p key={complaint} className="text-warning sense-dash-break">
+          {complaint}
+        </p>
+      ))}
       <Missing models={told.models.filter((model) => model.chosen && !model.here)} />
       {tasks.map((task) => (
         <Group
