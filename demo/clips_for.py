@@ -6,10 +6,12 @@ The sample library, and many small clips whose pictures alone tell several tags 
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 from demo.clips import (
+    WIDE,
     Canvas,
     Clip,
     Expected,
@@ -21,6 +23,7 @@ from demo.clips import (
     pan,
     picture,
     sample_library,
+    with_text,
 )
 
 SHORT_S = 5
@@ -55,6 +58,19 @@ def page_library() -> tuple[Clip, ...]:
     return (*sample_library(), *_many(), *_hostile())
 
 
+def hostile_library() -> tuple[Clip, ...]:
+    """Return a few small clips whose names, and the letters in one of them, are hostile."""
+    titled = pan(picture("coffee.png"), WIDE, seconds=SHORT_S)
+    for text, top in (("NORTHLIGHT STUDIO", 0.2), ("<B>WINDOW.HACKED=1</B>", 0.6)):
+        titled = with_text(titled, text, (0.5, top), 40)
+    damaged = _clip("<b onmouseover=alert(1)>damaged.mp4", picture("coffee.png"), ("grey",))
+    return (
+        *_hostile(),
+        Clip("titles.mp4", SHORT_S, WIDE, titled),
+        replace(damaged, spoiled=True, ends_as="Errored"),
+    )
+
+
 def _many() -> Iterator[Clip]:
     for number, name in enumerate(PICTURES):
         source = picture(name)
@@ -65,9 +81,9 @@ def _many() -> Iterator[Clip]:
 
 
 def _hostile() -> Iterator[Clip]:
-    source = picture("coffee.png")
-    for name in HOSTILE:
-        yield _clip(name, source, ("grey", "dark", "still"))
+    # Stash takes files that are alike for one scene.
+    for name, source in zip(HOSTILE, PICTURES, strict=False):
+        yield _clip(name, picture(source), ("grey", "dark", "still"))
 
 
 def _clip(name: str, source: Canvas, facts: tuple[str, ...]) -> Clip:

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test as base, expect, type Page } from "@playwright/test";
 import { ADDRESS } from "./prepare";
-import { Library } from "./stash";
+import { Library, type State, start } from "./stash";
 
 export { HOSTILE_TAG, HOSTILE_TITLE, Library, PLUGIN, type SceneNamed } from "./stash";
 export { expect };
@@ -54,6 +54,34 @@ export const test = base.extend<PerTest, PerWorker>({
     expect(await page.evaluate("window.hacked"), "what is text is never run").toBeUndefined();
   },
 });
+
+/** A user's own Stash is not put into such a state. */
+export const OWN_STASH = process.env.SENSE_STASH !== undefined;
+
+/** Tests of a library of their own, which is started for them. */
+export function inState(state: State) {
+  return test.extend<object, PerWorker>({
+    library: [
+      // biome-ignore lint/correctness/noEmptyPattern: Playwright reads its names
+      async ({}, use) => {
+        const { url, end } = await start(state);
+        try {
+          await use(new Library(url));
+        } finally {
+          await end();
+        }
+      },
+      { scope: "worker", timeout: 180_000 },
+    ],
+  });
+}
+
+/** How many pixels the page is wider than the window. */
+export function overhang(page: Page): Promise<number> {
+  return page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+}
 
 /** Lay a light theme over the page, as a user's own style sheet does. */
 export async function wearLight(page: Page): Promise<void> {

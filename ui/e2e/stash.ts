@@ -210,13 +210,16 @@ export interface Started {
   end(): Promise<void>;
 }
 
+/** What a library is like that is started for a test: see demo/states.py. */
+export type State = "sample" | "new" | "many" | "hostile";
+
 /** Start the stand-in with the pages that were built just now; it ends with this process. */
-export async function start(): Promise<Started> {
+export async function start(state: State = "sample"): Promise<Started> {
   const own = join(ROOT, ".venv", "bin", "python");
   const python = process.env.SENSE_PYTHON ?? (existsSync(own) ? own : "python3");
   const folder = process.env[BUILT];
   const built = folder === undefined ? [] : ["--ui", folder];
-  const serving = spawn(python, ["-m", "demo.serve", "--until-eof", ...built], {
+  const serving = spawn(python, ["-m", "demo.states", state, ...built], {
     cwd: ROOT,
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -227,7 +230,7 @@ export async function start(): Promise<Started> {
 function firstLine(child: ChildProcess): Promise<string> {
   return new Promise((done, fail) => {
     child.once("error", fail);
-    child.once("exit", (status) => fail(new Error(`demo.serve ended with ${status}`)));
+    child.once("exit", (status) => fail(new Error(`demo.states ended with ${status}`)));
     if (child.stdout) createInterface(child.stdout).once("line", done);
   });
 }
