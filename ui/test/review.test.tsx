@@ -331,7 +331,7 @@ test("above a percentage is what is shown as so much, by list, question and answ
   const confidences = [0.9999, 0.895, 0.894_96, 0.894_94, 0.89, 0.5];
   const given = new Library(
     confidences.map((confidence, i) =>
-      suggestion({ scene_id: String(i + 1), name: "Beach", confidence }),
+      suggestion({ scene_id: String(i + 1), title: "", name: "Beach", confidence }),
     ),
   );
   // As the worker tells them: it compares what it knows, and tells four digits.
@@ -360,6 +360,9 @@ test("above a percentage is what is shown as so much, by list, question and answ
   await userEvent.click(await within(dialog).findByRole("button", { name: "Accept 3" }));
   expect(await screen.findByText("Accepted Beach for 3 scenes")).toBeInTheDocument();
   expect(given.standing("accepted").map((row) => row.scene_id)).toEqual(["1", "2", "3"]);
+  await userEvent.click(screen.getByRole("button", { name: "Undo" }));
+  // Without titles they go by their files.
+  expect(screen.getByText("Undone: Beach for 1.mp4 and 2 more, asked again")).toBeInTheDocument();
 });
 
 test("left and right lead through links, frames, ranges and buttons of a row", async () => {

@@ -36,9 +36,11 @@ export function ReviewPage({ answers = ANSWERS }: { answers?: Answers }) {
   useLeaving(answers);
   useAnswers(answers);
   const undo = () => {
-    const [change] = answers.undo();
-    if (change)
-      setTold(`Undone: ${change.row.name} for ${change.row.title} is ${STANDS[change.from]}`);
+    const [first, ...others] = answers.undo();
+    if (first === undefined) return;
+    const { row, from } = first;
+    const more = others.length > 0 ? ` and ${others.length.toLocaleString("en-US")} more` : "";
+    setTold(`Undone: ${row.name} for ${row.title}${more}, ${STANDS[from]}`);
   };
   const next = nextName(names.names, place);
   const onKeyDown = (event: React.KeyboardEvent<HTMLElement>) => {
@@ -108,11 +110,6 @@ function Body(parts: Parts) {
 }
 
 function Head({ place, names }: { place: Place; names: Names }) {
-  const counts: Record<View, number | undefined> = {
-    tag: undefined,
-    scene: undefined,
-    refused: names.refused,
-  };
   return (
     <div className="sense-review-top">
       <h2 className="sr-only">Review</h2>
@@ -126,7 +123,11 @@ function Head({ place, names }: { place: Place; names: Names }) {
               onClick={(event) => event.currentTarget.blur()}
             >
               {name}
-              {counts[by] ? <span className="badge badge-secondary ml-2">{counts[by]}</span> : null}
+              {by === "refused" && names.refused > 0 && (
+                <span className="badge badge-secondary ml-2">
+                  {names.refused.toLocaleString("en-US")}
+                </span>
+              )}
             </Link>
           </Nav.Item>
         ))}

@@ -3,7 +3,8 @@ import { useEffect, useRef, useState } from "react";
 import { inPercent } from "../parts/words";
 import { operate, type SenseError } from "../stash/calls";
 import type { Kind } from "./address";
-import { type Answered, type Answers, keyOf, Step } from "./answers";
+import { type Answers, keyOf, Step } from "./answers";
+import { titleOf } from "./listing";
 
 const PAGE = 100;
 
@@ -92,9 +93,11 @@ async function* acceptAll(
     });
     const pending = answers.pending();
     const sure = told.suggestions.filter((each) => inPercent(each.confidence) >= above);
-    const rows = sure.filter((each) => each.kind === kind && !pending.has(keyOf(each)));
+    const rows = sure
+      .filter((each) => !pending.has(keyOf(each)))
+      .map((each) => ({ ...each, title: titleOf(each) }));
     if (stopped() || step.undone) return;
-    if (rows.length > 0) answers.say(rows as Answered[], "asked", "accepted", step);
+    if (rows.length > 0) answers.say(rows, "asked", "accepted", step);
     await answers.settled();
     if (answers.error) throw answers.error;
     yield step;

@@ -124,7 +124,7 @@ function slim(told: Told, page: number): Row {
     kind: told.kind,
     name: told.name,
     target_id: told.target_id,
-    title: told.title || fileName(told.source) || `Scene ${told.scene_id}`,
+    title: titleOf(told),
     source: told.source,
     label: told.label,
     confidence: told.confidence,
@@ -133,13 +133,14 @@ function slim(told: Told, page: number): Row {
   };
 }
 
+/** What a scene goes by; many have no title of their own. */
+export function titleOf({ title, source, scene_id }: Told): string {
+  return title || source.split(/[/\\]/).pop() || `Scene ${scene_id}`;
+}
+
 function why(told: Told): Why {
   const best = [...told.evidence].sort((a, b) => b.score - a.score).slice(0, PROOFS_KEPT);
   return { ranges: told.ranges, evidence: best };
-}
-
-function fileName(path: string): string {
-  return path.split(/[/\\]/).pop() ?? "";
 }
 
 export interface Listed {

@@ -70,14 +70,14 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     [...heads].find((each) => each.dataset.senseRow === key)?.focus();
   });
 
-  const go = (row: Shown | undefined) => {
-    if (row === undefined) return;
-    toFocus.current = row.key;
-    setCurrent(row.key);
+  const go = (key: string | undefined) => {
+    if (key === undefined) return;
+    toFocus.current = key;
+    setCurrent(key);
   };
   const step = (by: number) => {
     const at = here ? walk.indexOf(here) : -1;
-    go(walk[Math.min(walk.length - 1, Math.max(0, at + by))]);
+    go(walk[Math.min(walk.length - 1, Math.max(0, at + by))]?.key);
   };
   const say = (row: Shown, said: Said) => {
     if (row.said === said) return;
@@ -88,11 +88,11 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     // On to the next that waits; else near where it was.
     const later = walk.slice(at + 1).find(waits);
     const stays = said === "accepted" || refusedOpen;
-    go(later ?? (stays ? row : (walk[at + 1] ?? walk[at - 1])));
+    go((later ?? (stays ? row : (walk[at + 1] ?? walk[at - 1])))?.key);
   };
   const undo = () => {
     const [first] = book.last?.rows ?? [];
-    if (first) go({ ...first, key: keyOf(first) } as Shown);
+    if (first) go(keyOf(first));
     else if (here && here.said !== null) {
       book.takeBack(here);
       return;
@@ -107,8 +107,8 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     ["ArrowDown", () => step(1)],
     ["k", () => step(-1)],
     ["ArrowUp", () => step(-1)],
-    ["Home", () => go(walk[0])],
-    ["End", () => go(walk[walk.length - 1])],
+    ["Home", () => go(walk[0]?.key)],
+    ["End", () => go(walk[walk.length - 1]?.key)],
     ["a", () => here && mayAccept(here) && say(here, "accepted")],
     ["r", () => here && mayRefuse(here) && say(here, "refused")],
     ["u", undo],
@@ -147,7 +147,7 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
       enter={setCurrent}
       say={say}
       takeBack={(each) => {
-        go(each);
+        go(each.key);
         book.takeBack(each);
       }}
     />
