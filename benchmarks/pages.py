@@ -5,8 +5,9 @@
 A stand-in Stash has the plugin installed, and its store holds so many scenes with eight
 suggestions each. A call goes as the pages' own does: GraphQL's runPluginOperation, for which Stash
 starts a door, which asks the worker. Prints the least, the median and the 95th percentile in
-milliseconds, and the median beside that of a call that finds next to nothing to do. Ends with 1
-where a 95th percentile is above the limit.
+milliseconds, and the median beside that of a call that finds next to nothing to do. Where a 95th
+percentile is above the limit, it says of which and ends with 1. Doctor is not among them: it is a
+check-up, which reads the store through and tries files.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from demo.stash import StandIn, fake_file
 from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.paths import Home
-from stash_sense_plugin.tasks import MODES
 from tools.build_zip import PLUGIN_ID, build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -202,15 +202,23 @@ class Page:
             self._address, json={"query": OPERATION, "variables": variables}, timeout=TIMEOUT_S
         )
         told = answer.json()
-        if told.get("errors") or told["data"]["runPluginOperation"] is None:
+        output = None if told.get("errors") else told["data"]["runPluginOperation"]
+        if output is None or output.get("failed"):
             raise SystemExit(f"{args}: {answer.text[:1000]}")
         return answer
 
 
-def questions(scenes: int) -> dict[str, Sequence[Mapping[str, object]]]:
-    """Return what is asked, by what it is called: several that differ, so that none is warmer."""
+def questions(scenes: int, count: int) -> dict[str, Sequence[Mapping[str, object]]]:
+    """Return what is asked, by what it is called: several that differ, so that none is warmer.
+
+    What the user says is said once of a suggestion, of so many.
+    """
     some = [str(1 + number * 37 % scenes) for number in range(20)]
-    asked: dict[str, Sequence[Mapping[str, object]]] = {
+    said = [
+        {"items": [{"scene_id": str(each), "name": tag_name(things_of(each)[1][0])}]}
+        for each in (1 + number % scenes for number in range(count))
+    ]
+    return {
         "jobs, 1": [EMPTY],
         "job": [{"mode": "job"}],
         "scene": [{"mode": "scene", "scene_id": each} for each in some],
@@ -224,12 +232,18 @@ def questions(scenes: int) -> dict[str, Sequence[Mapping[str, object]]]:
         "suggestions, all": [{"mode": "suggestions"}],
         "counts": [{"mode": "counts", "limit": 500}],
         "overview": [{"mode": "overview"}],
-    }
-    if "pictures" in MODES:
-        asked["pictures"] = [
+        "pictures": [
             {"mode": "pictures", "scene_id": each, "times_s": [5.0, 95.0, 185.0]} for each in some
-        ]
-    return asked
+        ],
+        "accept": [{"mode": "accept", **each} for each in said],
+        "unsay, accepted": [{"mode": "unsay", **each} for each in said],
+        "refuse": [{"mode": "refuse", **each} for each in said],
+        "unsay, refused": [{"mode": "unsay", **each} for each in said],
+        "errors": [{"mode": "errors"}],
+        "runs": [{"mode": "runs"}],
+        "models": [{"mode": "models"}],
+        "evaluation": [{"mode": "evaluation"}],
+    }
 
 
 def measure(page: Page, scenes: int, rounds: int) -> list[tuple[str, list[float], int]]:
@@ -237,10 +251,10 @@ def measure(page: Page, scenes: int, rounds: int) -> list[tuple[str, list[float]
     job = page.begin("1")
     wanted = {
         name: [{**each, "job_id": job} if each["mode"] == "job" else each for each in args]
-        for name, args in questions(scenes).items()
+        for name, args in questions(scenes, rounds + 1).items()
     }
     for args in wanted.values():
-        page.operate(args[0])
+        page.operate(args[-1])
     told: dict[str, list[tuple[float, int]]] = {name: [] for name in wanted}
     # Taken in turns, so that a slow moment of the machine meets them all.
     for number in range(rounds):
@@ -305,9 +319,12 @@ def main() -> int:
         told = measure(page, asked.scenes, asked.rounds)
     for each in lines(told):
         print(each)
-    slow = [name for name, spent_ms, _ in told if late(spent_ms) > LIMIT_MS]
-    print(f"above {LIMIT_MS:.0f} ms: {', '.join(slow) or 'none'}")
-    return 1 if slow else 0
+    slow = [f"{name} ({late(each):.0f} ms)" for name, each, _ in told if late(each) > LIMIT_MS]
+    if slow:
+        print(f"Missed: the 95th percentile is above {LIMIT_MS:.0f} ms for {', '.join(slow)}")
+        return 1
+    print(f"Met: no 95th percentile is above {LIMIT_MS:.0f} ms")
+    return 0
 
 
 if __name__ == "__main__":
