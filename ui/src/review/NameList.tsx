@@ -1,6 +1,6 @@
 /** The names of which something waits, the most first. */
 import { useVirtualizer } from "@tanstack/react-virtual";
-import React, { useMemo, useRef, useState } from "react";
+import React, { useEffect, useMemo, useRef, useState } from "react";
 import { Form } from "react-bootstrap";
 import { Link } from "react-router-dom";
 import { many } from "../parts/words";
@@ -36,6 +36,13 @@ export function NameList({ names, place }: Props) {
     overscan: 6,
     useFlushSync: false,
   });
+  const drawn = virtual.getVirtualItems();
+  // The tab key needs one that is there: the chosen one may be far from what is in sight.
+  const stop = drawn.some(({ index }) => index === chosen) ? chosen : drawn[0]?.index;
+  const { scrollToIndex } = virtual;
+  useEffect(() => {
+    if (chosen >= 0) scrollToIndex(chosen);
+  }, [chosen, scrollToIndex]);
   const focus = (index: number) => {
     virtual.scrollToIndex(index);
     // The row may be drawn only once the list has moved.
@@ -74,7 +81,7 @@ export function NameList({ names, place }: Props) {
           style={{ height: virtual.getTotalSize() }}
           className="list-unstyled"
         >
-          {virtual.getVirtualItems().map(({ index, start }) => {
+          {drawn.map(({ index, start }) => {
             const each = shown[index];
             if (each === undefined) return null;
             return (
@@ -85,11 +92,7 @@ export function NameList({ names, place }: Props) {
                 aria-setsize={shown.length}
                 style={{ transform: `translateY(${start}px)` }}
               >
-                <Name
-                  counted={each}
-                  chosen={index === chosen}
-                  stops={index === Math.max(0, chosen)}
-                />
+                <Name counted={each} chosen={index === chosen} stops={index === stop} />
               </li>
             );
           })}
