@@ -196,7 +196,12 @@ def test_kinds_are_refused_each_for_itself(ledger: StoreLedger) -> None:
     ledger.refuse(
         [
             added(action=Action.SET_STUDIO, target_id="2", target_name="Acme"),
-            added(action=Action.CREATE_MARKER, target_id="5", target_name="Sofa"),
+            added(
+                action=Action.CREATE_MARKER,
+                target_id="9",
+                target_name="Sofa",
+                detail={"exact": ["5", 1.0, 2.0, ""]},
+            ),
             added(action=Action.MOVE_WORKFLOW, target_id="6", target_name="TagMe"),
             added("", action=Action.CREATE_TAG, fingerprint=None),
         ]

@@ -41,11 +41,16 @@ def room(stash: StandIn, tmp_path: Path) -> Iterator[VerdictRoom]:
 
 
 def in_stash(room: VerdictRoom, scene: int) -> dict[str, str | None]:
-    rows = room.run("scene", scene_id=str(scene))["suggestions"]
+    rows = suggested(room.run("scene", scene_id=str(scene)))
     listed = room.run("suggestions", by="scene", scene_id=str(scene))["suggestions"]
     found = {row["name"]: row["in_stash"] for row in rows}
     assert {row["name"]: row["in_stash"] for row in listed} == found
     return found
+
+
+def suggested(told: Any) -> list[Any]:
+    """What is suggested for a scene, without the markers of it."""
+    return [row for row in told["suggestions"] if row["kind"] != "marker"]
 
 
 def without_stash(room: VerdictRoom, mode: str, **args: object) -> Any:
@@ -121,7 +126,8 @@ def test_without_stash_nobody_says_what_it_has(room: VerdictRoom) -> None:
     [row] = without_stash(room, "suggestions")["suggestions"]
     assert (row["in_stash"], row["duration_s"]) == (None, None)
     told = without_stash(room, "scene", scene_id=str(scene))
-    assert [row["in_stash"] for row in told["suggestions"]] == [None]
+    kinds = [(row["kind"], row["in_stash"]) for row in told["suggestions"]]
+    assert kinds == [("tag", None), ("marker", None)]
     assert told["duration_s"] == 60.0
 
 
@@ -166,10 +172,12 @@ def test_a_scene_tells_the_most_certain_first_with_what_was_refused(room: Verdic
                 suggestion("Beach", 0.6), suggestion("Hidden", 0.1, HIDE))  # fmt: skip
     room.say("refuse", scene, "Beach")
     told = room.run("scene", scene_id=str(scene))
-    rows = [(row["name"], row["decision"], row["said"]) for row in told["suggestions"]]
+    rows = [(row["name"], row["decision"], row["said"]) for row in suggested(told)]
     assert rows == [
         ("Sure", "APPLY", None), ("Beach", "HIDE", "refused"), ("Faint", "ASK", None),
     ]  # fmt: skip
+    marked = [row["name"] for row in told["suggestions"] if row["kind"] == "marker"]
+    assert marked == ["Sure", "Faint"]
     assert told["suggestions"][0]["ranges"] == [{"start_s": 1.0, "end_s": 4.0, "score": 0.9}]
     assert told["more"] == 0
     assert told["changed"] is False
@@ -220,8 +228,9 @@ def test_a_failed_look_is_told_and_what_was_known_before_stays(room: VerdictRoom
     assert told["error"] == {
         "kind": MediaUnreadable.kind, "message": "It broke off", "remedy": "copy it again",
     }  # fmt: skip
-    [row] = told["suggestions"]
-    assert row["ranges"]
+    for row in told["suggestions"]:
+        assert row["ranges"]
+    assert [row["kind"] for row in told["suggestions"]] == ["tag", "marker"]
     assert room.run("suggestions")["suggestions"][0]["evidence"]
 
 
@@ -265,7 +274,7 @@ def test_a_scene_of_which_very_much_is_said_is_cut(room: VerdictRoom) -> None:
     told = room.run("scene", scene_id=str(scene))
     assert len(json.dumps(told)) <= PAGE_BYTES + 1000
     assert told["more"] > 0
-    assert len(told["suggestions"]) + told["more"] == 300
+    assert len(told["suggestions"]) + told["more"] == 600
     assert told["suggestions"][0]["name"] == names[-1]
     assert len(told["suggestions"][0]["ranges"]) == 200
 

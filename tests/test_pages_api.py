@@ -165,15 +165,20 @@ def test_what_a_worker_tells_is_what_the_shapes_say(library: Installed) -> None:
 def ask_of_a_scene(ask: Asking, scene: str) -> None:
     """Ask all that is about the suggestions of one scene, which are one at least."""
     told = ask("scene", scene_id=scene)
-    [row] = told["suggestions"]
+    row, marked = told["suggestions"]
     assert row["evidence"]
     assert row["ranges"]
-    assert row["in_stash"] == "absent"
+    assert row["in_stash"] == marked["in_stash"] == "absent"
+    assert (row["kind"], marked["kind"], marked["ranges"]) == ("tag", "marker", row["ranges"])
     ask("pictures", scene_id=scene, times_s=[proof["time_s"] for proof in row["evidence"]])
     item = {"scene_id": scene, "kind": row["kind"], "name": row["name"]}
     for dry_run in (True, False):
         assert ask("accept", items=[item], dry_run=dry_run)["accepted"] == 1
     assert ask("scene", scene_id=scene)["suggestions"][0]["in_stash"] == "ours"
+    of_markers = {**item, "kind": "marker"}
+    assert ask("accept", items=[of_markers])["markers"] == 1
+    assert ask("refuse", items=[of_markers])["markers"] == 1
+    assert ask("unsay", items=[of_markers])["markers"] == 1
     assert ask("refuse", items=[item])["taken_back"] == 1
     assert ask("suggestions", decision="refused")["suggestions"][0]["said"] == "refused"
     assert ask("unsay", items=[item])["unsaid"] == 1

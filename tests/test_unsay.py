@@ -1,7 +1,7 @@
 """What the user says is taken back: then all is as if it had never been said."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ from stash_sense_plugin.stash.wishes import MarkerWanted
 from stash_sense_plugin.tasks import MODES
 from stash_sense_plugin.tasks.writing import open_writing
 from tests.verdict_kit import APPLY, VerdictRoom, open_room, suggestion
+
+MARKERS_OF = "markers of "
+"""What is said of a tag's markers alone begins so."""
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +75,19 @@ def write(room: VerdictRoom, scene: int, *names: str, studio: str = "") -> str:
 
 
 def unsay(room: VerdictRoom, scene: int, *names: str, **more: Any) -> Any:
-    items = [{"scene_id": str(scene), "name": name, "kind": kind_of(name)} for name in names]
+    items = [{"scene_id": str(scene), **named(name)} for name in names]
     return room.run("unsay", items=items, **more)
 
 
-def kind_of(name: str) -> str:
-    return "studio" if name == "Northlight" else "tag"
+def named(name: str) -> dict[str, str]:
+    kind = "studio" if name == "Northlight" else "tag"
+    if name.startswith(MARKERS_OF):
+        kind, name = "marker", name.removeprefix(MARKERS_OF)
+    return {"name": name, "kind": kind}
 
 
 def say(room: VerdictRoom, said: str, scene: int, name: str) -> Any:
-    return room.say(said, scene, name, kind=kind_of(name))
+    return room.run(said, items=[{"scene_id": str(scene), **named(name)}])
 
 
 def seen(room: VerdictRoom, scene: int) -> dict[str, Any]:
@@ -558,7 +564,7 @@ def test_what_stash_refuses_stays_said(room: VerdictRoom) -> None:
 
 # --- The law ------------------------------------------------------------------------------------
 
-NAMES = ("Beach", "Dog", "Northlight")
+NAMES = ("Beach", "Dog", "Northlight", "markers of Beach", "markers of Dog")
 WORDS = st.tuples(st.sampled_from(["accept", "refuse"]), st.sampled_from(NAMES))
 
 
@@ -590,16 +596,33 @@ DOINGS = (
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    said=st.lists(WORDS, min_size=1, max_size=6),
+    said=st.lists(WORDS, min_size=1, max_size=7),
+    order=st.permutations(NAMES),
     doings=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(DOINGS)), max_size=3),
 )
-@example(said=[("accept", "Beach"), ("refuse", "Beach")], doings=[])
-@example(said=[("refuse", "Dog"), ("accept", "Dog"), ("accept", "Dog")], doings=[(1, DOINGS[1])])
-@example(said=[("refuse", "Northlight"), ("accept", "Northlight")], doings=[(0, DOINGS[0])])
+@example(said=[("accept", "Beach"), ("refuse", "Beach")], order=NAMES, doings=[])
+@example(
+    said=[("refuse", "Dog"), ("accept", "Dog"), ("accept", "Dog")],
+    order=NAMES,
+    doings=[(1, DOINGS[1])],
+)
+@example(
+    said=[("refuse", "Northlight"), ("accept", "Northlight")], order=NAMES, doings=[(0, DOINGS[0])]
+)
+@example(
+    said=[("refuse", "Dog"), ("refuse", "markers of Dog")], order=NAMES, doings=[(1, DOINGS[0])]
+)
+@example(said=[("refuse", "markers of Dog"), ("refuse", "Dog")], order=NAMES[::-1], doings=[])
+@example(
+    said=[("accept", "Beach"), ("refuse", "markers of Beach"), ("accept", "markers of Beach")],
+    order=NAMES,
+    doings=[],
+)
 def test_what_is_unsaid_was_never_said_and_what_the_user_did_besides_stays(
     stash: StandIn,
     tmp_path_factory: pytest.TempPathFactory,
     said: list[tuple[str, str]],
+    order: Sequence[str],
     doings: list[tuple[int, Doing]],
 ) -> None:
     """Two scenes alike: of one, things are said and taken back; to both, all else is done."""
@@ -610,7 +633,7 @@ def test_what_is_unsaid_was_never_said_and_what_the_user_did_besides_stays(
             say(room, word, scene, name)
             for _, each in (pair for pair in doings if pair[0] == number):
                 each.do(room, scene)
-        for name in NAMES:
+        for name in order:
             while unsay(room, scene, name)["unsaid"]:
                 pass
         for _, done in sorted((pair for pair in doings if pair[0] < len(said)), key=_turn):

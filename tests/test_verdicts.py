@@ -133,14 +133,33 @@ def test_a_tag_that_was_taken_away_in_stash_is_refused_although_it_was_accepted(
     assert (verdict.source, verdict.name) == ("noticed", "Beach")
 
 
-def test_every_marker_that_was_taken_away_is_kept(store: Store) -> None:
+def test_markers_that_were_taken_away_are_refused_as_their_tag_s(store: Store) -> None:
     verdicts, ledger = Verdicts(store), StoreLedger(store)
     for number in "78":
         exact = {"exact": ["5", float(number), None, ""]}
         ledger.refuse([LedgerEntry("run", Action.CREATE_MARKER, "1", FILE, number, "Beach", exact)])
     accept(verdicts)
-    assert len(verdicts.listing(said=Said.REFUSED)) == 2
-    assert ledger.refused(scene()) == {("marker", w) for w in ("7", "8", "beach")}
+    [verdict] = verdicts.listing(said=Said.REFUSED)
+    assert (verdict.kind, verdict.target_id) == ("marker", "5")
+    assert ledger.refused(scene()) == {("marker", "5"), ("marker", "beach")}
+    assert verdicts.unmarked(scene()) == frozenset()
+
+
+def test_what_an_older_version_noticed_of_markers_is_their_tag_s_too(store: Store) -> None:
+    verdicts = Verdicts(store)
+    refuse_marker = Saying(scene(), "marker", "Beach", "7", Said.REFUSED, "noticed",
+                           {"exact": ["5", 7.0, None, ""]})  # fmt: skip
+    verdicts.say([refuse_marker])
+    words = frozenset({("marker", "5"), ("marker", "beach")})
+    assert verdicts.said_of(scene())[1] == words
+    assert verdicts.unmarked(scene()) == frozenset()
+    last = verdicts.last_said(scene(), "marker", "Strand", ["5"])
+    assert last is not None
+    assert last.target_ids == {"5"}
+    verdicts.say([Saying(scene(), "marker", "Beach", "5", Said.REFUSED)])
+    assert verdicts.unmarked(scene()) == words
+    verdicts.say([Saying(scene(), "marker", "Beach", "5", Said.ACCEPTED)])
+    assert verdicts.said_of(scene()) == (words, frozenset())
 
 
 def test_many_scenes_at_once_say_the_same_as_one_by_one(store: Store) -> None:

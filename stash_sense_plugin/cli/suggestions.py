@@ -14,6 +14,8 @@ from stash_sense_plugin.cli.tag_scenes import scene_id
 
 PAGE = 500
 """How many rows are asked for at a time."""
+THINGS = ("tag", "studio", "performer", "marker")
+OF_MARKERS = "of what kind TAG is (tag); marker means the markers of that tag"
 
 
 def add(commands: Any) -> None:
@@ -55,7 +57,7 @@ def _add_saying(actions: Any, name: str, about: str) -> None:
     sub.set_defaults(mode=name)
     sub.add_argument("scene", nargs="?", metavar="SCENE", type=scene_id)
     sub.add_argument("names", nargs="*", metavar="TAG", help="what was suggested for the scene")
-    sub.add_argument("--kind", choices=("tag", "studio", "performer"), default="tag")
+    sub.add_argument("--kind", choices=THINGS, default="tag", help=OF_MARKERS)
     sub.add_argument("--tag", metavar="NAME", help="in every scene for which it is suggested")
     sub.add_argument(
         "--above", metavar="PERCENT", type=percent, help="with --tag: at least so certain"
@@ -69,7 +71,7 @@ def _add_unsay(actions: Any) -> None:
     sub.set_defaults(mode="unsay", tag=None, above=None)
     sub.add_argument("scene", metavar="SCENE", type=scene_id)
     sub.add_argument("names", nargs="+", metavar="TAG", help="of what you said it")
-    sub.add_argument("--kind", choices=("tag", "studio", "performer"), default="tag")
+    sub.add_argument("--kind", choices=THINGS, default="tag", help=OF_MARKERS)
     sub.add_argument("--dry-run", action="store_true", help="only say how many it would be")
 
 

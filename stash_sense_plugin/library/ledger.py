@@ -126,6 +126,22 @@ class StoreLedger:
         with self._store.read() as db:
             return [entry for some in _chunks(scene_ids) for entry in _taken(db, some)]
 
+    def taken_elsewhere(self, scene: Scene, runs: Collection[str]) -> list[LedgerEntry]:
+        """Return what runs took back from other scenes with this one's file, as `taken`."""
+        if scene.fingerprint is None:
+            return []
+        file = scene.fingerprint
+        marks = ", ".join("?" * len(runs))
+        with self._store.read() as db:
+            return _entries(
+                db.execute(
+                    f"{_SELECT} WHERE run_id IN ({marks}) AND oshash = ? AND size_bytes = ?"
+                    " AND scene_id != ? AND outcome = 'done' AND withdrawn IS NULL"
+                    " AND takes_back IS NOT NULL ORDER BY row",
+                    (*runs, file.oshash, file.size_bytes, scene.id),
+                )
+            )
+
     def newest_ours(self, scenes: int) -> list[LedgerEntry]:
         """Return what is ours of the scenes that we wrote to last, as `ours`."""
         with self._store.read() as db:
@@ -444,11 +460,12 @@ def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
         (taken["scene_id"], taken["action"], taken["target_id"]),
     )
     action = Action(taken["action"])
-    args = (taken["scene_id"], taken["target_id"], taken["target_name"])
-    if action in _SUGGESTED and from_json(taken["detail"]).get("undo"):
-        _mark_undone(db, _SUGGESTED[action], *args)
+    detail = from_json(taken["detail"])
+    args = (taken["scene_id"], _suggested_id(action, taken["target_id"], detail))
+    if action in _SUGGESTED and detail.get("undo"):
+        _mark_undone(db, _SUGGESTED[action], *args, taken["target_name"])
     elif action in _SUGGESTED_BACK and taken["outcome"] == Outcome.OURS:
-        _unmark_undone(db, _SUGGESTED_BACK[action], *args)
+        _unmark_undone(db, _SUGGESTED_BACK[action], *args, taken["target_name"])
 
 
 _SUGGESTED = {
@@ -462,6 +479,14 @@ _SUGGESTED_BACK = {
     Action.CLEAR_STUDIO: "studio",
     Action.DESTROY_MARKER: "marker",
 }
+
+
+def _suggested_id(action: Action, target_id: str, detail: Mapping[str, object]) -> str:
+    """The id of what a row is about as the user speaks of it: of a marker, its tag's."""
+    if action not in (Action.CREATE_MARKER, Action.DESTROY_MARKER):
+        return target_id
+    exact = detail.get("exact")
+    return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""
 
 
 def _unmark_undone(
@@ -483,8 +508,7 @@ def _mark_undone(
     db: sqlite3.Connection, kind: str, scene_id: str, target_id: str, name: str
 ) -> None:
     """Remember that a person undid it: deciding again asks, and does not write it by itself."""
-    if kind != "marker":
-        unsay(db, scene_id, kind, target_id, name)
+    unsay(db, scene_id, kind, target_id, name)
     if kind != "studio":
         target_id = ""
     key = folded(name)
@@ -550,7 +574,8 @@ def _refuse(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> None:
     if not (entry.scene_id or (entry.fingerprint and entry.fingerprint.oshash)):
         raise StoreError(f"A refusal of {entry.target_name} needs a scene or a file")
     scene = Scene(entry.scene_id, "", "", entry.fingerprint, None)
-    what = (REFUSABLE[entry.action], entry.target_name, entry.target_id)
+    target_id = _suggested_id(entry.action, entry.target_id, entry.detail)
+    what = (REFUSABLE[entry.action], entry.target_name, target_id)
     keep(db, Saying(scene, *what, Said.REFUSED, "noticed", entry.detail, entry.asked_as), now)
     gone = "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
     db.execute(f"{gone} AND row = ?", (entry.row,))

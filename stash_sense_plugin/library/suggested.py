@@ -158,6 +158,19 @@ class SuggestionList:
                 found.setdefault(row.scene_id, []).append(row)
         return found
 
+    def decisions(self, scene_id: str, *, as_shown: bool = True) -> dict[tuple[str, str], Decision]:
+        """Return what is decided of a scene's things, by kind and folded name.
+
+        What was undone is asked about, `as_shown` to the user; or else it is as it was decided.
+        """
+        column = _DECISION if as_shown else "decision"
+        with self._store.read() as db:
+            rows = db.execute(
+                f"SELECT kind, key, {column} FROM suggestions WHERE scene_id = ? AND {_SHOWN}",
+                (scene_id,),
+            ).fetchall()
+        return {(row[0], row[1]): Decision(row[2]) for row in rows}
+
     def shown(self, rows: Sequence[Suggested]) -> list[Mapping[str, Any]]:
         """Return when and why of each suggestion: its part of the result; empty where it is gone.
 

@@ -82,7 +82,7 @@ class LastSaid:
     target_ids: frozenset[str]
     """Stash's ids of the thing by then."""
     was_apply: bool
-    """Whether it was to be written anyway."""
+    """Whether it was to be written anyway: of markers, with their tag and by the settings."""
     after_row: int
     """The ledger's newest row when it was said for the first time."""
 
@@ -95,6 +95,8 @@ class Unsaid:
     last: LastSaid
     is_asked: bool
     """Whether it is asked about from now on, even if it was to be written anyway."""
+    heir: str = ""
+    """The kind of what is refused still, where that keeps markers from being written again."""
 
 
 class Verdicts:
@@ -135,6 +137,19 @@ class Verdicts:
                 said = ((scene.id, said_of(db, scene)) for scene in some)
                 found.update({scene_id: words for scene_id, words in said if any(words)})
         return found
+
+    def unmarked(self, scene: Scene) -> Words:
+        """Return the tags whose markers the user refused for this scene in so many words.
+
+        As `said_of` has them, kind `marker`. Who takes one marker away in Stash lets others stay.
+        """
+        with self._store.read() as db:
+            _, refused = said_of(db, scene)
+            markers = frozenset(word for word in refused if word[0] == "marker")
+            if not markers:
+                return markers
+            asked = (_words(word) for word in map(_word, _rows_of(db, scene)) if _was_asked(word))
+            return markers & frozenset().union(*asked)
 
     def spoken_of(self) -> tuple[frozenset[str], frozenset[Fingerprint]]:
         """Return the scenes and the files of which anything was said: of all others, nothing."""
@@ -180,7 +195,7 @@ class Verdicts:
             _word(row)
             for row in rows
             if row["kind"] == kind
-            and (folded(name) in _names(row) or row["target_id"] in {*target_ids} - {""})
+            and (folded(name) in _names(row) or _target(row) in {*target_ids} - {""})
         ]
         # What was said of this scene goes before what was said of another one with its file.
         about.sort(key=lambda word: (word["scene_id"] == scene.id, word["said_at_s"], word["id"]))
@@ -234,6 +249,9 @@ def keep(db: sqlite3.Connection, saying: Saying, now: float) -> None:
     scene_id, kind, target_id, _ = _thing(saying)
     for name in _words_of(folded(saying.name), saying.detail):
         _show(db, saying.said, scene_id, kind, target_id, name)
+    for key, *_ in _undone_markers(db, saying):
+        # They are wanted again, for themselves or with their tag.
+        db.execute(f"DELETE FROM suggestions WHERE {_MARKERS}", (scene_id, key))
     _reconsider(db, scene.id, file.oshash, file.size_bytes)
 
 
@@ -261,7 +279,7 @@ def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> bool:
     A thing that was refused may have got another name since, and its name another thing: what was
     refused under the other word stays refused.
     """
-    there = (row["target_id"], _names(row))
+    there = (_target(row), _names(row))
     named = folded(saying.name)
     names = {named, *map(folded, saying.also)}
     target_id = "" if there[0] == saying.target_id else there[0]
@@ -292,6 +310,31 @@ def _leave(db: sqlite3.Connection, row: sqlite3.Row, target_id: str, names: Sequ
     )
 
 
+def _target(row: sqlite3.Row) -> str:
+    """The id of the thing of which a verdict speaks: of a marker, its tag's.
+
+    What was noticed of markers by an older version has the marker's own.
+    """
+    if row["kind"] != "marker" or row["source"] != "noticed":
+        return str(row["target_id"])
+    exact = from_json(row["detail"]).get("exact")
+    return str(exact[0]) if exact and row["target_id"] else str(row["target_id"])
+
+
+def _words(word: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The thing of which a verdict speaks, under its id and each of its names."""
+    names = _words_of(word["name"], word["detail"])
+    return {(word["kind"], each) for each in (word["target_id"], *names) if each}
+
+
+def _was_asked(word: Mapping[str, Any]) -> bool:
+    """Whether the user refused it in so many words, even if it was noticed besides."""
+    if word["said"] != Said.REFUSED:
+        return False
+    older = word["detail"].get("instead_of", ())
+    return word["source"] == "asked" or any(map(_was_asked, older))
+
+
 def _names(row: sqlite3.Row) -> tuple[str, ...]:
     """The folded names of which a verdict speaks."""
     return _words_of(row["name"], from_json(row["detail"]))
@@ -312,8 +355,7 @@ def said_of(
     for row in sorted(_rows_of(db, scene), key=lambda row: not _is_of(row, scene)):
         before = frozenset() if _is_of(row, scene) else frozenset(own)
         for word in _holding(_word(row), without, unsaid):
-            names = _words_of(word["name"], word["detail"])
-            words = {(word["kind"], each) for each in (word["target_id"], *names) if each}
+            words = _words(word)
             if word["said"] == Said.REFUSED:
                 refused |= words - before
             elif not words & before:
@@ -328,8 +370,17 @@ def _holding(
     word: Mapping[str, Any], without: str, unsaid: Collection[int]
 ) -> list[Mapping[str, Any]]:
     """What a verdict says as if a run and some verdicts had been undone."""
-    left = _other(word) if word["id"] in unsaid else [word]
+    left = _left_by(word) if word["id"] in unsaid else [word]
     return [old for each in left for old in _unsaid(each, without)] if without else [*left]
+
+
+def _left_by(word: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What keeps from being written again what a verdict took, once that is taken back.
+
+    Where one marker was taken away in Stash, the others stood there until they were refused too.
+    """
+    noticed = ("marker", "noticed")
+    return [old for old in _other(word) if (old["kind"], old["source"]) != noticed]
 
 
 def _is_of(row: sqlite3.Row, scene: Scene) -> bool:
@@ -367,16 +418,60 @@ def _show(
     db: sqlite3.Connection, said: Said, scene_id: str, kind: str, target_id: str, name: str
 ) -> None:
     """Let the list of suggestions say at once what deciding again would."""
+    if kind == "marker":
+        # Markers are no suggestion of their own.
+        return
     db.execute(
         f"UPDATE suggestions SET decision = ?, undone = 0 WHERE {_SUGGESTED}",
         (SHOWN[said].value, scene_id, kind, name, target_id),
     )
-    if said is Said.ACCEPTED and kind == "tag":
-        # Its markers are wanted again with it.
+
+
+# --- Markers that were undone -------------------------------------------------------------------
+
+_MARKERS = "scene_id = ? AND kind = 'marker' AND key = ?"
+"""What remembers that the user undid the markers of a tag."""
+
+
+def _undone_markers(db: sqlite3.Connection, saying: Saying) -> list[list[str]]:
+    """Key, id and name of tags whose markers were undone, where they are accepted now."""
+    if saying.said is not Said.ACCEPTED or saying.kind not in ("tag", "marker"):
+        return []
+    known = _words_of(folded(saying.name), saying.detail)
+    names = dict.fromkeys((*known, *map(folded, saying.also)))
+    found = (
         db.execute(
-            "DELETE FROM suggestions WHERE scene_id = ? AND kind = 'marker' AND key = ?",
-            (scene_id, name),
+            f"SELECT key, target_id, name FROM suggestions WHERE {_MARKERS} AND undone",
+            (saying.scene.id, name),
+        ).fetchone()
+        for name in names
+    )
+    return [list(row) for row in found if row is not None]
+
+
+def _undo_markers_again(db: sqlite3.Connection, word: Mapping[str, Any]) -> None:
+    """Remember again which markers the user had undone before a word."""
+    for key, target_id, name in word["detail"].get("unmarked", ()):
+        db.execute(
+            "INSERT OR IGNORE INTO suggestions (scene_id, kind, key, target_id, name, label,"
+            " confidence, decision, undone) SELECT id, 'marker', ?, ?, ?, ?, 0, ?, 1 FROM scenes"
+            " WHERE id = ?",
+            (key, target_id, name, name, Decision.HIDE.value, word["scene_id"]),
         )
+
+
+def _comes_anyway(
+    db: sqlite3.Connection, saying: Saying, before: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether markers would be written without a word of their own: with their tag."""
+    if not saying.detail.get("with_tags") or any(w["said"] == Said.REFUSED for w in before):
+        return False
+    scene_id, _, target_id, name = _thing(saying)
+    applied = db.execute(
+        f"SELECT 1 FROM suggestions WHERE {_SUGGESTED} AND decision = ? AND NOT undone",
+        (scene_id, "tag", name, target_id, Decision.APPLY.value),
+    )
+    return applied.fetchone() is not None and not _undone_markers(db, saying)
 
 
 # --- What was said before -----------------------------------------------------------------------
@@ -384,7 +479,7 @@ def _show(
 
 def _word(row: sqlite3.Row) -> dict[str, Any]:
     """A verdict as plain values, with its detail read."""
-    return {**dict(row), "detail": from_json(row["detail"])}
+    return {**dict(row), "target_id": _target(row), "detail": from_json(row["detail"])}
 
 
 def _remembering(
@@ -392,7 +487,8 @@ def _remembering(
 ) -> dict[str, Any]:
     """The detail of a new verdict, with the words that it replaces and the decision shown before.
 
-    Of what the same run said of it before, only what that one had replaced is remembered.
+    Of the same word said before, and of what the same run said of it, only that is remembered
+    which they had replaced, and in which runs they were said.
     """
     scene_id, kind, target_id, name = _thing(saying)
     shown = db.execute(
@@ -401,19 +497,40 @@ def _remembering(
     ).fetchone()
     newest = db.execute("SELECT coalesce(max(row), 0) FROM ledger").fetchone()[0]
     detail = {**saying.detail, "after_row": newest}
+    unmarked = _undone_markers(db, saying)
+    if "with_tags" in detail:
+        detail["with_tags"] = _comes_anyway(db, saying, before)
     older: list[dict[str, Any]] = []
     for word in before:
-        if detail.get("run_id") and word["detail"].get("run_id") == detail["run_id"]:
-            older += word["detail"].get("instead_of", ())
-            shown = word["detail"].get("shown", shown)
-            detail["after_row"] = word["detail"].get("after_row", newest)
+        there = word["detail"]
+        same_run = bool(detail.get("run_id")) and there.get("run_id") == detail["run_id"]
+        if same_run or (word["said"], word["source"]) == (saying.said, saying.source):
+            older += there.get("instead_of", ())
+            shown = there.get("shown", shown if same_run else None)
+            unmarked += [each for each in there.get("unmarked", ()) if each not in unmarked]
+            detail |= _carried(there, detail)
         else:
             older.append({key: value for key, value in word.items() if key != "id"})
     if older:
         detail["instead_of"] = [_shortened(word, _REMEMBERED - 1) for word in older]
     if shown is not None:
         detail["shown"] = list(shown)
+    if unmarked:
+        detail["unmarked"] = unmarked
     return detail
+
+
+def _carried(there: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What a word has of the same one that was said before it: since when, and in which runs."""
+    # However often it was said: what the first of them wrote is known for its doing too.
+    runs = (*detail.get("runs", ()), *there.get("runs", ()), there.get("run_id"))
+    earlier = [each for each in dict.fromkeys(runs) if each not in (None, detail.get("run_id"))]
+    held = dict.fromkeys((*detail.get("holds", ()), *there.get("holds", ())))
+    carried: dict[str, Any] = {"runs": earlier, "holds": [*held]}
+    if "with_tags" in there:
+        carried["with_tags"] = there["with_tags"]
+    since = min(there.get("after_row", detail["after_row"]), detail["after_row"])
+    return {key: value for key, value in carried.items() if value != []} | {"after_row": since}
 
 
 def _shortened(word: Mapping[str, Any], depth: int) -> dict[str, Any]:
@@ -429,7 +546,12 @@ def _unsaid(word: Mapping[str, Any], run_id: str) -> list[dict[str, Any]]:
     detail = dict(word["detail"])
     older = [old for each in detail.pop("instead_of", ()) for old in _unsaid(each, run_id)]
     if _is_by(word, run_id):
-        return older
+        if not detail.get("runs"):
+            return older
+        # The same was said before, and is said still.
+        *detail["runs"], detail["run_id"] = detail["runs"]
+    elif word["source"] == "asked" and run_id in detail.get("runs", ()):
+        detail["runs"] = [each for each in detail["runs"] if each != run_id]
     return [{**word, "detail": {**detail, "instead_of": older} if older else detail}]
 
 
@@ -445,14 +567,16 @@ def _speaking_of(db: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
 
 def _take_out(db: sqlite3.Connection, word: Mapping[str, Any], run_id: str) -> bool:
     """Take what a run said out of one verdict; whether it was the run's own."""
-    left = _unsaid(word, run_id)
-    if not _is_by(word, run_id):
-        [kept] = left
-        detail = to_json(kept["detail"])
-        db.execute("UPDATE OR REPLACE verdicts SET detail = ? WHERE id = ?", (detail, word["id"]))
-        return False
-    _let_hold(db, word, word["detail"].get("shown"), left)
-    return True
+    left, is_own = _unsaid(word, run_id), _is_by(word, run_id)
+    if is_own and not word["detail"].get("runs"):
+        _let_hold(db, word, word["detail"].get("shown"), left)
+        return True
+    [kept] = left
+    detail = to_json(kept["detail"])
+    db.execute("UPDATE OR REPLACE verdicts SET detail = ? WHERE id = ?", (detail, word["id"]))
+    if is_own:
+        _reconsider(db, word["scene_id"], word["oshash"], word["size_bytes"])
+    return is_own
 
 
 def _let_hold(
@@ -463,6 +587,8 @@ def _let_hold(
 ) -> None:
     """Forget a verdict, show the suggestion as before it, and let the words before it hold."""
     db.execute("DELETE FROM verdicts WHERE id = ?", (word["id"],))
+    for each in _in_a_row(word):
+        _undo_markers_again(db, {**each, "scene_id": word["scene_id"]})
     if shown:
         said = Said(word["said"])
         db.execute(
@@ -512,18 +638,26 @@ def _last(about: Sequence[Mapping[str, Any]]) -> LastSaid:
     said = [word for word in about if _said_with(word) == _said_with(newest)]
     shown = _shown_before(newest)
     in_a_row = [each for word in said for each in _in_a_row(word)]
-    runs = {each["detail"].get("run_id") for each in in_a_row}
+    runs = {run for each in in_a_row for run in _runs_of(each["detail"])}
     rows = [row for each in in_a_row if (row := each["detail"].get("after_row")) is not None]
     return LastSaid(
         ids=frozenset(word["id"] for word in said),
         said=Said(newest["said"]),
         source=newest["source"],
-        run_ids=frozenset(map(str, runs - {None})) if newest["source"] == "asked" else frozenset(),
+        run_ids=frozenset(runs) if newest["source"] == "asked" else frozenset(),
         scene_id=newest["scene_id"],
         target_ids=frozenset(word["target_id"] for word in said) - {""},
-        was_apply=bool(shown) and list(shown or ()) == [Decision.APPLY.value, 0],
+        was_apply=in_a_row[-1]["detail"].get("with_tags") is True
+        if newest["kind"] == "marker"
+        else list(shown or ()) == [Decision.APPLY.value, 0],
         after_row=min(rows, default=_NEVER),
     )
+
+
+def _runs_of(detail: Mapping[str, Any]) -> set[str]:
+    """The runs in which a word was said, and those whose taking back it holds up."""
+    runs = (detail.get("run_id"), *detail.get("runs", ()), *detail.get("holds", ()))
+    return {str(each) for each in runs if each is not None}
 
 
 def _said_with(word: Mapping[str, Any]) -> tuple[object, ...]:
@@ -537,7 +671,11 @@ def _unsay_one(db: sqlite3.Connection, number: int, unsaid: Unsaid) -> None:
     if row is None:
         return
     word = _word(row)
+    if unsaid.heir:
+        _pass_on(db, word, unsaid)
     _let_hold(db, word, _shown_before(word), _other(word))
+    if word["kind"] == "marker":
+        return
     place = (unsaid.scene_id, *_place(word)[1:])
     asked = "UPDATE suggestions SET {} WHERE " + _SUGGESTED + " AND decision = ?"
     if not word["scene_id"]:
@@ -546,6 +684,23 @@ def _unsay_one(db: sqlite3.Connection, number: int, unsaid: Unsaid) -> None:
         db.execute(asked.format("decision = ?"), told)
     elif unsaid.is_asked:
         db.execute(asked.format("undone = 1"), (*place, Decision.APPLY.value))
+
+
+def _pass_on(db: sqlite3.Connection, word: Mapping[str, Any], unsaid: Unsaid) -> None:
+    """Let what is refused still write again, once it is unsaid too, what this refusal took."""
+    names = {each for _, each in _words(word)}
+    rows = db.execute(
+        f"SELECT {_ROW} WHERE scene_id = ? AND kind = ? AND said = 'refused' AND source = 'asked'",
+        (unsaid.scene_id, unsaid.heir),
+    ).fetchall()
+    for heir in map(_word, rows):
+        if names & {each for _, each in _words(heir)}:
+            detail = heir["detail"]
+            held = {*detail.get("holds", ()), *unsaid.last.run_ids}
+            db.execute(
+                "UPDATE OR REPLACE verdicts SET detail = ? WHERE id = ?",
+                (to_json({**detail, "holds": sorted(held)}), heir["id"]),
+            )
 
 
 def _place(word: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -593,7 +748,7 @@ def _verdict(row: sqlite3.Row) -> Verdict:
     return Verdict(
         id=row["id"],
         kind=row["kind"],
-        target_id=row["target_id"],
+        target_id=_target(row),
         name=str(detail.get("called") or row["name"]),
         said=Said(row["said"]),
         source=row["source"],

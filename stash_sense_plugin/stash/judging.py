@@ -69,7 +69,7 @@ def before_marking(
         return Ending.FAILED, lost, ""
     if not (math.isfinite(wish.end_s) and 0 <= wish.start_s <= wish.end_s):
         return Ending.FAILED, f"it cannot run from {wish.start_s} s to {wish.end_s} s", ""
-    same = next((marker for marker in there if _shows_already(marker, wish)), None)
+    same = next((marker for marker in there if shows_already(marker, wish)), None)
     if same is not None:
         return Ending.THERE, "", same.id
     words = (wish.tag_id, wish.tag_name)
@@ -211,7 +211,7 @@ def about_a_missing_id(error: StashRefused) -> bool:
     return any(word in message for message in error.messages for word in _GONE)
 
 
-def _shows_already(marker: StashMarker, wish: MarkerWanted) -> bool:
+def shows_already(marker: StashMarker, wish: MarkerWanted) -> bool:
     """Whether a marker is the wanted one, or shows its tag over nearly the same time.
 
     Another sampling or model moves a range by a second or two: that is no second marker beside
@@ -230,7 +230,7 @@ def is_replaced_by(entry: LedgerEntry, wishes: Iterable[MarkerWanted]) -> bool:
     """Whether a marker of ours is none of those that are wanted of its tag by now."""
     tag_id, start_s, end_s, title = exact_of(entry)
     ours = StashMarker(entry.target_id, str(tag_id), start_s, end_s, title)
-    return not any(_shows_already(ours, wish) and _is_near(ours, wish) for wish in wishes)
+    return not any(shows_already(ours, wish) and _is_near(ours, wish) for wish in wishes)
 
 
 def _is_near(marker: StashMarker, wish: MarkerWanted) -> bool:

@@ -2,33 +2,49 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Final, Literal
 
 from stash_sense_plugin.errors import Cancelled, StashError, TagGone, TagUnusable
 from stash_sense_plugin.library.suggested import Suggested, SuggestionList
-from stash_sense_plugin.library.verdicts import Saying
-from stash_sense_plugin.records import Action, LedgerEntry, Reporter, Said, Scene, folded
+from stash_sense_plugin.library.verdicts import Saying, Words
+from stash_sense_plugin.records import (
+    Action,
+    Decision,
+    LedgerEntry,
+    Reporter,
+    Said,
+    Scene,
+    folded,
+)
 from stash_sense_plugin.stash import judging
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.kinds import find_called
 from stash_sense_plugin.stash.named import STUDIOS, Named
 from stash_sense_plugin.stash.operations import (
+    SceneState,
     StashTag,
     in_groups,
+    scene_states,
     scenes_by_ids,
     tag_by_id,
 )
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Written
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.asked import PAGE_BYTES, within
+from stash_sense_plugin.tasks.differing import NOBODY
 from stash_sense_plugin.tasks.engine import Engine
 from stash_sense_plugin.tasks.kinds import never_of, tag_kinds
 from stash_sense_plugin.tasks.merging import follow
 from stash_sense_plugin.tasks.recognising import Recognition
 from stash_sense_plugin.tasks.writing import open_writing
 
+Current = tuple[Mapping[str, SceneState], Mapping[str, str]]
+"""What was just read of scenes, and why some may not be touched."""
+
+MARKER: Final = "marker"
+"""The kind of what is said of the markers of a tag; the tag itself is of another."""
 FAILED_SHOWN: Final = 100
 """Of what could not be done so many are named; all are counted."""
 NAMED_BYTES: Final = PAGE_BYTES // 2 - 2_000
@@ -48,6 +64,11 @@ class Item:
     def key(self) -> tuple[str, str]:
         """What it is called wherever things are compared."""
         return self.kind, folded(self.name)
+
+    @property
+    def is_of_tag(self) -> bool:
+        """Whether its name is a tag's: of the tag itself, or of its markers."""
+        return self.kind in ("tag", MARKER)
 
 
 class Carrying(ABC):
@@ -148,7 +169,7 @@ class Carrying(ABC):
         detail: dict[str, object] = {"run_id": self._run}
         if row is not None:
             detail |= {"label": row.label, "confidence": round(row.confidence, 4)}
-        tag = self._tag_called(item.name) if item.kind == "tag" else None
+        tag = self._tag_called(item.name) if item.is_of_tag else None
         also = (tag.name, *tag.aliases) if tag and tag.id == target_id else ()
         return Saying(scene, item.kind, item.name, target_id, self.said, "asked", detail, also)
 
@@ -214,39 +235,106 @@ class Accepting(Carrying):
     def _say(self, items: Sequence[tuple[Item, Scene]]) -> None:
         rows = self._rows(items)
         wanted = list(self._acceptable(items, rows))
+        wanted += self._markable(items, rows, wanted)
         self._counts["accepted"] += len(wanted)
         if self._dry_run:
-            for _, scene, target_id in wanted:
-                there = target_id in scene.tag_ids or target_id == scene.studio_id
-                self._counts["there" if target_id and there else "written"] += 1
+            self._rehearse(wanted)
             return
-        self._keep(
-            [
-                self._saying(Item(scene.id, row.kind, row.name), scene, target_id, row)
-                for row, scene, target_id in wanted
-            ]
-        )
+        self._keep([self._accepting(each) for each in wanted])
         self._write(wanted)
+
+    def _accepting(self, wanted: "_Wanted") -> Saying:
+        row, scene = wanted.row, wanted.scene
+        item = Item(scene.id, wanted.kind, row.name)
+        saying = self._saying(item, scene, wanted.target_id, row)
+        if wanted.kind != MARKER:
+            return saying
+        with_tags = {"with_tags": self._engine.settings.markers}
+        return replace(saying, detail={**saying.detail, **with_tags})
+
+    def _rehearse(self, wanted: Sequence["_Wanted"]) -> None:
+        for each in wanted:
+            if each.kind != MARKER:
+                had = each.scene.tag_ids | {each.scene.studio_id}
+                self._counts["there" if each.target_id in had - {None} else "written"] += 1
+        marked = [each for each in wanted if each.kind == MARKER]
+        writer = Writer(self._client, self._engine.ledger, "", kinds=self._kinds, dry_run=True)
+        for scene, wishes, current in self._wishes(writer, marked):
+            for done in writer.create_markers(scene, wishes, current):
+                # What is refused by now is so no longer once it is accepted.
+                self._counts["markers"] += done.ending in (Ending.WRITTEN, Ending.REFUSED)
 
     def _acceptable(
         self,
         items: Iterable[tuple[Item, Scene]],
         rows: Mapping[tuple[str, str, str], Suggested],
-    ) -> Iterator[tuple[Suggested, Scene, str]]:
+    ) -> Iterator["_Wanted"]:
         """Yield what may be written, with the id of the tag or studio."""
         for item, scene in items:
-            row = rows.get((scene.id, *item.key))
+            if item.kind == MARKER:
+                continue
+            row = self._suggested(item, scene, rows)
+            if row is not None and (target_id := self._target(item, row)) is not None:
+                yield _Wanted(item.kind, row, scene, target_id)
+
+    def _suggested(
+        self, item: Item, scene: Scene, rows: Mapping[tuple[str, str, str], Suggested]
+    ) -> Suggested | None:
+        """What is suggested and may be accepted; None, and said, where that is not so."""
+        kind, name = item.key
+        row = rows.get((scene.id, "tag" if kind == MARKER else kind, name))
+        if row is None:
+            listed = f"see what it suggested: suggestions list --scene {scene.id}"
+            self._fail(item, "Stash Sense suggested no such thing for this scene", listed)
+        elif row.fingerprint not in (None, scene.fingerprint):
+            again = "let the scene be tagged once more"
+            self._fail(item, "its file has changed since it was looked at", again)
+        elif {row.key, folded(row.label)} & self._never:
+            setting = "take it out of the setting 'Never suggest' or of your vocabulary.yaml"
+            self._fail(item, "you never want it suggested", setting)
+        else:
+            return row
+        return None
+
+    def _markable(
+        self,
+        items: Sequence[tuple[Item, Scene]],
+        rows: Mapping[tuple[str, str, str], Suggested],
+        tags: Sequence["_Wanted"],
+    ) -> list["_Wanted"]:
+        """Return the markers that may be written: of tags on the scene, or accepted by now."""
+        named = [(item, scene) for item, scene in items if item.kind == MARKER]
+        if not named:
+            return []
+        together = {(each.scene.id, each.row.key): each for each in tags if each.kind == "tag"}
+        said = self._engine.verdicts.said_of_many({s.id: s for _, s in named}.values())
+        found: list[_Wanted] = []
+        for item, scene in named:
+            row = self._suggested(item, scene, rows)
             if row is None:
-                listed = f"see what it suggested: suggestions list --scene {scene.id}"
-                self._fail(item, "Stash Sense suggested no such thing for this scene", listed)
-            elif row.fingerprint not in (None, scene.fingerprint):
-                again = "let the scene be tagged once more"
-                self._fail(item, "its file has changed since it was looked at", again)
-            elif {row.key, folded(row.label)} & self._never:
-                setting = "take it out of the setting 'Never suggest' or of your vocabulary.yaml"
-                self._fail(item, "you never want it suggested", setting)
-            elif (target_id := self._target(item, row)) is not None:
-                yield row, scene, target_id
+                continue
+            accepted, _ = said.get(scene.id, (NOBODY, NOBODY))
+            tag = together.get((scene.id, row.key))
+            tag_id = tag.target_id if tag else self._tag_there(row, scene, accepted)
+            [part] = SuggestionList(self._engine.store).shown([row])
+            if tag_id is None:
+                come = "accept the tag: its markers come with it"
+                self._fail(item, "its tag is not on the scene", come)
+            elif not part.get("ranges"):
+                self._fail(item, "nothing says when it is in the scene", "see the tag itself")
+            else:
+                found.append(_Wanted(MARKER, row, scene, tag_id))
+        return found
+
+    def _tag_there(self, row: Suggested, scene: Scene, accepted: Words) -> str | None:
+        """The id of the tag, where the scene has it or it is accepted and not refused."""
+        tag_id = self._known_tag(row.name)
+        if not tag_id or row.decision is Decision.HIDE:
+            return None
+        is_accepted = {("tag", tag_id), ("tag", row.key)} & accepted
+        if tag_id not in scene.tag_ids and not is_accepted:
+            return None
+        return tag_id if self._dry_run else self._writer.ensure_tag(row.name)
 
     def _target(self, item: Item, row: Suggested) -> str | None:
         """The id of what is accepted; None, and said, where Stash cannot have it."""
@@ -279,31 +367,54 @@ class Accepting(Carrying):
             return False
         return find_called(self._client, name, self._kinds) is None
 
-    def _write(self, wanted: Sequence[tuple[Suggested, Scene, str]]) -> None:
-        scenes = list({scene.id: scene for _, scene, _ in wanted}.values())
+    def _write(self, wanted: Sequence["_Wanted"]) -> None:
+        scenes = list({each.scene.id: each.scene for each in wanted}.values())
         tags: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for row, scene, target_id in wanted:
-            if row.kind == "tag":
-                tags[scene.id].append((target_id, self._writer.called(row.name)))
+        for each in wanted:
+            if each.kind == "tag":
+                called = self._writer.called(each.row.name)
+                tags[each.scene.id].append((each.target_id, called))
+        failed: set[tuple[str, str]] = set()
         if tags:
-            self._note(self._writer.add_tags(scenes, tags))
-        for row, scene, target_id in wanted:
-            if row.kind == "studio" and target_id:
-                self._note([self._writer.set_studio(scene, target_id, row.name)])
-        if self._engine.settings.markers:
-            self._mark([each for each in wanted if each[0].kind == "tag"])
+            written = self._writer.add_tags(scenes, tags)
+            self._note(written)
+            failed = {(w.scene_id, w.target_id) for w in written if w.ending is Ending.FAILED}
+        for each in wanted:
+            if each.kind == "studio" and each.target_id:
+                args = (each.scene, each.target_id, each.row.name)
+                self._note([self._writer.set_studio(*args)])
+        kinds = ("tag", MARKER) if self._engine.settings.markers else (MARKER,)
+        # No marker of a tag that could not be written.
+        marked = [each for each in wanted if (each.scene.id, each.target_id) not in failed]
+        self._mark([each for each in marked if each.kind in kinds])
 
-    def _mark(self, wanted: Sequence[tuple[Suggested, Scene, str]]) -> None:
-        shown = SuggestionList(self._engine.store).shown([row for row, _, _ in wanted])
+    def _mark(self, wanted: Sequence["_Wanted"]) -> None:
+        by_name = frozenset(
+            (each.scene.id, folded(self._writer.called(each.row.name)))
+            for each in wanted
+            if each.kind == MARKER
+        )
+        for scene, wishes, current in self._wishes(self._writer, wanted):
+            self._note(self._writer.create_markers(scene, wishes, current), by_name)
+
+    def _wishes(
+        self, writer: Writer, wanted: Sequence["_Wanted"]
+    ) -> Iterator[tuple[Scene, list[MarkerWanted], Current | None]]:
+        """Yield the markers that are wanted, scene after scene, and what all have by now."""
+        shown = SuggestionList(self._engine.store).shown([each.row for each in wanted])
         markers: dict[str, list[MarkerWanted]] = defaultdict(list)
-        for (row, scene, tag_id), part in zip(wanted, shown, strict=True):
-            markers[scene.id] += _markers(tag_id, self._writer.called(row.name), part)
-        scenes = {scene.id: scene for _, scene, _ in wanted if markers[scene.id]}
-        current = self._writer.current(list(scenes.values())) if scenes else None
+        for each, part in zip(wanted, shown, strict=True):
+            called = writer.called(each.row.name)
+            markers[each.scene.id] += _markers(each.target_id, called, part)
+        scenes = {each.scene.id: each.scene for each in wanted if markers[each.scene.id]}
+        current = writer.current(list(scenes.values())) if scenes else None
         for scene in scenes.values():
-            self._note(self._writer.create_markers(scene, markers[scene.id], current))
+            yield scene, markers[scene.id], current
 
-    def _note(self, written: Iterable[Written]) -> None:
+    def _note(
+        self, written: Iterable[Written], by_name: Collection[tuple[str, str]] = frozenset()
+    ) -> None:
+        """Count what was written; `by_name` are scenes and tags whose markers were asked for."""
         for each in written:
             is_marker = each.action is Action.CREATE_MARKER
             if each.ending is Ending.WRITTEN:
@@ -312,8 +423,22 @@ class Accepting(Carrying):
                 self._counts["there"] += 1
             elif each.ending is Ending.FAILED:
                 kind = "studio" if each.action is Action.SET_STUDIO else "tag"
+                if is_marker and (each.scene_id, folded(each.name)) in by_name:
+                    kind = MARKER
                 item = Item(each.scene_id, kind, each.name, each.target_id)
                 self._fail(item, each.reason, "decide again to have it written")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is accepted and may be written."""
+
+    kind: str
+    row: Suggested
+    """Of markers, their tag's."""
+    scene: Scene
+    target_id: str
+    """Of the tag or studio; empty for a tag that a dry run would create."""
 
 
 def _markers(tag_id: str, name: str, part: Mapping[str, Any]) -> Iterator[MarkerWanted]:
@@ -332,6 +457,8 @@ class Refusing(Carrying):
     ) -> None:
         super().__init__(engine, client, reporter, dry_run=dry_run)
         self._left: list[dict[str, str]] = []
+        self._not_ours: set[Item] = set()
+        """What stays in Stash although it is refused: the user put it there, or changed it."""
 
     def _report(self) -> dict[str, object]:
         return {**super()._report(), "left": within(self._left, NAMED_BYTES)}
@@ -347,36 +474,61 @@ class Refusing(Carrying):
         entries: dict[int | None, LedgerEntry] = {}
         meant: _Meant = {}
         sayings: list[Saying] = []
-        for item, scene in items:
-            known = {item.target_id, self._known_tag(item.name) if item.kind == "tag" else ""}
-            about = [entry for entry in ours[scene.id] if is_about(entry, item, known - {""})]
+        named = [(item, scene, self._ids(item)) for item, scene in items]
+        marked = self._marked(named)
+        for item, scene, known in named:
+            about = [entry for entry in ours[scene.id] if is_about(entry, item, known)]
             meant |= {_thing(entry): item for entry in about}
             # Two names may be one tag's.
             entries |= {entry.row: entry for entry in about}
-            self._count_not_ours(item, scene, known - {""}, about)
+            there = marked.get((scene.id, item), set()) or self._there(item, scene) & known
+            written = {entry.target_id for entry in about}
+            if (there - written) if item.kind == MARKER else (there and not there & written):
+                self._not_ours.add(item)
             if not self._dry_run:
-                row = rows.get((scene.id, *item.key))
+                kind, name = item.key
+                row = rows.get((scene.id, "tag" if kind == MARKER else kind, name))
                 ids = (known | {target_of(entry) for entry in about}) - {""}
                 sayings += [self._saying(item, scene, each, row) for each in sorted(ids) or [""]]
         self._counts["refused"] += len(items)
         self._keep(sayings)
         if entries:
             self._note(self._taker.take_back(list(entries.values())), meant)
+        self._counts["not_ours"] += len(self._not_ours)
+        self._not_ours.clear()
+
+    def _ids(self, item: Item) -> set[str]:
+        """Stash's ids of what the user speaks of, where they are known."""
+        return {item.target_id, self._known_tag(item.name) if item.is_of_tag else ""} - {""}
+
+    def _marked(
+        self, named: Sequence[tuple[Item, Scene, set[str]]]
+    ) -> dict[tuple[str, Item], set[str]]:
+        """The markers that scenes have, by whomever, of the tags whose markers are spoken of."""
+        of_markers = [each for each in named if each[0].kind == MARKER]
+        if not of_markers:
+            return {}
+        states = scene_states(self._client, list({scene.id: 0 for _, scene, _ in of_markers}))
+        return {
+            (scene.id, item): {
+                marker.id
+                for marker in (states[scene.id].markers if scene.id in states else ())
+                if marker.primary_tag_id in known
+            }
+            for item, scene, known in of_markers
+        }
+
+    def _there(self, item: Item, scene: Scene) -> set[str]:
+        """The ids of the tags, or of the studio, of a scene."""
+        if item.kind == MARKER:
+            return set()
+        return set(scene.tag_ids) if item.kind == "tag" else {scene.studio_id or ""}
 
     @property
     def _taker(self) -> Writer:
         if self._dry_run:
             return Writer(self._client, self._engine.ledger, "", dry_run=True)
         return self._writer
-
-    def _count_not_ours(
-        self, item: Item, scene: Scene, ids: set[str], about: Sequence[LedgerEntry]
-    ) -> None:
-        """Count what stays in Stash although it is refused: the user put it there."""
-        written = {entry.target_id for entry in about}
-        there = scene.tag_ids if item.kind == "tag" else {scene.studio_id}
-        if ids & there and not ids & there & written:
-            self._counts["not_ours"] += 1
 
     def _note(self, taken: Sequence[Written], meant: "_Meant") -> None:
         stays: dict[Item, Written] = {}
@@ -389,7 +541,7 @@ class Refusing(Carrying):
                 self._fail(item, each.reason, "decide again to have it taken back")
             elif each.ending is Ending.PASSED and each.reason != judging.ABSENT:
                 stays.setdefault(item, each)
-        self._counts["not_ours"] += len(stays)
+        self._not_ours.update(stays)
         known = Named(self._client)
         for item, each in stays.items():
             if len(self._left) < FAILED_SHOWN:
@@ -426,20 +578,21 @@ def why_it_stays(one: Written, known: Named) -> str:
 
 
 def is_about(entry: LedgerEntry, item: Item, ids: set[str]) -> bool:
-    """Whether a row wrote or took back what the user speaks of, or a marker of it."""
+    """Whether a row wrote or took back what the user speaks of; of a tag, a marker of it too."""
+    kinds = (kind_of(entry.action), "tag") if is_marker(entry) else (kind_of(entry.action),)
     named = folded(item.name) in map(folded, (entry.target_name, *entry.asked_as))
-    return kind_of(entry.action) == item.kind and (named or target_of(entry) in ids)
+    return item.kind in kinds and (named or target_of(entry) in ids)
 
 
 _KINDS: Final = {
     **dict.fromkeys((Action.ADD_TAG, Action.REMOVE_TAG), "tag"),
-    **dict.fromkeys((Action.CREATE_MARKER, Action.DESTROY_MARKER), "tag"),
+    **dict.fromkeys((Action.CREATE_MARKER, Action.DESTROY_MARKER), MARKER),
     **dict.fromkeys((Action.SET_STUDIO, Action.CLEAR_STUDIO), "studio"),
 }
 
 
 def kind_of(action: Action) -> str:
-    """What kind of suggestion a row is about: a marker is its tag's; empty for none."""
+    """The kind of thing that a row is about, as the user speaks of it; empty for none."""
     return _KINDS.get(action, "")
 
 

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from stash_sense_plugin.errors import Cancelled, StashError
 from stash_sense_plugin.library.scenes import Decidable
+from stash_sense_plugin.library.suggested import SuggestionList
 from stash_sense_plugin.pipeline.deciding import decide_all
 from stash_sense_plugin.pipeline.parts import DecideScene
 from stash_sense_plugin.records import Reporter, Scene, SceneResult
@@ -203,7 +204,10 @@ class Deciding:
         if not covering.is_whole(result):
             before = self._store.last_said(known.scene_id, known.fingerprint)
             said = self._looker.options(scene.refused, scene.accepted)
-            result = covering.kept_from(result, before or {}, said)
+            shown = SuggestionList(self._store)
+            # What was undone is left out of what is written, and stays as it was decided.
+            by_now = shown.decisions(known.scene_id, as_shown=False)
+            result = covering.kept_from(result, before or {}, said, by_now)
         decided = decided_by(result, self._settings)
         if decided != known.decided:
             args = (known, result, decided, scene.accepted, scene.refused)

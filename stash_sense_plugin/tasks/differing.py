@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from stash_sense_plugin.errors import ModelError
@@ -44,8 +45,10 @@ class Wanted:
     """Id and name; the id is empty for a tag that a dry run would create."""
     named: frozenset[str] = frozenset()
     """Casefolded names of the tags, those among them that could not be made."""
-    markers: tuple[MarkerWanted, ...] | None = ()
-    """None where the user wants none written: those that are there stay with their tags."""
+    markers: tuple[MarkerWanted, ...] = ()
+    without_markers: bool = False
+    """Whether the user wants none written but those that he accepted by themselves: what else is
+    there stays with its tag."""
     studio_ids: frozenset[str] = frozenset()
 
 
@@ -63,13 +66,27 @@ class Covered:
     running: frozenset[str] = frozenset()
     """The sources that the user's settings let look, and whose files are here."""
     studios_off: bool = False
+    unmarked: Words = frozenset()
+    """Tags whose markers the user refused in so many words: none stays."""
 
     def tag(self, tag_id: str, name: str) -> bool:
         """Whether the tag is to go where it is not decided."""
         key = name.casefold()
         if (said := self._said("tag", tag_id, key)) is not None:
             return said
+        if self.are_markers_accepted(tag_id, name):
+            return False
         return key in self.never or self.is_looked_for(key)
+
+    def are_markers_accepted(self, tag_id: str, name: str) -> bool:
+        """Whether the user wants the tag's markers, whatever is decided or set of it."""
+        key = name.casefold()
+        words = {("marker", tag_id), ("marker", key)}
+        return bool(words & self.accepted) and key not in self.never
+
+    def are_markers_refused(self, tag_id: str, name: str) -> bool:
+        """Whether the user refused the tag's markers in so many words."""
+        return bool({("marker", tag_id), ("marker", name.casefold())} & self.unmarked)
 
     def studio(self, studio_id: str, name: str) -> bool:
         """Whether the studio is to go where it is not decided."""
@@ -102,6 +119,9 @@ class Covered:
             return True
         return bool(sources & self.looked) and sources & self.running <= self.looked
 
+
+Decisions = Mapping[tuple[str, str], Decision]
+"""What is decided of things, by their kind and folded name."""
 
 Detectors = Mapping[str, frozenset[str]]
 """By word list, the detectors whose networks speak it: `objects`, `tagger`."""
@@ -189,14 +209,21 @@ class Covering:
         )
 
     def kept_from(
-        self, result: SceneResult, before: Mapping[str, Any], options: DecideOptions
+        self,
+        result: SceneResult,
+        before: Mapping[str, Any],
+        options: DecideOptions,
+        by_now: Decisions = MappingProxyType({}),
     ) -> SceneResult:
-        """Add what was suggested before by detectors that did not look now, as it was then."""
+        """Add what was suggested before by detectors that did not look now, as it was then.
+
+        `by_now` says what became of it since: by the user's word, or by taking his word back.
+        """
         covered = self.covered(result, options.accepted, options.refused)
         there = {(each.kind, each.name.casefold()) for each in result.suggestions}
         kept = [
             each
-            for each in map(_suggestion, before.get("suggestions", ()))
+            for each in _as_by_now(map(_suggestion, before.get("suggestions", ())), by_now)
             if (each.kind, each.name.casefold()) not in there
             and each.decision is not Decision.HIDE
             and not _goes(each, covered)
@@ -213,6 +240,12 @@ class Covering:
             whole = covered.are_studios_looked_for and all(map(covered.is_looked_for, self._by_tag))
             self._whole[covered.looked] = whole
         return whole
+
+
+def _as_by_now(suggestions: Iterable[Suggestion], by_now: Decisions) -> Iterator[Suggestion]:
+    for each in suggestions:
+        decision = by_now.get((each.kind, folded(each.name)), each.decision)
+        yield each if decision is each.decision else replace(each, decision=decision)
 
 
 def _goes(each: Suggestion, covered: Covered) -> bool:
@@ -295,9 +328,12 @@ def _tag_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
 
 def _marker_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
     tag_id = str(exact_of(entry)[0])
-    if not _is_wanted(tag_id, entry.target_name, wanted):
+    if covered.are_markers_refused(tag_id, entry.target_name):
+        return True
+    own = [wish for wish in wanted.markers if wish.tag_id == tag_id]
+    if not own and not _is_wanted(tag_id, entry.target_name, wanted):
         return covered.tag(tag_id, entry.target_name)
-    return wanted.markers is not None and is_replaced_by(entry, wanted.markers)
+    return bool(own or not wanted.without_markers) and is_replaced_by(entry, own)
 
 
 def _studio_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:

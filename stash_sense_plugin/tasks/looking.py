@@ -19,6 +19,7 @@ from stash_sense_plugin.errors import (
 )
 from stash_sense_plugin.identity.studio import StudioName
 from stash_sense_plugin.library.learnt import Learnt
+from stash_sense_plugin.library.suggested import SuggestionList
 from stash_sense_plugin.media.fingerprint import oshash
 from stash_sense_plugin.media.images import is_image
 from stash_sense_plugin.media.sampling import SceneMedia
@@ -119,7 +120,8 @@ class Looker:
         result = replace(result, suggestions=restrain(result.suggestions, said))
         if scene.fingerprint is not None and not self.covering.is_whole(result):
             before = self._engine.store.last_said(scene.id, scene.fingerprint)
-            result = self.covering.kept_from(result, before or {}, said)
+            by_now = SuggestionList(self._engine.store).decisions(scene.id)
+            result = self.covering.kept_from(result, before or {}, said, by_now)
         return result, self.covering.covered(result, accepted, refused)
 
     def _look(self, scene: Scene) -> SceneResult:

@@ -1,12 +1,22 @@
 """Whether what is suggested for a scene is there in Stash already, and whether we wrote it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from stash_sense_plugin.library.suggested import Suggested
-from stash_sense_plugin.records import Action, Scene
+from stash_sense_plugin.records import Action, Scene, folded
 from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.judging import exact_of, shows_already
 from stash_sense_plugin.stash.kinds import find_called, names_of
-from stash_sense_plugin.stash.operations import HUNDRED, StashTag, is_called, tags_by_ids
+from stash_sense_plugin.stash.operations import (
+    HUNDRED,
+    SceneState,
+    StashTag,
+    is_called,
+    scene_states,
+    tags_by_ids,
+)
+from stash_sense_plugin.stash.wishes import MarkerWanted
 from stash_sense_plugin.tasks.api import InStash
 from stash_sense_plugin.tasks.engine import Engine
 from stash_sense_plugin.tasks.kinds import kept_kinds
@@ -14,15 +24,48 @@ from stash_sense_plugin.tasks.kinds import kept_kinds
 _WRITES = {Action.ADD_TAG: "tag", Action.SET_STUDIO: "studio"}
 
 
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What scenes have of what is suggested for them."""
+
+    in_stash: Sequence[InStash | None]
+    """Of each row whether its scene has it; None for what scenes are not read for."""
+    markers: Mapping[tuple[str, ...], "Marked"] = field(default_factory=dict)
+    """Of tags by their rows' places; empty where they were not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a scene has of the markers of one tag."""
+
+    tag_id: str
+    """Empty where neither the scene nor a marker of it has the tag."""
+    in_stash: InStash
+
+
+Ranges = Mapping[tuple[str, ...], Iterable[Mapping[str, float]]]
+"""By the places of rows, when their tags are in the scene."""
+
+
 def presence(
-    engine: Engine, client: StashClient, scenes: Mapping[str, Scene], rows: Sequence[Suggested]
-) -> list[InStash | None]:
-    """Return of each row whether its scene has it; None for what scenes are not read for.
+    engine: Engine,
+    client: StashClient,
+    scenes: Mapping[str, Scene],
+    rows: Sequence[Suggested],
+    ranges: Ranges | None = None,
+) -> Presence:
+    """Return what scenes have of rows, and of the markers of the tags that `ranges` names.
 
     A tag is the one that the writer would find, by name or alias. Raises StashError.
     """
-    looking = _Looking(engine, client, scenes, rows)
-    return [looking.at(row) for row in rows]
+    states = scene_states(client, list(scenes)) if ranges else {}
+    looking = _Looking(engine, client, scenes, rows, states)
+    marked = {
+        row.place_by_scene: looking.marked(row, found)
+        for row in rows
+        if (found := (ranges or {}).get(row.place_by_scene)) is not None and row.scene_id in scenes
+    }
+    return Presence([looking.at(row) for row in rows], marked)
 
 
 class _Looking:
@@ -34,20 +77,26 @@ class _Looking:
         client: StashClient,
         scenes: Mapping[str, Scene],
         rows: Sequence[Suggested],
+        states: Mapping[str, SceneState],
     ) -> None:
-        self._client, self._scenes = client, scenes
+        self._client, self._scenes, self._states = client, scenes, states
         self._kinds = kept_kinds(engine)
         self._called: dict[str, str] = {}
         self._tags = self._read_tags(rows)
+        ours = engine.ledger.ours(scenes)
         self._ours = {
             (entry.scene_id, _WRITES[entry.action], entry.target_id)
-            for entry in engine.ledger.ours(scenes)
+            for entry in ours
             if entry.action in _WRITES
         }
+        self._marked = [entry for entry in ours if entry.action is Action.CREATE_MARKER]
 
     def _read_tags(self, rows: Sequence[Suggested]) -> dict[str, StashTag] | None:
         """What the scenes' tags are called; None where it is less to ask for each name."""
-        ids = frozenset[str]().union(*(scene.tag_ids for scene in self._scenes.values()))
+        ids = frozenset[str]().union(
+            *(scene.tag_ids for scene in self._scenes.values()),
+            *(self._marked_with(scene_id) for scene_id in self._states),
+        )
         names = {row.name for row in rows if row.kind == "tag"}
         if len(names) * HUNDRED <= len(ids):
             return None
@@ -69,13 +118,36 @@ class _Looking:
             return row.target_id
         names = names_of(row.name, self._kinds)
         if self._tags is not None:
-            here = [self._tags[each] for each in scene.tag_ids if each in self._tags]
+            known = scene.tag_ids | self._marked_with(scene.id)
+            here = [self._tags[each] for each in known if each in self._tags]
             alike = [tag for tag in here if any(is_called(tag, name) for name in names)]
             exact = next((tag.id for tag in alike if tag.name == row.name), "")
             if exact or not alike:
                 return exact
         # Another tag may have a name that goes before.
         return self._id_called(row.name)
+
+    def _marked_with(self, scene_id: str) -> frozenset[str]:
+        """The ids of the tags of a scene's markers, where these were read."""
+        state = self._states.get(scene_id)
+        return frozenset(each.primary_tag_id for each in state.markers) if state else frozenset()
+
+    def marked(self, row: Suggested, ranges: Iterable[Mapping[str, float]]) -> Marked:
+        """Whether markers of a tag are there: ours, or any that shows one of its ranges."""
+        tag_id = self._tag_of(self._scenes[row.scene_id], row)
+        state = self._states.get(row.scene_id)
+        there = state.markers if state else ()
+        ids = {each.id for each in there}
+        if any(
+            entry.scene_id == row.scene_id
+            and entry.target_id in ids
+            and (str(exact_of(entry)[0]) == tag_id or folded(entry.target_name) == row.key)
+            for entry in self._marked
+        ):
+            return Marked(tag_id, "ours")
+        wishes = [MarkerWanted(tag_id, row.name, e["start_s"], e["end_s"]) for e in ranges]
+        shown = any(shows_already(each, wish) for wish in wishes for each in there)
+        return Marked(tag_id, "there" if shown else "absent")
 
     def _id_called(self, name: str) -> str:
         if name not in self._called:

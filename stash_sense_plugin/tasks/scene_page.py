@@ -23,6 +23,7 @@ from stash_sense_plugin.tasks.api import (
 )
 from stash_sense_plugin.tasks.asked import PAGE_BYTES, scene_id, scene_ids, within
 from stash_sense_plugin.tasks.engine import Call, Engine
+from stash_sense_plugin.tasks.presence import Ranges
 from stash_sense_plugin.tasks.suggesting import Known, what_is_known
 
 TEXT_BYTES = 150_000
@@ -36,38 +37,52 @@ TAGGING = ("tag_scene", "tag_scenes")
 def scene(engine: Engine, call: Call, reporter: Reporter) -> SceneTold:
     """Return all that is known of `scene_id`, the most certain suggestion first.
 
-    Of what is not suggested only that is told which the user refused. Raises SettingsError where
-    Stash has no such scene.
+    After all suggestions stand the markers of tags, as rows of kind `marker`. Of what is not
+    suggested only that is told which the user refused. Raises SettingsError where Stash has no such
+    scene.
     """
     wanted = scene_id(call.args)
     standing = engine.store.standing(wanted)
     listed = SuggestionList(engine.store)
     rows = listed.of_scenes([wanted]).get(wanted, [])
     file = standing.fingerprint if standing else None
-    known = what_is_known(engine, call, reporter, rows, {wanted: file})
+    parts = parts_of(standing.result) if standing else {}
+    ranges = _ranges(rows, parts)
+    known = what_is_known(engine, call, reporter, rows, {wanted: file}, ranges)
     if wanted not in known.scenes:
         raise SettingsError(f"Stash has no scene {wanted}", "open one that is there")
     told = _told(wanted, known, standing, _job(engine, wanted))
     room = PAGE_BYTES - len(json.dumps(told))
     shown = [row for row in rows if _is_shown(row, known)]
     shown.sort(key=lambda row: (-row.confidence, row.place_by_scene))
-    parts = parts_of(standing.result) if standing else {}
-    page = _page(shown, parts, known, room)
-    return {**told, "suggestions": page, "more": len(shown) - len(page)}
+    marked = [row for row in shown if row.place_by_scene in ranges]
+    page = within([*_told_of(shown, parts, known), *_marked(marked, parts, known)], room)
+    return {**told, "suggestions": page, "more": len(shown) + len(marked) - len(page)}
+
+
+_Parts = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def _ranges(rows: Sequence[Suggested], parts: _Parts) -> Ranges:
+    """When the tags are there that have markers, or would: by their rows' places."""
+    return {
+        row.place_by_scene: found
+        for row in rows
+        if row.kind == "tag" and row.decision is not Decision.HIDE
+        if (found := parts.get((row.kind, row.key), {}).get("ranges"))
+    }
 
 
 def _is_shown(row: Suggested, known: Known) -> bool:
     return row.decision is not Decision.HIDE or known.said_of(row) == "refused"
 
 
-def _page(
-    rows: Sequence[Suggested],
-    parts: Mapping[tuple[str, str], Mapping[str, Any]],
-    known: Known,
-    room: int,
-) -> list[SuggestionRow]:
-    told = [known.told(row, parts.get((row.kind, row.key), {})) for row in rows]
-    return within(told, room)
+def _told_of(rows: Sequence[Suggested], parts: _Parts, known: Known) -> Iterator[SuggestionRow]:
+    return (known.told(row, parts.get((row.kind, row.key), {})) for row in rows)
+
+
+def _marked(rows: Sequence[Suggested], parts: _Parts, known: Known) -> Iterator[SuggestionRow]:
+    return (known.told_of_markers(row, parts.get((row.kind, row.key), {})) for row in rows)
 
 
 def _told(

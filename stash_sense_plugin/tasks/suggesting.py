@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from stash_sense_plugin.errors import StashError
@@ -18,6 +18,7 @@ from stash_sense_plugin.tasks.api import (
     InStash,
     SuggestionRow,
     SuggestionsTold,
+    Thing,
     Verdict,
 )
 from stash_sense_plugin.tasks.asked import (
@@ -31,8 +32,9 @@ from stash_sense_plugin.tasks.asked import (
     within,
     word,
 )
+from stash_sense_plugin.tasks.carrying import MARKER
 from stash_sense_plugin.tasks.engine import Call, Engine
-from stash_sense_plugin.tasks.presence import presence
+from stash_sense_plugin.tasks.presence import Marked, Ranges, presence
 from stash_sense_plugin.tasks.verdicts import KINDS
 
 PARTS_SHOWN = 200
@@ -139,6 +141,15 @@ class Known:
     """By a row's place; empty where Stash was not asked."""
     asked: bool = False
     """Whether Stash has answered."""
+    markers: Mapping[tuple[str, ...], Marked] = field(default_factory=dict)
+    """By the place of a tag's row; empty where Stash was not asked for them."""
+
+    def told_of_markers(self, row: Suggested, part: Mapping[str, Any]) -> SuggestionRow:
+        """Return the markers of a tag's row, as a row of their own."""
+        marked = self.markers.get(row.place_by_scene)
+        own = replace(row, kind=MARKER, target_id=marked.tag_id if marked else row.target_id)
+        told = self.told(own, {"ranges": part.get("ranges", [])})
+        return {**told, "in_stash": marked.in_stash if marked else None}
 
     def told(self, row: Suggested, part: Mapping[str, Any]) -> SuggestionRow:
         """Return a row with its part of the result."""
@@ -147,7 +158,7 @@ class Known:
             "scene_id": row.scene_id,
             "title": scene.title,
             "source": scene.path or row.source,
-            "kind": cast("Kind", row.kind),
+            "kind": cast("Thing", row.kind),
             "name": row.name,
             "label": row.label,
             "target_id": row.target_id or None,
@@ -175,23 +186,27 @@ def what_is_known(
     reporter: Reporter,
     rows: Sequence[Suggested],
     files: Mapping[str, Fingerprint | None],
+    ranges: Ranges | None = None,
 ) -> Known:
     """Return scenes, what Stash has of each row, and what was said of it.
 
-    `files` are what was looked at, by scene: the rows' scenes, and any besides.
+    `files` are what was looked at, by scene: the rows' scenes, and any besides. `ranges` names
+    the tags of whose markers the same is to be known.
     """
     scenes = {name: Scene(name, "", "", file, None) for name, file in files.items()}
     in_stash: dict[tuple[str, ...], InStash | None] = {}
+    markers: Mapping[tuple[str, ...], Marked] = {}
     asked = False
     if call.server is not None and scenes:
         aside = engine.aside()
         try:
             with aside.stash(call, reporter) as client:
                 found = {scene.id: scene for scene in scenes_by_ids(client, list(scenes))}
-                there = presence(aside, client, found, rows)
-            in_stash = {row.place_by_scene: each for row, each in zip(rows, there, strict=True)}
-            scenes, asked = found, True
+                there = presence(aside, client, found, rows, ranges)
+            each = zip(rows, there.in_stash, strict=True)
+            in_stash = {row.place_by_scene: has for row, has in each}
+            scenes, asked, markers = found, True, there.markers
         except StashError as error:
             reporter.log("warning", f"{error.message}: scenes that are gone may be listed too")
     said = engine.verdicts.said_of_many(scenes.values())
-    return Known(scenes, said, in_stash, asked)
+    return Known(scenes, said, in_stash, asked, markers)

@@ -4,7 +4,7 @@ So what is killed in between is still said, and can be taken back once more.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from stash_sense_plugin.library.ledger import StoreLedger
@@ -14,18 +14,21 @@ from stash_sense_plugin.stash import judging
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import with_parents
 from stash_sense_plugin.stash.named import Named
+from stash_sense_plugin.stash.operations import scenes_by_ids
 from stash_sense_plugin.stash.putting import put_again
 from stash_sense_plugin.stash.wishes import Ending, Written
 from stash_sense_plugin.stash.writer import Writer
 from stash_sense_plugin.tasks.asked import within
 from stash_sense_plugin.tasks.carrying import (
     FAILED_SHOWN,
+    MARKER,
     NAMED_BYTES,
     Carrying,
     Item,
     is_about,
     is_marker,
     kind_of,
+    target_of,
     why_it_stays,
 )
 from stash_sense_plugin.tasks.engine import Engine
@@ -74,21 +77,24 @@ class Unsaying(Carrying):
     def _say(self, items: Sequence[tuple[Item, Scene]]) -> None:
         said = list(self._said(items))
         doing = _Doing()
-        for each in said:
-            doing.meant[_word(each.item)] = each.item
         self._put([each for each in said if each.last.said is Said.REFUSED], doing)
         self._take([each for each in said if each.last.said is Said.ACCEPTED], doing)
         done = [each for each in said if each.item not in doing.failed]
         self._counts["unsaid"] += len(done)
         if done and not self._dry_run:
             self._engine.verdicts.unsay(
-                [Unsaid(each.scene.id, each.last, doing.is_asked(each)) for each in done]
+                [
+                    Unsaid(
+                        each.scene.id, each.last, doing.is_asked(each), doing.heirs.get(each, "")
+                    )
+                    for each in done
+                ]
             )
 
     def _said(self, items: Iterable[tuple[Item, Scene]]) -> Iterator[_Said]:
         met: set[frozenset[int]] = set()
         for item, scene in items:
-            known = {item.target_id, self._known_tag(item.name) if item.kind == "tag" else ""}
+            known = {item.target_id, self._known_tag(item.name) if item.is_of_tag else ""}
             last = self._engine.verdicts.last_said(scene, item.kind, item.name, known)
             if last is None or self._meant.get(item, last.said) is not last.said:
                 said = f"see what you said: suggestions verdicts --scene {scene.id}"
@@ -107,18 +113,58 @@ class Unsaying(Carrying):
         taken = _by_scene(self._ledger.taken(each.scene.id for each in said))
         entries: dict[int | None, LedgerEntry] = {}
         for each in said:
-            for entry in taken[each.scene.id]:
-                if not is_about(entry, each.item, {*each.ids}) or not self._followed(entry, each):
-                    continue
-                doing.meant[_word(entry)] = each.item
+            # What was refused in another library was taken from scenes of its own.
+            own = taken[each.scene.id] if each.last.scene_id else []
+            about = [entry for entry in own if self._is_of(entry, each)]
+            for entry in about:
                 if entry.fingerprint == each.scene.fingerprint:
+                    doing.mean(entry, each)
                     entries[entry.row] = entry
                 else:
                     self._leave(each.item, "it is not written again: the scene has another file")
-        if entries:
-            destroyed = self._ledger.destroyed()
-            put = put_again(self._hand, list(entries.values()), destroyed)
-            self._note(put, doing, _why_not_again)
+            if not about:
+                self._tell_moved(each)
+        put = list(self._with_tags(entries.values(), doing))
+        if put:
+            written = put_again(self._hand, put, self._ledger.destroyed())
+            self._note(written, doing, _why_not_again)
+
+    def _with_tags(
+        self, entries: Collection[LedgerEntry], doing: "_Doing"
+    ) -> Iterator[LedgerEntry]:
+        """Yield all but markers of tags that their scenes have not, and get not again either."""
+        put = {
+            (entry.scene_id, entry.target_id)
+            for entry in entries
+            if entry.action is Action.REMOVE_TAG
+        }
+        for entry in entries:
+            meant = doing.meant[_word(entry)]
+            place = (entry.scene_id, target_of(entry))
+            [one, *_] = meant
+            has_tag = one.scene.tag_ids & {place[1], *one.ids}
+            if not is_marker(entry) or has_tag or place in put:
+                yield entry
+                continue
+            for each in meant:
+                refused = self._ledger.refused(each.scene)
+                if refused & {("tag", place[1]), ("tag", folded(entry.target_name))}:
+                    doing.heirs[each] = "tag"
+                self._leave(each.item, "it is not written again: its tag is not on the scene")
+
+    def _tell_moved(self, said: _Said) -> None:
+        """Say where things were taken from a scene whose file is this one's now."""
+        if not (said.last.scene_id and said.last.run_ids):
+            return
+        found = self._ledger.taken_elsewhere(said.scene, said.last.run_ids)
+        homes = list(dict.fromkeys(e.scene_id for e in found if self._is_of(e, said)))
+        there = {scene.id for scene in scenes_by_ids(self._client, homes)} if homes else set()
+        if gone := [scene_id for scene_id in homes if scene_id not in there]:
+            where = f"scene {gone[-1]}, which is no longer in Stash"
+            self._leave(said.item, f"it is not written again: it was taken from {where}")
+
+    def _is_of(self, entry: LedgerEntry, said: _Said) -> bool:
+        return is_about(entry, said.item, {*said.ids}) and self._followed(entry, said)
 
     # --- What acceptances wrote
 
@@ -126,15 +172,24 @@ class Unsaying(Carrying):
         ours = _by_scene(self._ledger.ours(dict.fromkeys(each.scene.id for each in said)))
         entries: dict[int | None, LedgerEntry] = {}
         for each in said:
-            for entry in ours[each.scene.id]:
-                if is_about(entry, each.item, {*each.ids}) and self._followed(entry, each):
-                    doing.meant[_word(entry)] = each.item
-                    entries[entry.row] = entry
+            about = [entry for entry in ours[each.scene.id] if self._is_of(entry, each)]
+            for entry in about if self._goes_with_it(each, about) else filter(_is_no_marker, about):
+                doing.mean(entry, each)
+                entries[entry.row] = entry
         if entries:
             taken = self._hand.take_back(list(entries.values()))
             known = Named(self._client)
             self._note(taken, doing, lambda each: _why_it_stays(each, known))
         self._take_made([each for each in said if each.item.kind == "tag"])
+
+    def _goes_with_it(self, said: _Said, about: Iterable[LedgerEntry]) -> bool:
+        """Whether markers go with their tag's acceptance: they stay where they have their own."""
+        if said.item.kind != "tag" or any(map(_is_no_marker, about)):
+            return True
+        if not said.ids & said.scene.tag_ids:
+            return True
+        own = self._engine.verdicts.last_said(said.scene, MARKER, said.item.name, said.ids)
+        return own is None or own.said is not Said.ACCEPTED
 
     def _take_made(self, said: Sequence[_Said]) -> None:
         """Destroy the tags that were made for what is said no longer, where nothing has them."""
@@ -171,17 +226,21 @@ class Unsaying(Carrying):
         self, written: Iterable[Written], doing: "_Doing", why_not: Callable[[Written], str]
     ) -> None:
         for each in sorted(written, key=is_marker):
-            item = doing.meant[_word(each)]
+            meant = doing.meant[_word(each)]
+            item = next(iter(meant)).item
             if each.ending is Ending.TAKEN_BACK:
                 self._counts["markers" if is_marker(each) else "taken_back"] += 1
                 doing.gone |= set() if is_marker(each) else {(each.scene_id, each.target_id)}
             elif each.ending is Ending.WRITTEN:
                 self._counts["markers" if is_marker(each) else "written"] += 1
             elif each.ending is Ending.FAILED:
-                doing.failed.add(item)
-                self._fail(item, each.reason, "take back once more what you said")
+                for one in meant:
+                    doing.failed.add(one.item)
+                    self._fail(one.item, each.reason, "take back once more what you said")
             elif why := why_not(each):
                 self._leave(item, why)
+            if each.ending is Ending.REFUSED and is_marker(each):
+                doing.heirs |= {one: MARKER if one.item.kind == "tag" else "tag" for one in meant}
 
     def _leave(self, item: Item, message: str) -> None:
         """Name once what is not as it was before something was said of it."""
@@ -197,14 +256,22 @@ class _Doing:
     """What is under way for some scenes."""
 
     def __init__(self) -> None:
-        self.meant: dict[tuple[str, str, str], Item] = {}
-        """By scene, kind and folded name what the user speaks of."""
+        self.meant: dict[tuple[str, str, str], dict[_Said, None]] = {}
+        """By scene, kind and folded name what the user speaks of: a tag, its markers, or both."""
+        self.heirs: dict[_Said, str] = {}
+        """Of what cannot be written again, the kind of what is refused still."""
         self.failed: set[Item] = set()
         self.gone: set[tuple[str, str]] = set()
         """Scenes with the tags and studios that were taken from them."""
 
+    def mean(self, entry: LedgerEntry, said: _Said) -> None:
+        """Remember of what the user speaks where a row is done again or taken back."""
+        self.meant.setdefault(_word(entry), {})[said] = None
+
     def is_asked(self, said: _Said) -> bool:
         """Whether a suggestion waits for a word: it is not in Stash, by our hand or the user's."""
+        if said.item.kind == MARKER:
+            return False
         if said.last.said is Said.REFUSED and said.last.source == "asked":
             return False
         scene = said.scene
@@ -223,12 +290,14 @@ def _by_scene(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
     return found
 
 
-def _word(one: Item | LedgerEntry | Written) -> tuple[str, str, str]:
+def _word(one: LedgerEntry | Written) -> tuple[str, str, str]:
     """By what a row and what came of it are known: a marker made again has another number."""
-    if isinstance(one, Item):
-        return one.scene_id, one.kind, folded(one.name)
     name = one.name if isinstance(one, Written) else one.target_name
     return one.scene_id, kind_of(one.action), folded(name)
+
+
+def _is_no_marker(entry: LedgerEntry) -> bool:
+    return not is_marker(entry)
 
 
 def _why_not_again(one: Written) -> str:

@@ -24,17 +24,21 @@ from stash_sense_plugin.tasks.asked import (
     within,
     word,
 )
-from stash_sense_plugin.tasks.carrying import Accepting, Carrying, Item, Refusing
+from stash_sense_plugin.tasks.carrying import MARKER, Accepting, Carrying, Item, Refusing
 from stash_sense_plugin.tasks.engine import Call, Engine
 from stash_sense_plugin.tasks.unsaying import Unsaying
 
 KINDS = ("tag", "studio", "performer")
+"""What is suggested."""
+THINGS = (*KINDS, MARKER)
+"""What can be spoken of: the markers of a tag too, by its name."""
 
 
 def accept(engine: Engine, call: Call, reporter: Reporter) -> AcceptTold:
     """Accept suggestions, and write them to Stash.
 
-    `items` names them; or `tag` (of one `kind` where that is given), of those that are asked about
+    `items` names them, of kind `marker` the markers of a tag that the scene has, or that is
+    accepted with them; or `tag` (of one `kind` where that is given), of those that are asked about
     all that are at least as certain as `above` (0..1). With `dry_run`, only say what would come of
     it.
     """
@@ -45,7 +49,7 @@ def accept(engine: Engine, call: Call, reporter: Reporter) -> AcceptTold:
 def refuse(engine: Engine, call: Call, reporter: Reporter) -> RefuseTold:
     """Refuse suggestions, and take back what Stash Sense wrote of them; as `accept`.
 
-    Of a `tag`, those that are written are refused too.
+    Of a `tag`, those that are written are refused too. Where markers are refused, their tag stays.
     """
     items = list(_items(engine, call.args, frozenset({Decision.ASK, Decision.APPLY})))
     return cast("RefuseTold", _carry_out(Refusing, engine, call, items, reporter))
@@ -109,7 +113,7 @@ def _item(raw: object) -> Item:
     name = text(raw, "name")
     if not name:
         raise SettingsError("A suggestion has no name", "give the scene_id and name of each")
-    return Item(scene_id(raw), word(raw, "kind", KINDS, "tag"), name, text(raw, "target_id"))
+    return Item(scene_id(raw), word(raw, "kind", THINGS, "tag"), name, text(raw, "target_id"))
 
 
 def _above(

@@ -18,6 +18,7 @@ from stash_sense_plugin.records import (
     folded,
 )
 from stash_sense_plugin.stash.client import StashClient
+from stash_sense_plugin.stash.kinds import find_called
 from stash_sense_plugin.stash.operations import HUNDRED, has_field
 from stash_sense_plugin.stash.wishes import Ending, MarkerWanted, Missing, Written
 from stash_sense_plugin.stash.workflow import Workflow, WorkflowNames
@@ -254,7 +255,8 @@ class Writing:
         if self._dry_run:
             # What this visit noticed is known to the rehearsed ledger alone.
             refused |= self._writer.ledger.refused(scene)
-        return replace(covered, accepted=accepted, refused=refused)
+        unmarked = self._engine.verdicts.unmarked(scene) if refused else NOBODY
+        return replace(covered, accepted=accepted, refused=refused, unmarked=unmarked)
 
     def _take_back(self, looked: Sequence[Looked], wanted: Mapping[str, Wanted]) -> None:
         """Take from Stash what is ours and no longer decided, where somebody looked for it."""
@@ -300,26 +302,40 @@ class Writing:
         wanted: dict[str, Wanted] = {}
         for each in looked:
             with self._holding(each.scene):
-                wanted[each.scene.id] = self._wanted_of(each.result)
+                wanted[each.scene.id] = self._wanted_of(each)
         return wanted
 
-    def _wanted_of(self, result: SceneResult) -> Wanted:
-        applied = _applied(result, "tag")
+    def _wanted_of(self, looked: Looked) -> Wanted:
+        applied = _suggested(looked.result, "tag", Decision.APPLY)
         tags: list[tuple[str, str]] = []
         markers: list[MarkerWanted] = []
         for suggestion in applied:
             for tag_id, name in self._tags([suggestion]):
                 tags.append((tag_id, name))
-                markers += [
-                    MarkerWanted(tag_id, name, part.start_s, part.end_s)
-                    for part in marker_ranges(suggestion)
-                ]
+                if self._markers or _is_marked(looked, tag_id, suggestion.name):
+                    markers += _markers(tag_id, name, suggestion)
+        studios = _suggested(looked.result, "studio", Decision.APPLY)
         return Wanted(
             tuple(tags),
             frozenset(each.name.casefold() for each in applied),
-            tuple(markers) if self._markers else None,
-            frozenset(each.target_id for each in _applied(result, "studio") if each.target_id),
+            (*markers, *self._markers_there(looked)),
+            not self._markers,
+            frozenset(each.target_id for each in studios if each.target_id),
         )
+
+    def _markers_there(self, looked: Looked) -> Iterator[MarkerWanted]:
+        """Markers that were accepted, of tags that are the user's or wait for his word."""
+        accepted = looked.covered.accepted if looked.covered else NOBODY
+        kinds = tag_kinds(self._engine)
+        for suggestion in _suggested(looked.result, "tag", Decision.ASK):
+            if ("marker", folded(suggestion.name)) not in accepted:
+                continue
+            found = find_called(self._client, suggestion.name, kinds)
+            if found is None or found[0].id not in looked.scene.tag_ids:
+                continue
+            tag_id = self._writer.ensure_tag(suggestion.name)
+            if _is_marked(looked, tag_id, suggestion.name):
+                yield from _markers(tag_id, self._writer.called(suggestion.name), suggestion)
 
     def _tags(self, suggestions: Iterable[Suggestion]) -> Iterable[tuple[str, str]]:
         """Yield id and name of each tag, found or created; a deleted one is not made again."""
@@ -334,15 +350,15 @@ class Writing:
                 self.tell(str(error))
 
     def _set_studio(self, scene: Scene, result: SceneResult) -> None:
-        for studio in _applied(result, "studio"):
+        for studio in _suggested(result, "studio", Decision.APPLY):
             if studio.target_id is not None:
                 self._note([self._writer.set_studio(scene, studio.target_id, studio.name)])
 
     def _create_markers(self, looked: Sequence[Looked], wanted: Mapping[str, Wanted]) -> None:
         wishes: dict[str, list[MarkerWanted]] = {}
         for each in looked:
-            found = wanted[each.scene.id].markers if each.scene.id in wanted else None
-            if left := [wish for wish in found or () if folded(wish.tag_name) not in each.unmarked]:
+            found = wanted[each.scene.id].markers if each.scene.id in wanted else ()
+            if left := [wish for wish in found if not _is_unmarked(each, wish)]:
                 wishes[each.scene.id] = left
         marked = [each.scene for each in looked if each.scene.id in wishes]
         current = self._writer.current(marked) if marked else None
@@ -369,7 +385,21 @@ class Writing:
             self._reporter.log("warning", message)
 
 
-def _applied(result: SceneResult, kind: str) -> list[Suggestion]:
-    return [
-        each for each in result.suggestions if each.kind == kind and each.decision is Decision.APPLY
-    ]
+def _suggested(result: SceneResult, kind: str, decision: Decision) -> list[Suggestion]:
+    return [each for each in result.suggestions if (each.kind, each.decision) == (kind, decision)]
+
+
+def _markers(tag_id: str, name: str, suggestion: Suggestion) -> Iterator[MarkerWanted]:
+    for part in marker_ranges(suggestion):
+        yield MarkerWanted(tag_id, name, part.start_s, part.end_s)
+
+
+def _is_marked(looked: Looked, tag_id: str, name: str) -> bool:
+    """Whether the user accepted the markers of a tag by themselves."""
+    return looked.covered is not None and looked.covered.are_markers_accepted(tag_id, name)
+
+
+def _is_unmarked(looked: Looked, wish: MarkerWanted) -> bool:
+    """Whether the user undid the markers of a tag, and has not accepted them."""
+    undone = folded(wish.tag_name) in looked.unmarked
+    return undone and not _is_marked(looked, wish.tag_id, wish.tag_name)
