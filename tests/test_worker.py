@@ -218,6 +218,13 @@ def test_a_job_has_to_be_named(plugin: PluginFolder, mode: str) -> None:
     assert "job_id is missing" in reply["error"]
 
 
+def test_how_many_jobs_are_told_has_to_be_a_number(plugin: PluginFolder) -> None:
+    assert plugin.output("jobs", limit=None) == {"jobs": []}
+    for limit in (0, 501, "many", True):
+        reply, _ = plugin.call("jobs", limit=limit)
+        assert reply["error"] == f"limit is {limit!r}: say a number from 1 to 500"
+
+
 def test_a_job_that_is_none_is_said(plugin: PluginFolder) -> None:
     reply, _ = plugin.call("job", job_id="nonsense")
     assert "There is no job nonsense" in reply["error"]

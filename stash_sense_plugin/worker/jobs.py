@@ -11,12 +11,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING
 
 from stash_sense_plugin.errors import (
     Cancelled,
@@ -32,7 +32,9 @@ from stash_sense_plugin.start.lines import line, progress
 from stash_sense_plugin.start.wire import frame
 
 if TYPE_CHECKING:
-    from stash_sense_plugin.tasks.api import JobTold, Status
+    from stash_sense_plugin.library.jobs import Job as Row
+    from stash_sense_plugin.library.jobs import JobTable
+    from stash_sense_plugin.tasks.api import JobTold
 
 logger = logging.getLogger(__name__)
 
@@ -95,39 +97,6 @@ class Stop(StrEnum):
 
 LEAVES = (Stop.LEAVING, Stop.HANDED_OVER)
 """When owned jobs wait for the next worker."""
-
-
-class Row(Protocol):
-    """What is asked of a row of the table of jobs."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def args(self) -> Mapping[str, object]: ...
-    @property
-    def priority(self) -> int: ...
-    @property
-    def tries(self) -> int: ...
-    @property
-    def next_at_s(self) -> float | None: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def progress(self) -> float: ...
-    @property
-    def result(self) -> Output: ...
-    @property
-    def error(self) -> Failure | None: ...
-    @property
-    def queued_at_s(self) -> float: ...
-    @property
-    def begun_at_s(self) -> float | None: ...
-    @property
-    def ended_at_s(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,36 +203,12 @@ class Telling(Reporter):
             raise error(f"Stopped: {self._job.stop}")
 
 
-class JobTable(Protocol):
-    """The part of the store's table of jobs that is used here; any thread may call."""
-
-    def enqueue(
-        self,
-        kind: str,
-        mode: Literal["attached", "owned"],
-        args: Mapping[str, object],
-        priority: int,
-    ) -> Row: ...
-    def begin(self, job_id: str) -> bool: ...
-    def finish(self, job_id: str, result: Output) -> bool: ...
-    def fail(self, job_id: str, error: Failure) -> bool: ...
-    def cancel(self, job_id: str) -> bool: ...
-    def interrupt(self, job_id: str) -> bool: ...
-    def requeue(self, job_id: str) -> bool: ...
-    def put_off(self, job_id: str, error: Failure, wait_s: float) -> bool: ...
-    def requeue_interrupted(self) -> object: ...
-    def progress(self, job_id: str, fraction: float) -> None: ...
-    def job(self, job_id: str) -> Row | None: ...
-    def open_jobs(self) -> Sequence[Row]: ...
-    def jobs(self, limit: int) -> Sequence[Row]: ...
-
-
 class Jobs:
     """All jobs of the worker; its methods may be called from any thread."""
 
     def __init__(
         self,
-        table: JobTable,
+        table: "JobTable",
         log_path: str,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -361,7 +306,7 @@ class Jobs:
         """Whether jobs wait to be tried again."""
         return bool(self._put_off)
 
-    def resume(self, work_of: Callable[[Row], Work | None], *, hurried: bool = False) -> None:
+    def resume(self, work_of: "Callable[[Row], Work | None]", *, hurried: bool = False) -> None:
         """Take the owned jobs up again that wait in the table alone: a dead worker's, or put off.
 
         They go on in the session of the Stash that calls, each at its time; `hurried` ones that
@@ -508,7 +453,7 @@ class Jobs:
                 "info", f"Waits for {first.work.mode}, which is {first.fraction * 100:.0f} % done"
             )
 
-    def _take_up(self, row: Row, work: Work | None, *, hurried: bool) -> None:
+    def _take_up(self, row: "Row", work: Work | None, *, hurried: bool) -> None:
         if work is None:
             reason = f"This version knows no mode {row.kind}"
             self._table.fail(row.id, Failure("settings", reason, "ask for it anew"))
@@ -691,7 +636,7 @@ def encode(reply: Mapping[str, object]) -> bytes:
     return json.dumps(reply, allow_nan=False).encode()
 
 
-def _spared_s(row: Row) -> float:
+def _spared_s(row: "Row") -> float:
     """Return how much of its delay a row need not wait for when Stash calls, to which it was lost.
 
     A first delay passes in any case: Stash that calls may be one that we do not reach.
@@ -725,14 +670,14 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _describe(row: Row, longest: int, whole: int | None = None) -> "JobTold":
+def _describe(row: "Row", longest: int, whole: int | None = None) -> "JobTold":
     """What the table knows of a job: of its output, parts of this length, together `whole`."""
     error = row.error
     return {
         "id": row.id,
         "mode": row.kind,
         "scene_ids": scenes_of(row.args)[:SCENES_TOLD],
-        "status": _status(row),
+        "status": row.status.value,
         "progress": row.progress,
         "ahead": 0,
         "lines": [],
@@ -744,10 +689,6 @@ def _describe(row: Row, longest: int, whole: int | None = None) -> "JobTold":
         "begun_at_s": row.begun_at_s,
         "ended_at_s": row.ended_at_s,
     }
-
-
-def _status(row: Row) -> "Status":
-    return cast("Status", str(row.status))
 
 
 def _outline(output: Output, longest: int, whole: int | None = None) -> dict[str, object]:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -31,16 +31,18 @@ from stash_sense_plugin.worker.doorstep import WAITING_DOORS, Doorstep, Lost, ta
 from stash_sense_plugin.worker.jobs import (
     Job,
     Jobs,
-    JobTable,
     Listener,
     Output,
-    Row,
     Telling,
     Work,
     encode,
 )
 from stash_sense_plugin.worker.log import RotatingLog, log_to
 from stash_sense_plugin.worker.watch import Watch
+
+if TYPE_CHECKING:
+    from stash_sense_plugin.library.jobs import Job as Row
+    from stash_sense_plugin.library.jobs import JobTable
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ LINES_AHEAD = 2000
 """Lines that a door has not read; more are dropped, its reply never is."""
 LARGEST_BODY = 16 * 1024 * 1024
 
+JOBS_TOLD, MOST_JOBS = 50, 500
+
 BUILT_IN = ("job", "jobs", "cancel_job")
 """Modes that the worker answers itself, at once."""
 
@@ -65,7 +69,7 @@ class Engine(Protocol):
     """The part of the engine that the worker looks after."""
 
     @property
-    def jobs(self) -> JobTable: ...
+    def jobs(self) -> "JobTable": ...
     @property
     def idle_minutes(self) -> float: ...
     def unload_idle(self, older_than_s: float) -> object: ...
@@ -258,9 +262,7 @@ class Worker:
 
     def _built_in(self, name: str, args: Mapping[str, object]) -> object:
         if name == "jobs":
-            limit = args.get("limit", 50)
-            most = limit if isinstance(limit, int) and limit > 0 else 50
-            return {"jobs": self.jobs.listing(min(500, most))}
+            return {"jobs": self.jobs.listing(_limit(args.get("limit")))}
         job_id = args.get("job_id")
         if not isinstance(job_id, str):
             raise StashSenseError("job_id is missing", "give the id that the job was started with")
@@ -284,7 +286,7 @@ class Worker:
             self.jobs.resume(partial(self._work_again, server), hurried=hurried)
             self._resumed = True
 
-    def _work_again(self, server: Mapping[str, object], row: Row) -> Work | None:
+    def _work_again(self, server: Mapping[str, object], row: "Row") -> Work | None:
         if row.kind not in self._parts.modes:
             return None
         return self._work(row.kind, row.args, server)
@@ -428,6 +430,14 @@ def read_call(body: bytes) -> tuple[dict[str, object], dict[str, object] | None]
         raise StashSenseError("The arguments name no mode", "give args.mode, such as 'doctor'")
     server = document.get("server_connection")
     return args, server if isinstance(server, dict) else None
+
+
+def _limit(value: object) -> int:
+    if value is None:
+        return JOBS_TOLD
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_JOBS:
+        return value
+    raise StashSenseError(f"limit is {value!r:.80}", f"say a number from 1 to {MOST_JOBS}")
 
 
 async def _body(request: Request) -> bytes | None:
