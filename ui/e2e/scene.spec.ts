@@ -1,4 +1,4 @@
-import type { Page } from "@playwright/test";
+import type { Locator, Page } from "@playwright/test";
 import { expect, HOSTILE_TAG, type Library, test, wearLight } from "./fixtures";
 
 /** Drawn so that the picture's own facts tell all five of these. */
@@ -7,6 +7,8 @@ const ANOTHER = "chelsea-vertical-grey-dark-boxed-still.mp4";
 /** Long enough to be cancelled in, where more frames are asked for than were ever looked at. */
 const LONG = "interview.mp4";
 const MORE_FRAMES = { preset: "fast", suggest_only: true, frames: 240, text_frames: 120 };
+
+const WITH_MARKERS = { preset: "fast", suggest_only: true, markers: true };
 
 interface Told {
   suggestions: { name: string; said: string | null; scene_id: string; kind: string }[];
@@ -131,18 +133,103 @@ test("all above the slider are shown, accepted and undone", async ({ page, libra
   await expect.poll(async () => (await library.tags(id)).sort()).toEqual(before.sort());
 });
 
+/** Wait until it is done, and told. */
+async function said(tab: Locator, words: string): Promise<void> {
+  await expect(tab.getByRole("status").filter({ hasText: words })).toBeVisible();
+}
+
+/** The times of a scene's markers of one tag. */
+async function markersOf(library: Library, scene: string, tag: string): Promise<number[]> {
+  const { findScene } = await library.graphql<{
+    findScene: { scene_markers: { seconds: number; primary_tag: { name: string } }[] };
+  }>("query ($id: ID!) { findScene(id: $id) { scene_markers { seconds primary_tag { name } } } }", {
+    id: scene,
+  });
+  const own = findScene.scene_markers.filter(({ primary_tag }) => primary_tag.name === tag);
+  return own.map(({ seconds }) => seconds);
+}
+
+test("markers are accepted with their tag, and undone with it", async ({ page, library }) => {
+  const { id, tab } = await open(page, library, FIVE);
+  const group = tab.getByRole("region", { name: "Markers" });
+  const head = group.getByRole("button", { name: /^Markers of Dark/ });
+  await expect(head).toHaveAttribute("aria-expanded", "false");
+  await group.getByRole("button", { name: "Accept markers of Dark, and the tag" }).click();
+  await said(tab, "Accepted Dark and its markers");
+  const written = await markersOf(library, id, "Dark");
+  expect(written.length).toBeGreaterThan(0);
+  expect(await library.tags(id)).toContain("Dark");
+  await head.click();
+  await expect(group.getByRole("button", { name: /^Play from/ })).toHaveCount(written.length);
+  await tab.getByRole("button", { name: "Undo", exact: true }).click();
+  await said(tab, "Undone: Dark and its markers");
+  expect(await markersOf(library, id, "Dark")).toEqual([]);
+  expect(await library.tags(id)).not.toContain("Dark");
+});
+
+test("markers are refused without their tag, and come back", async ({ page, library }) => {
+  await library.configure(WITH_MARKERS);
+  try {
+    const { id, tab } = await open(page, library, FIVE);
+    const group = tab.getByRole("region", { name: "Markers" });
+    await expect(group.getByText("Come with the tag when it is accepted").first()).toBeVisible();
+    await tab.getByRole("button", { name: "Accept Dark", exact: true }).click();
+    await said(tab, "Accepted Dark");
+    await expect(group.getByText("On the scene, written by Stash Sense")).toBeVisible();
+    const written = await markersOf(library, id, "Dark");
+    expect(written.length).toBeGreaterThan(0);
+
+    await group.getByRole("button", { name: "Refuse markers of Dark" }).click();
+    await said(tab, "Refused markers of Dark");
+    expect(await markersOf(library, id, "Dark")).toEqual([]);
+    expect(await library.tags(id)).toContain("Dark");
+    await page.reload();
+    await page.getByRole("tab", { name: "Sense", exact: true }).click();
+    await tab.getByText("Refused (1)").click();
+    await tab.getByRole("button", { name: "Undo refused markers of Dark" }).click();
+    await said(tab, "Undone: markers of Dark");
+    expect(await markersOf(library, id, "Dark")).toEqual(written);
+    expect(await library.tags(id)).toContain("Dark");
+  } finally {
+    await library.reset();
+  }
+});
+
+test("keys reach the frames and ranges of a row, and play from there", async ({
+  page,
+  library,
+}) => {
+  const { tab } = await open(page, library, LONG);
+  const rows = tab.locator("li.sense-row").filter({ has: page.locator(".sense-timeline-range") });
+  const range = rows.last().locator(".sense-timeline-range").last();
+  await rows.last().locator("[data-sense-row]").focus();
+  const stops = await rows.last().locator("button, a").count();
+  for (let i = 0; i < stops; i++) {
+    if (await range.evaluate((each) => each === document.activeElement)) break;
+    await page.keyboard.press("ArrowRight");
+  }
+  await expect(range).toBeFocused();
+  const [minutes = 0, seconds = 0] = ((await range.getAttribute("title")) ?? "")
+    .split(" to ")[0]
+    ?.split(":")
+    .map(Number) ?? [0, 0];
+  await page.keyboard.press("Enter");
+  const at = () => page.evaluate(() => document.querySelector("video")?.currentTime ?? -1);
+  await expect.poll(at).toBeGreaterThanOrEqual(minutes * 60 + seconds - 1);
+  await page.keyboard.press("ArrowLeft");
+  await expect(tab.getByRole("button", { name: /^Play/ }).and(page.locator(":focus"))).toHaveCount(
+    1,
+  );
+});
+
 test("a click on a frame plays from there", async ({ page, library }) => {
   const { tab } = await open(page, library, LONG);
   const frames = tab.getByRole("button", { name: /^Play from/ });
   await expect(frames.first()).toBeVisible();
   const names = await frames.evaluateAll((all) => all.map((each) => each.ariaLabel ?? ""));
-  const late = names.filter((name) => name !== "Play from 0:00").at(-1);
-  test.skip(late === undefined, "every frame is the first");
-  const [minutes = 0, seconds = 0] = (late ?? "").replace("Play from ", "").split(":").map(Number);
-  await tab
-    .getByRole("button", { name: late ?? "", exact: true })
-    .first()
-    .click();
+  const late = names.filter((name) => name !== "Play from 0:00").at(-1) ?? "none but the first";
+  const [minutes = 0, seconds = 0] = late.replace("Play from ", "").split(":").map(Number);
+  await tab.getByRole("button", { name: late, exact: true }).first().click();
   const at = () => page.evaluate(() => document.querySelector("video")?.currentTime ?? -1);
   await expect.poll(at).toBeGreaterThanOrEqual(minutes * 60 + seconds - 1);
 });
