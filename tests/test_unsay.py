@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 from demo.stash import Fault, StandIn
 from stash_sense_plugin.errors import SettingsError, StashUnreachable
-from stash_sense_plugin.records import Said
+from stash_sense_plugin.library.verdicts import Saying
+from stash_sense_plugin.records import Decision, Ran, Said, SceneResult
 from stash_sense_plugin.stash.wishes import MarkerWanted
-from stash_sense_plugin.tasks import MODES
+from stash_sense_plugin.tasks import MODES, Call
+from stash_sense_plugin.tasks.looking import Looker
 from stash_sense_plugin.tasks.writing import open_writing
+from tests.sweep_kit import ROOT
+from tests.test_merges import merge
 from tests.verdict_kit import APPLY, VerdictRoom, open_room, suggestion
 
 MARKERS_OF = "markers of "
@@ -391,6 +395,76 @@ def test_what_is_said_of_a_copy_neither_moves_nor_loses_a_word(
     assert room.engine.verdicts.listing() == []
 
 
+def test_what_was_taken_from_a_scene_that_was_merged_since_is_said_to_be_left(
+    room: VerdictRoom,
+) -> None:
+    source, home = prepared(room), room.scene("Mine")
+    room.looked(home, suggestion("Dog"))
+    say(room, "refuse", source, "Dog")
+    merge(room, source, home)
+    told = unsay(room, home, "Dog")
+    assert (told["unsaid"], told["written"]) == (1, 0)
+    [left] = told["left"]
+    assert left["message"] == (
+        f"it is not written again: it was taken from scene {source}, which is no longer in Stash"
+    )
+    assert room.tags(home) == {"Mine"}
+
+
+def test_of_a_copy_nothing_is_said_to_be_left(room: VerdictRoom) -> None:
+    scene = prepared(room)
+    copy = room.scene(file=room.read(scene).fingerprint)
+    room.looked(copy, suggestion("Dog"))
+    items = [{"scene_id": str(each), "name": "Dog"} for each in (scene, copy)]
+    room.run("refuse", items=items)
+    assert room.run("unsay", items=items[1:])["left"] == []
+    assert room.run("unsay", items=items[:1])["written"] == 1
+
+
+def test_nothing_is_written_again_of_what_was_refused_in_another_library(
+    room: VerdictRoom,
+) -> None:
+    """Its scenes have numbers too, and may even have the file."""
+    scene = prepared(room)
+    say(room, "refuse", scene, "Dog")
+    room.engine.ledger.withdraw_everything()
+    told = unsay(room, scene, "Dog")
+    expected = {"unsaid": 1, "taken_back": 0, "written": 0, "markers": 0, "failed": 0}
+    assert counts(told) == expected
+    assert (room.tags(scene), room.refused(scene)) == (set(), set())
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+def test_what_is_unsaid_is_asked_about_though_who_saw_it_cannot_look(
+    room: VerdictRoom, known_before: bool
+) -> None:
+    """It was written by the acceptance alone, and the network that saw it is not here now."""
+    room.configure(skip_labels=None)
+    scene = room.scene()
+    if known_before:
+        room.looked(scene, suggestion("Beach"))
+    else:
+        room.engine.verdicts.say([Saying(room.read(scene), "tag", "Beach", "", Said.ACCEPTED)])
+        room.looked(scene, suggestion("Beach", decision=APPLY))
+    say(room, "accept", scene, "Beach")
+    room.looked(scene, suggestion("Beach", decision=APPLY))
+    assert weighed(room, scene) == {"Beach": Decision.APPLY}
+    unsay(room, scene, "Beach")
+    assert seen(room, scene)["shown"]["tag", "Beach"] == ("ASK", None)
+    assert weighed(room, scene) == {"Beach": Decision.ASK}
+
+
+def weighed(room: VerdictRoom, scene: int) -> dict[str, Decision]:
+    """What is decided of a look at the picture's facts, with what others saw before."""
+    server = room.stash.connection | {"PluginDir": str(ROOT)}
+    with room.engine.stash(Call({}, server), room.told):
+        looker = Looker(room.engine, room.told)
+    found = room.read(scene)
+    facts = Ran("picture", "picture", "cpu", "fp32", 3, 0.0)
+    result, _ = looker.weighed(found, SceneResult(found.source, 60.0, {}, ran=(facts,)))
+    return {each.name: each.decision for each in result.suggestions}
+
+
 def test_a_scene_that_is_gone_is_said(room: VerdictRoom) -> None:
     scene = prepared(room)
     say(room, "accept", scene, "Beach")
@@ -438,6 +512,35 @@ def test_what_was_said_twice_is_taken_back_at_once(room: VerdictRoom, said: str)
         say(room, said, scene, name)
     unsay(room, scene, "Beach", "Dog")
     assert seen(room, scene) == before
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [("accept", "Beach"), ("accept", "markers of Dog"), ("refuse", "Dog"), ("refuse", "Beach")],
+)
+def test_however_often_it_was_said_it_is_taken_back_at_once(
+    room: VerdictRoom, said: str, name: str
+) -> None:
+    scene = prepared(room, "Mine")
+    before = seen(room, scene)
+    for _ in range(12):
+        say(room, said, scene, name)
+    told = unsay(room, scene, name)
+    assert (told["unsaid"], told["left"], told["failed"]) == (1, [], 0)
+    assert seen(room, scene) == before
+    assert room.engine.verdicts.listing() == []
+
+
+def test_undo_of_one_of_many_alike_leaves_the_word_said(room: VerdictRoom) -> None:
+    scene = prepared(room)
+    runs = [say(room, "refuse", scene, "Beach")["run_id"] for _ in range(4)]
+    for run_id in reversed(runs[1:]):
+        assert "beach" in room.refused(scene)
+        assert room.run("undo")["undone_run"] == run_id
+    [verdict] = room.engine.verdicts.listing()
+    assert (verdict.said, verdict.detail["run_id"]) == (Said.REFUSED, runs[0])
+    assert room.run("undo", what="run", run=runs[0])["verdicts"] == 1
+    assert room.engine.verdicts.listing() == []
 
 
 def test_what_was_decided_because_of_a_word_goes_with_it(room: VerdictRoom) -> None:

@@ -1,5 +1,6 @@
 """The ledger: a row before and after every write to Stash, and what the user refused."""
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -127,20 +128,19 @@ class StoreLedger:
             return [entry for some in _chunks(scene_ids) for entry in _taken(db, some)]
 
     def taken_elsewhere(self, scene: Scene, runs: Collection[str]) -> list[LedgerEntry]:
-        """Return what runs took back from other scenes with this one's file, as `taken`."""
-        if scene.fingerprint is None:
-            return []
-        file = scene.fingerprint
-        marks = ", ".join("?" * len(runs))
+        """Return what runs took back from other scenes with a file of this one, as `taken`."""
+        found: list[LedgerEntry] = []
         with self._store.read() as db:
-            return _entries(
-                db.execute(
-                    f"{_SELECT} WHERE run_id IN ({marks}) AND oshash = ? AND size_bytes = ?"
+            for file in scene.files:
+                rows = db.execute(
+                    f"{_SELECT} WHERE run_id IN (SELECT value FROM json_each(?))"
+                    " AND oshash = ? AND size_bytes = ?"
                     " AND scene_id != ? AND outcome = 'done' AND withdrawn IS NULL"
                     " AND takes_back IS NOT NULL ORDER BY row",
-                    (*runs, file.oshash, file.size_bytes, scene.id),
+                    (json.dumps([*runs]), file.oshash, file.size_bytes, scene.id),
                 )
-            )
+                found += _entries(rows)
+        return found
 
     def newest_ours(self, scenes: int) -> list[LedgerEntry]:
         """Return what is ours of the scenes that we wrote to last, as `ours`."""
