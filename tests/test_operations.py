@@ -208,6 +208,8 @@ def test_only_the_studio_is_changed(stash: StandIn, client: StashClient) -> None
         pytest.param('"', None, id="a quotation mark"),
         pytest.param("Beac", None, id="part of a name"),
         pytest.param("", None, id="nothing"),
+        pytest.param("c++ (a|b) [1]^$ #.*\\", "C++ (a|b) [1]^$ #.*\\", id="all that has a meaning"),
+        pytest.param("C", None, id="part of such a name"),
         pytest.param("Shore", "Shore", id="a name goes before another's alias"),
         pytest.param("\u00dcn\u00ef", "\u00dcn\u00ef", id="beyond ASCII"),
     ],
@@ -216,10 +218,25 @@ def test_a_tag_by_name_or_alias(
     stash: StandIn, client: StashClient, asked: str, found: str | None
 ) -> None:
     stash.add_tag("Beach", aliases=["Seaside"])
-    for name in ("100%", "Shore", "\u00dcn\u00ef", "Beaches"):
+    for name in ("100%", "Shore", "\u00dcn\u00ef", "Beaches", "C++ (a|b) [1]^$ #.*\\"):
         stash.add_tag(name)
     tag = operations.find_tag(client, asked)
     assert (tag and tag.name) == found
+    # So it is where many are asked for.
+    together = operations.find_tags(client, [asked, "Beaches", "Nowhere"])
+    assert together.pop("Beaches").name == "Beaches"
+    assert together == ({asked.strip(): tag} if tag else {})
+
+
+def test_many_tags_are_asked_for_at_once(stash: StandIn, client: StashClient) -> None:
+    names = [f"Tag {number}" for number in range(150)]
+    for number, name in enumerate(names):
+        stash.add_tag(f"Own {number}", aliases=[name])
+    found = operations.find_tags(client, [*names, *names, " "])
+    own = {name: f"Own {number}" for number, name in enumerate(names)}
+    assert {name: tag.name for name, tag in found.items()} == own
+    assert stash.calls["findTags"] == 2
+    assert operations.find_tags(client, []) == {}
 
 
 def test_tags_by_ids_without_those_that_are_gone(stash: StandIn, client: StashClient) -> None:

@@ -93,6 +93,30 @@ def test_the_tag_that_would_be_written_counts_not_one_that_is_called_so_too(
     assert in_stash(room, scene) == {"POV": "absent"}
 
 
+def test_a_tag_bears_the_name_that_the_user_gave_it(room: VerdictRoom) -> None:
+    room.stash.add_tag("Strand", aliases=["Beach"])
+    for name in ("Point of View", "DOG", "Tree"):
+        room.tag(name)
+    scene = room.scene("Tree")
+    ranged = suggestion("Beach")
+    room.looked(scene, ranged, *(suggestion(name) for name in ("POV", "Dog", "Tree", "Nowhere")))
+    rows = room.run("scene", scene_id=str(scene))["suggestions"]
+    called = {(row["kind"], row["name"]): row["called"] for row in rows if "called" in row}
+    own = {"Beach": "Strand", "POV": "Point of View", "Dog": "DOG"}
+    of_tags = {("tag", name): told for name, told in own.items()}
+    assert called == of_tags | {("marker", name): told for name, told in own.items()}
+    for listed, expected in (
+        (room.run("suggestions"), own),
+        (room.run("suggestions", by="tag", tag="Beach"), {"Beach": "Strand"}),
+    ):
+        told = {row["name"]: row["called"] for row in listed["suggestions"] if "called" in row}
+        assert told == expected
+    assert not any("called" in row for row in without_stash(room, "suggestions")["suggestions"])
+    # It is spoken of by our name still.
+    room.say("accept", scene, "Beach")
+    assert room.tags(scene) == {"Tree", "Strand"}
+
+
 def test_a_studio_counts_by_its_id(room: VerdictRoom) -> None:
     own, other = room.stash.add_studio("Northlight"), room.stash.add_studio("Southlight")
     scene = room.scene()

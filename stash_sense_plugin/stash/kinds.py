@@ -1,7 +1,8 @@
 """What else a tag may be called in Stash, and below which tags a new one lies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from stash_sense_plugin.records import folded
 from stash_sense_plugin.stash import operations
@@ -37,3 +38,11 @@ def find_called(client: StashClient, name: str, kinds: Kinds) -> tuple[StashTag,
         if found is not None:
             return found, each
     return None
+
+
+def find_all_called(client: StashClient, names: Iterable[str], kinds: Kinds) -> dict[str, StashTag]:
+    """Return by name the tags that Stash has, as `find_called` finds each; asked for together."""
+    words = {name: names_of(name, kinds) for name in names}
+    found = operations.find_tags(client, chain.from_iterable(words.values()))
+    tags = {name: next(filter(None, map(found.get, each)), None) for name, each in words.items()}
+    return {name: tag for name, tag in tags.items() if tag is not None}

@@ -4,8 +4,9 @@ A document is a constant in capitals; the tests check each one against Stash's o
 What is not to change is left out of a mutation's input: Stash takes null for "clear it".
 """
 
+import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -459,6 +460,11 @@ query FindTagByName($name: TagFilterType, $alias: TagFilterType, $q: FindFilterT
   by_words: findTags(filter: $q) {{ tags {{ {_TAG} }} }}
 }}"""
 
+FIND_TAGS: Final = f"""
+query FindTagsByNames($called: TagFilterType) {{
+  findTags(tag_filter: $called, filter: {{ per_page: -1 }}) {{ tags {{ {_TAG} }} }}
+}}"""
+
 TAG_BY_ID: Final = f"""
 query TagById($id: ID!) {{ findTag(id: $id) {{ {_TAG} }} }}"""
 
@@ -509,12 +515,20 @@ def find_tag(client: StashClient, name: str) -> StashTag | None:
     found = client.call(
         FIND_TAG, {"name": {"name": equals}, "alias": {"aliases": equals}, "q": words}
     )
-    tags = [_tag(raw) for part in found.values() for raw in part["tags"]]
-    return min(
-        (tag for tag in tags if _likeness(tag, wanted) is not None),
-        key=lambda tag: (_likeness(tag, wanted), int(tag.id)),
-        default=None,
-    )
+    return _likest([_tag(raw) for part in found.values() for raw in part["tags"]], wanted)
+
+
+def find_tags(client: StashClient, names: Iterable[str]) -> dict[str, StashTag]:
+    """The tags of these names or aliases, as `find_tag` finds each; asked for together."""
+    found: dict[str, StashTag] = {}
+    for group in in_groups(tuple(dict.fromkeys(filter(None, map(str.strip, names))))):
+        pattern = f"(?i)^({'|'.join(map(re.escape, group))})$"
+        one_of = {"value": pattern, "modifier": "MATCHES_REGEX"}
+        called = {"name": one_of, "OR": {"aliases": one_of}}
+        raw = client.call(FIND_TAGS, {"called": called})["findTags"]["tags"]
+        tags = [_tag(values) for values in raw]
+        found |= {name: tag for name in group if (tag := _likest(tags, name)) is not None}
+    return found
 
 
 def all_tags(client: StashClient) -> list[StashTag]:
@@ -596,6 +610,15 @@ def _tag(values: Mapping[str, Any]) -> StashTag:
         aliases=tuple(values["aliases"]),
         parent_ids=tuple(parent["id"] for parent in values["parents"]),
         ignore_auto_tag=values["ignore_auto_tag"],
+    )
+
+
+def _likest(tags: Iterable[StashTag], wanted: str) -> StashTag | None:
+    """The tag that is called so, a name before an alias; None where none is."""
+    return min(
+        (tag for tag in tags if _likeness(tag, wanted) is not None),
+        key=lambda tag: (_likeness(tag, wanted), int(tag.id)),
+        default=None,
     )
 
 

@@ -63,6 +63,9 @@ class SuggestionRow(TypedDict):
     kind: Thing
     """Of `marker`, name, label and confidence are the tag's; `decision` too."""
     name: str
+    """Ours, by which it is spoken of."""
+    called: NotRequired[str]
+    """What the tag is called in Stash, where that is another name."""
     label: str
     target_id: str | None
     confidence: float

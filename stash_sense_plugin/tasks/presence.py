@@ -7,15 +7,8 @@ from stash_sense_plugin.library.suggested import Suggested
 from stash_sense_plugin.records import Action, Scene, folded
 from stash_sense_plugin.stash.client import StashClient
 from stash_sense_plugin.stash.judging import exact_of, shows_already
-from stash_sense_plugin.stash.kinds import find_called, names_of
-from stash_sense_plugin.stash.operations import (
-    HUNDRED,
-    SceneState,
-    StashTag,
-    is_called,
-    scene_states,
-    tags_by_ids,
-)
+from stash_sense_plugin.stash.kinds import find_all_called
+from stash_sense_plugin.stash.operations import SceneState, scene_states
 from stash_sense_plugin.stash.wishes import MarkerWanted
 from stash_sense_plugin.tasks.api import InStash
 from stash_sense_plugin.tasks.engine import Engine
@@ -32,6 +25,8 @@ class Presence:
     """Of each row whether its scene has it; None for what scenes are not read for."""
     markers: Mapping[tuple[str, ...], "Marked"] = field(default_factory=dict)
     """Of tags by their rows' places; empty where they were not asked for."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """By our name of a tag what the user calls it, where that is another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class Marked:
     """What a scene has of the markers of one tag."""
 
     tag_id: str
-    """Empty where neither the scene nor a marker of it has the tag."""
+    """Empty where Stash has no such tag."""
     in_stash: InStash
 
 
@@ -65,7 +60,7 @@ def presence(
         for row in rows
         if (found := (ranges or {}).get(row.place_by_scene)) is not None and row.scene_id in scenes
     }
-    return Presence([looking.at(row) for row in rows], marked)
+    return Presence([looking.at(row) for row in rows], marked, looking.called(rows))
 
 
 class _Looking:
@@ -79,10 +74,9 @@ class _Looking:
         rows: Sequence[Suggested],
         states: Mapping[str, SceneState],
     ) -> None:
-        self._client, self._scenes, self._states = client, scenes, states
-        self._kinds = kept_kinds(engine)
-        self._called: dict[str, str] = {}
-        self._tags = self._read_tags(rows)
+        self._scenes, self._states = scenes, states
+        names = dict.fromkeys(row.name for row in rows if row.kind == "tag")
+        self._tags = find_all_called(client, names, kept_kinds(engine))
         ours = engine.ledger.ours(scenes)
         self._ours = {
             (entry.scene_id, _WRITES[entry.action], entry.target_id)
@@ -91,50 +85,33 @@ class _Looking:
         }
         self._marked = [entry for entry in ours if entry.action is Action.CREATE_MARKER]
 
-    def _read_tags(self, rows: Sequence[Suggested]) -> dict[str, StashTag] | None:
-        """What the scenes' tags are called; None where it is less to ask for each name."""
-        ids = frozenset[str]().union(
-            *(scene.tag_ids for scene in self._scenes.values()),
-            *(self._marked_with(scene_id) for scene_id in self._states),
-        )
-        names = {row.name for row in rows if row.kind == "tag"}
-        if len(names) * HUNDRED <= len(ids):
-            return None
-        return tags_by_ids(self._client, sorted(ids)) if ids and names else {}
-
     def at(self, row: Suggested) -> InStash | None:
         scene = self._scenes.get(row.scene_id)
         if scene is None or row.kind not in _WRITES.values():
             return None
         is_tag = row.kind == "tag"
-        wanted = self._tag_of(scene, row) if is_tag else row.target_id
+        wanted = self._tag_of(row) if is_tag else row.target_id
         if not wanted or wanted not in (scene.tag_ids if is_tag else {scene.studio_id}):
             return "absent"
         return "ours" if (scene.id, row.kind, wanted) in self._ours else "there"
 
-    def _tag_of(self, scene: Scene, row: Suggested) -> str:
-        """The id of the tag that is meant; it may be empty where the scene has it not."""
-        if row.target_id:
-            return row.target_id
-        names = names_of(row.name, self._kinds)
-        if self._tags is not None:
-            known = scene.tag_ids | self._marked_with(scene.id)
-            here = [self._tags[each] for each in known if each in self._tags]
-            alike = [tag for tag in here if any(is_called(tag, name) for name in names)]
-            exact = next((tag.id for tag in alike if tag.name == row.name), "")
-            if exact or not alike:
-                return exact
-        # Another tag may have a name that goes before.
-        return self._id_called(row.name)
+    def _tag_of(self, row: Suggested) -> str:
+        """The id of the tag that is meant; empty where Stash has none."""
+        tag = self._tags.get(row.name)
+        return row.target_id or (tag.id if tag else "")
 
-    def _marked_with(self, scene_id: str) -> frozenset[str]:
-        """The ids of the tags of a scene's markers, where these were read."""
-        state = self._states.get(scene_id)
-        return frozenset(each.primary_tag_id for each in state.markers) if state else frozenset()
+    def called(self, rows: Sequence[Suggested]) -> dict[str, str]:
+        """What the user calls the tags of rows, where that is another name."""
+        return {
+            row.name: tag.name
+            for row in rows
+            if row.kind == "tag" and (tag := self._tags.get(row.name)) is not None
+            if tag.name != row.name and tag.id == self._tag_of(row)
+        }
 
     def marked(self, row: Suggested, ranges: Iterable[Mapping[str, float]]) -> Marked:
         """Whether markers of a tag are there: ours, or any that shows one of its ranges."""
-        tag_id = self._tag_of(self._scenes[row.scene_id], row)
+        tag_id = self._tag_of(row)
         state = self._states.get(row.scene_id)
         there = state.markers if state else ()
         ids = {each.id for each in there}
@@ -148,9 +125,3 @@ class _Looking:
         wishes = [MarkerWanted(tag_id, row.name, e["start_s"], e["end_s"]) for e in ranges]
         shown = any(shows_already(each, wish) for wish in wishes for each in there)
         return Marked(tag_id, "there" if shown else "absent")
-
-    def _id_called(self, name: str) -> str:
-        if name not in self._called:
-            found = find_called(self._client, name, self._kinds)
-            self._called[name] = found[0].id if found else ""
-        return self._called[name]

@@ -143,6 +143,8 @@ class Known:
     """Whether Stash has answered."""
     markers: Mapping[tuple[str, ...], Marked] = field(default_factory=dict)
     """By the place of a tag's row; empty where Stash was not asked for them."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """By our name of a tag what the user calls it, where that is another name."""
 
     def told_of_markers(self, row: Suggested, part: Mapping[str, Any]) -> SuggestionRow:
         """Return the markers of a tag's row, as a row of their own."""
@@ -154,7 +156,7 @@ class Known:
     def told(self, row: Suggested, part: Mapping[str, Any]) -> SuggestionRow:
         """Return a row with its part of the result."""
         scene = self.scenes[row.scene_id]
-        return {
+        told: SuggestionRow = {
             "scene_id": row.scene_id,
             "title": scene.title,
             "source": scene.path or row.source,
@@ -170,6 +172,9 @@ class Known:
             "ranges": part.get("ranges", [])[:PARTS_SHOWN],
             "evidence": part.get("evidence", []),
         }
+        if row.kind in ("tag", MARKER) and row.name in self.called:
+            told["called"] = self.called[row.name]
+        return told
 
     def said_of(self, row: Suggested) -> Verdict | None:
         """Return what the user said of a suggestion; None for nothing."""
@@ -196,6 +201,7 @@ def what_is_known(
     scenes = {name: Scene(name, "", "", file, None) for name, file in files.items()}
     in_stash: dict[tuple[str, ...], InStash | None] = {}
     markers: Mapping[tuple[str, ...], Marked] = {}
+    called: Mapping[str, str] = {}
     asked = False
     if call.server is not None and scenes:
         aside = engine.aside()
@@ -205,8 +211,8 @@ def what_is_known(
                 there = presence(aside, client, found, rows, ranges)
             each = zip(rows, there.in_stash, strict=True)
             in_stash = {row.place_by_scene: has for row, has in each}
-            scenes, asked, markers = found, True, there.markers
+            scenes, asked, markers, called = found, True, there.markers, there.called
         except StashError as error:
             reporter.log("warning", f"{error.message}: scenes that are gone may be listed too")
     said = engine.verdicts.said_of_many(scenes.values())
-    return Known(scenes, said, in_stash, asked, markers)
+    return Known(scenes, said, in_stash, asked, markers, called)

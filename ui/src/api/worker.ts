@@ -807,6 +807,8 @@ export interface components {
          * @description One suggestion for one scene.
          */
         SuggestionRow: {
+            /** Called */
+            called?: string;
             /** Confidence */
             confidence: number;
             /**
