@@ -30,6 +30,11 @@ export function leastShare(percentage: number): number {
   return Math.max(0, told - 0.5) / 10_000;
 }
 
+/** What the user calls it; `name` is ours, by which it is spoken of. */
+export function nameOf({ name, called }: { name: string; called?: string | undefined }): string {
+  return called ?? name;
+}
+
 /** `1 range`, `3 ranges`, `1,200 scenes`. */
 export function many(count: number, what: string, several = `${what}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? what : several}`;

@@ -8,7 +8,7 @@ import { Confidence } from "../parts/Confidence";
 import { Strip } from "../parts/Strip";
 import { Timeline } from "../parts/Timeline";
 import { reasons } from "../parts/why";
-import { percent } from "../parts/words";
+import { nameOf, percent } from "../parts/words";
 import { BASE } from "../stash/plugin_api";
 import type { Row, Why } from "./listing";
 
@@ -74,7 +74,7 @@ export const Suggestion = React.memo(function Suggestion({
       <div className="sense-review-what">
         <div className="sense-review-head">
           {grouped ? (
-            <strong className="sense-review-name">{row.name}</strong>
+            <strong className="sense-review-name">{nameOf(row)}</strong>
           ) : (
             <Link
               to={sceneAddress(row.scene_id)}
@@ -139,7 +139,7 @@ function Frames({ row, why, active, calm, acts }: FramesProps) {
           durationS={row.duration_s}
           stops={active}
           seek={seek}
-          label={row.name}
+          label={nameOf(row)}
         />
       )}
     </div>
@@ -151,7 +151,7 @@ type AnswerProps = Pick<SuggestionProps, "row" | "refused" | "active" | "acts">;
 /** In colour where the keys are: a page of green and red says nothing. */
 function Answer({ row, refused, active, acts }: AnswerProps) {
   const stops = active ? 0 : -1;
-  const what = `${row.name}, ${row.title}`;
+  const what = `${nameOf(row)}, ${row.title}`;
   if (refused) {
     return (
       <div className="sense-review-answer">
@@ -240,5 +240,5 @@ export const SceneHead = React.memo(function SceneHead({
 
 /** What a screen reader says of a row when it comes upon it. */
 export function rowLabel(row: Row): string {
-  return `${row.name}, ${percent(row.confidence)}, ${row.title}`;
+  return `${nameOf(row)}, ${percent(row.confidence)}, ${row.title}`;
 }

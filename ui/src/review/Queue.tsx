@@ -4,6 +4,7 @@ import React, { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useSta
 import { useHistory } from "react-router-dom";
 import { asideOf, stepAside } from "../parts/aside";
 import { Trouble } from "../parts/Trouble";
+import { nameOf } from "../parts/words";
 import { type Answers, keyOf, type Stand } from "./answers";
 import { type Acts, rowLabel, SceneHead, Suggestion, sceneAddress } from "./Item";
 import type { Listed, Row } from "./listing";
@@ -280,7 +281,7 @@ function useActs(props: Props, setActive: (key: string) => void, focus: () => vo
       tell(`${SAID[to]} ${what}`);
       answers.say(rows, refused ? "refused" : "asked", to);
     };
-    const one = (row: Row) => `${row.name} for ${row.title}`;
+    const one = (row: Row) => `${nameOf(row)} for ${row.title}`;
     const ofScene = (id: string) => now.current.listed.rows.filter((row) => row.scene_id === id);
     const all = (id: string, to: Stand) => {
       const rows = ofScene(id);

@@ -3,7 +3,7 @@ import React, { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Nav } from "react-bootstrap";
 import { Link, useHistory, useLocation } from "react-router-dom";
 import { Trouble } from "../parts/Trouble";
-import { many } from "../parts/words";
+import { many, nameOf } from "../parts/words";
 import { stash } from "../stash/plugin_api";
 import { AcceptAbove } from "./AcceptAbove";
 import { addressOf, type Place, placeOf, type View } from "./address";
@@ -40,7 +40,7 @@ export function ReviewPage({ answers = ANSWERS }: { answers?: Answers }) {
     if (first === undefined) return;
     const { row, from } = first;
     const more = others.length > 0 ? ` and ${others.length.toLocaleString("en-US")} more` : "";
-    setTold(`Undone: ${row.name} for ${row.title}${more}, ${STANDS[from]}`);
+    setTold(`Undone: ${nameOf(row)} for ${row.title}${more}, ${STANDS[from]}`);
   };
   const next = nextName(names.names, place);
   const onKeyDown = (event: React.KeyboardEvent<HTMLElement>) => {
@@ -146,6 +146,7 @@ function OfName({ answers, names, place, accepting, next, tell }: Parts) {
   const asked = { by: "tag", tag, kind, decision: "ask" } as const;
   const listed = useListing(asked, "asked", answers);
   const counted = names.names.find((each) => nameKey(each) === nameKey({ kind, name: tag }));
+  const called = listed.rows[0]?.called;
   return (
     <div className="sense-review-panel">
       <div className="sense-review-title-bar">
@@ -155,6 +156,7 @@ function OfName({ answers, names, place, accepting, next, tell }: Parts) {
         <h3>
           {tag}
           {kind !== "tag" && <span className="text-muted"> {kind}</span>}
+          {called !== undefined && <span className="text-muted"> your tag {called}</span>}
           {counted && (
             <span className="badge badge-secondary ml-2">
               {counted.ask.toLocaleString("en-US")}

@@ -5,7 +5,7 @@ import { accept, refuse, type Spoken, type Unsaid, unsay, wasNotSaid } from "../
 /** How a suggestion stands with the user. */
 export type Stand = "asked" | "accepted" | "refused";
 
-export type Answered = Spoken & { title: string };
+export type Answered = Spoken & { title: string; called?: string | undefined };
 
 export interface Change {
   readonly row: Answered;
@@ -304,8 +304,8 @@ export class Answers {
 }
 
 /** Only what is spoken of: the frames and ranges of thousands of answers need not be kept. */
-function spoken({ scene_id, kind, name, target_id, title }: Answered): Answered {
-  return { scene_id, kind, name, target_id, title };
+function spoken({ scene_id, kind, name, called, target_id, title }: Answered): Answered {
+  return { scene_id, kind, name, called, target_id, title };
 }
 
 /** With what it was, of which alone it may be taken back. */

@@ -123,6 +123,7 @@ function slim(told: Told, page: number): Row {
     scene_id: told.scene_id,
     kind: told.kind,
     name: told.name,
+    called: told.called,
     target_id: told.target_id,
     title: titleOf(told),
     source: told.source,

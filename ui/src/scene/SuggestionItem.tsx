@@ -14,7 +14,7 @@ import { Confidence } from "../parts/Confidence";
 import { Strip } from "../parts/Strip";
 import { Timeline } from "../parts/Timeline";
 import { reasons } from "../parts/why";
-import { clock, many } from "../parts/words";
+import { clock, many, nameOf } from "../parts/words";
 import { framesOf } from "./markers";
 import {
   called,
@@ -71,7 +71,7 @@ export function SuggestionItem(props: Props) {
           <span className="sense-row-words">
             {row.kind === "marker" && <span className="sr-only">Markers of </span>}
             <Badge variant="secondary" className="tag-item">
-              {row.name}
+              {nameOf(row)}
             </Badge>
             <span className="text-muted sense-small">{besides(row)}</span>
           </span>
@@ -92,7 +92,9 @@ export function SuggestionItem(props: Props) {
 }
 
 /** What stands beside the name: how many markers, or what the model calls it. */
-function besides({ kind, label, name, ranges }: Shown): string {
+function besides(row: Shown): string {
+  const { kind, label, ranges } = row;
+  const name = nameOf(row);
   if (kind === "marker") return many(ranges.length, "marker");
   // `beach` is no other word than `Beach`; `scene/beach_day` is.
   const plain = (text: string) => text.toLowerCase().replace(/[\s_-]+/g, " ");
@@ -209,7 +211,7 @@ function Why({ row, tag, current, durationS, seek }: Props) {
         marks={row.evidence.map(({ time_s }) => time_s)}
         seek={seek}
         stops={current}
-        label={row.name}
+        label={nameOf(row)}
       />
       <p className="sense-small text-muted sense-row-reasons">
         {row.ranges.length > 0 &&

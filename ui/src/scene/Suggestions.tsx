@@ -7,7 +7,7 @@ import { Link } from "react-router-dom";
 import { ROUTE } from "../pages/route";
 import { asideOf, stepAside } from "../parts/aside";
 import { Timeline } from "../parts/Timeline";
-import { many } from "../parts/words";
+import { many, nameOf } from "../parts/words";
 import type { SuggestionRow } from "../stash/verdicts";
 import { AcceptAbove } from "./AcceptAbove";
 import { tagOf, useWritesMarkers } from "./markers";
@@ -248,10 +248,10 @@ function Lanes({
       <ul className="sense-plain">
         {lanes.map((row) => (
           <li key={row.key} className="sense-lane">
-            <span className="sense-lane-name" title={row.name}>
-              {row.name}
+            <span className="sense-lane-name" title={nameOf(row)}>
+              {nameOf(row)}
             </span>
-            <Timeline ranges={row.ranges} durationS={durationS} seek={seek} label={row.name} />
+            <Timeline ranges={row.ranges} durationS={durationS} seek={seek} label={nameOf(row)} />
           </li>
         ))}
       </ul>

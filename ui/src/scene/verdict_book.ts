@@ -1,6 +1,6 @@
 /** What the user says of a scene's suggestions: shown at once, and taken back where it fails. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { many } from "../parts/words";
+import { many, nameOf } from "../parts/words";
 import type { SenseError, Shapes } from "../stash/calls";
 import { accept, refuse, type SuggestionRow, unsay, wasNotSaid } from "../stash/verdicts";
 
@@ -307,8 +307,8 @@ function notEmpty(deed: Deed): boolean {
 }
 
 /** What a row is of, in a sentence. */
-export function called({ kind, name }: SuggestionRow): string {
-  return kind === "marker" ? `markers of ${name}` : name;
+export function called(row: SuggestionRow): string {
+  return row.kind === "marker" ? `markers of ${nameOf(row)}` : nameOf(row);
 }
 
 function sentence(
@@ -332,6 +332,6 @@ function allCalled(rows: readonly SuggestionRow[]): string {
   if (second === undefined) return called(first);
   // Markers are spoken of alone, or with their tag.
   return second.kind === "marker"
-    ? `${first.name} and its markers`
+    ? `${nameOf(first)} and its markers`
     : many(rows.length, "suggestion");
 }
