@@ -8,7 +8,7 @@ from stash_sense_plugin.library.counts import LibraryCounts, Look
 from stash_sense_plugin.records import Reporter
 from stash_sense_plugin.settings import Settings
 from stash_sense_plugin.start.version import VERSION
-from stash_sense_plugin.stash.operations import WorkflowCounts, count_workflow, find_tag
+from stash_sense_plugin.stash.operations import WorkflowCounts, count_workflow, find_tags
 from stash_sense_plugin.tasks.api import (
     Covered,
     DecisionsCounted,
@@ -55,8 +55,9 @@ def _in_stash(aside: Engine, call: Call, reporter: Reporter) -> WorkflowCounts |
         with aside.stash(call, reporter) as client:
             settings = aside.settings
             names = (settings.tagme_tag, settings.tagged_tag, settings.errored_tag)
-            found = [find_tag(client, name) for name in names]
-            return count_workflow(client, *(None if tag is None else tag.id for tag in found))
+            found = find_tags(client, names)
+            tags = (found.get(name.strip()) for name in names)
+            return count_workflow(client, *(None if tag is None else tag.id for tag in tags))
     except StashError as error:
         reporter.log("warning", f"{error.message}: what Stash has is not counted")
         return None
