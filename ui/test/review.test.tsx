@@ -480,9 +480,9 @@ test("the keys that are told of are those that do something there", async () => 
     unmount();
     return keys;
   };
-  expect(await told(BEACH)).toEqual(["j / k", "a", "r", "u", "o", "← / →", "n", "/"]);
-  expect(await told("?by=scene")).toEqual(["j / k", "a", "r", "A / R", "u", "o", "← / →"]);
-  expect(await told("?by=refused")).toEqual(["j / k", "t", "u", "o", "← / →"]);
+  expect(await told(BEACH)).toEqual(["j / k", "a", "r", "u", "o", "← / →", "Enter", "n", "/"]);
+  expect(await told("?by=scene")).toEqual(["j / k", "a", "r", "A / R", "u", "o", "← / →", "Enter"]);
+  expect(await told("?by=refused")).toEqual(["j / k", "t", "u", "o", "← / →", "Enter"]);
 });
 
 test("links lead to the review page from wherever they stand", () => {

@@ -99,7 +99,8 @@ function Keys({ by }: { by: View }) {
     ...(by === "scene" ? SCENE_KEYS : []),
     ["u", "undo"],
     ["o", "open the scene"],
-    ["← / →", "buttons, frames and ranges of a row"],
+    ["← / →", "frames, ranges, buttons of a row"],
+    ["Enter", "open the scene there"],
     ...(by === "tag" ? NAME_KEYS : []),
   ] as const;
   return (
