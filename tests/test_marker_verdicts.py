@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from demo.stash import Fault, StandIn
 from stash_sense_plugin.errors import SettingsError, StashUnreachable
@@ -15,7 +17,8 @@ from stash_sense_plugin.tasks import Call
 from stash_sense_plugin.tasks.differing import NOBODY, Covered
 from stash_sense_plugin.tasks.writing import Counts, Looked, Writing, open_writing
 from tests.sweep_kit import ROOT
-from tests.test_unsay import counts, prepared, seen, unsay, write
+from tests.test_unsay import WORDS, counts, prepared, seen, unsay, write
+from tests.test_unsay import say as say_any
 from tests.verdict_kit import APPLY, ASK, VerdictRoom, open_room, suggestion
 
 BEACH = [("Beach", 1.0, 4.0), ("Beach", 20.0, 25.5)]
@@ -622,3 +625,46 @@ def test_markers_are_known_by_an_alias_of_their_tag(room: VerdictRoom) -> None:
     assert standing(room, scene) == {"Beach": ("refused", "absent")}
     assert unsay_markers(room, scene, "Beach")["unsaid"] == 1
     assert standing(room, scene) == {"Beach": ("accepted", "ours")}
+
+
+# --- The law ------------------------------------------------------------------------------------
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    said=st.lists(WORDS, min_size=2, max_size=6),
+    on=st.booleans(),
+    had=st.lists(st.sampled_from(["Beach", "Mine"])),
+)
+@example(said=[("accept", "Beach"), ("accept", "markers of Beach")], on=False, had=["Beach"])
+@example(
+    said=[("refuse", "markers of Beach"), ("accept", "Beach"), ("accept", "markers of Beach")],
+    on=True,
+    had=[],
+)
+@example(said=[("refuse", "Dog"), ("refuse", "markers of Dog"), ("accept", "Dog")], on=True, had=[])
+def test_one_after_another_taken_back_all_is_as_it_was_before_each(
+    stash: StandIn,
+    tmp_path_factory: pytest.TempPathFactory,
+    said: list[tuple[str, str]],
+    on: bool,
+    had: list[str],
+) -> None:
+    with open_room(stash, tmp_path_factory.mktemp("law")) as room:
+        room.configure(markers=on)
+        scene = prepared(room, *had)
+        states: list[tuple[Any, str]] = []
+        last: dict[str, str] = {}
+        for word, name in said:
+            before = (seen(room, scene), standing(room, scene))
+            told = say_any(room, word, scene, name)
+            # The same word once more is one with it.
+            if told["failed"] == 0 and last.get(name) != word:
+                states.append((before, name))
+                last[name] = word
+        for before, name in reversed(states):
+            assert unsay(room, scene, name)["unsaid"] == 1
+            assert (seen(room, scene), standing(room, scene)) == before
+        assert room.engine.verdicts.listing() == []

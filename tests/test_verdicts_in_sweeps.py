@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo.clips import pan, picture
-from demo.stash import StandIn
+from demo.stash import Fault, StandIn
+from stash_sense_plugin.errors import StashUnreachable
+from stash_sense_plugin.records import Action
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.tasks import MODES, Call
+from stash_sense_plugin.tasks.carrying import target_of
 from tests.stash_kit import empty
 from tests.sweep_kit import TALL, Room, Told, encode, open_engine
 
@@ -220,3 +224,81 @@ def test_deciding_again_follows_merged_scenes(room: Room) -> None:
     assert room.tags(home) == {"Tagged"}
     [verdict] = room.run("verdicts")["verdicts"]
     assert verdict["scene_id"] == str(home)
+
+
+# --- Markers alone ------------------------------------------------------------------------------
+
+
+def of_markers(room: Room, mode: str, scene: int) -> Any:
+    items = [{"scene_id": scene, "kind": "marker", "name": "Vertical"}]
+    return room.run(mode, items=items)
+
+
+def test_refused_markers_stay_away_from_sweeps_and_decisions_until_unsaid(room: Room) -> None:
+    scene, other = room.add("tall.mp4"), room.add("tall.mp4")
+    room.run()
+    before = room.stash.scene_markers(scene)
+    assert of_markers(room, "refuse", scene)["markers"] == 1
+    for _ in "12":
+        assert again(room, scene) == {"Tagged", "Vertical"}
+        room.run("decide")
+        assert room.stash.scene_markers(scene) == []
+    assert len(room.stash.scene_markers(other)) == 1
+    assert of_markers(room, "unsay", scene)["markers"] == 1
+    [marker] = room.stash.scene_markers(scene)
+    same = ("primary_tag", "seconds", "end_seconds", "title")
+    assert [marker[name] for name in same] == [before[0][name] for name in same]
+    assert again(room, scene) == {"Tagged", "Vertical"}
+    assert len(room.stash.scene_markers(scene)) == 1
+
+
+def test_a_refusal_of_markers_that_stash_did_not_hear_is_done_when_it_is_decided_again(
+    room: Room,
+) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    room.stash.fault("sceneMarkersDestroy", Fault(drop="before", times=9))
+    with pytest.raises(StashUnreachable):
+        of_markers(room, "refuse", scene)
+    room.stash.clear_faults()
+    assert len(room.stash.scene_markers(scene)) == 1
+    rehearsed = room.run("decide", dry_run=True)
+    report = room.run("decide")
+    assert rehearsed["withdrawn"] == report["withdrawn"] == {"tags": 0, "markers": 1, "studios": 0}
+    assert (room.stash.scene_markers(scene), room.tags(scene)) == ([], {"Tagged", "Vertical"})
+
+
+@pytest.mark.parametrize("how", ["tag_scenes", "decide"])
+def test_accepted_markers_stay_whatever_is_decided(room: Room, how: str) -> None:
+    """The tag is the user's, markers are off, and nothing is sure enough."""
+    room.configure(apply_percent=100)
+    scene = room.add("tall.mp4", "TagMe", "Vertical")
+    room.run()
+    assert of_markers(room, "accept", scene)["markers"] == 1
+    kept = room.stash.scene_markers(scene)
+    if how == "decide":
+        room.configure(apply_percent=99)
+        room.run("decide")
+    else:
+        again(room, scene)
+    assert room.stash.scene_markers(scene) == kept
+    assert "Vertical" in room.tags(scene)
+
+
+def test_a_marker_that_is_taken_away_in_stash_is_set_again_once_that_is_unsaid(
+    room: Room,
+) -> None:
+    scene = room.add("tall.mp4")
+    room.run()
+    [marker] = room.stash.scene_markers(scene)
+    found = [e for e in room.engine.ledger.ours([str(scene)]) if e.action is Action.CREATE_MARKER]
+    room.stash.remove_marker(marker["id"])
+    assert again(room, scene) == {"Tagged", "Vertical"}
+    assert room.stash.scene_markers(scene) == []
+    [verdict] = room.run("verdicts")["verdicts"]
+    assert (verdict["kind"], verdict["source"], verdict["said"]) == ("marker", "noticed", "refused")
+    assert verdict["target_id"] == str(room.tag("Vertical")) == target_of(found[0])
+    assert of_markers(room, "unsay", scene)["unsaid"] == 1
+    assert room.stash.scene_markers(scene) == []
+    room.run("decide")
+    assert len(room.stash.scene_markers(scene)) == 1

@@ -288,7 +288,8 @@ def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> bool:
         gone = left != there
     elif saying.said is Said.REFUSED:
         known = _words_of(named, saying.detail)
-        gone = there[0] == saying.target_id and set(there[1]) <= set(known)
+        # What was refused by its name alone is refused under its id too by now.
+        gone = not target_id and set(there[1]) <= set(known)
     else:
         gone = not any(left)
         if not gone and left != there:

@@ -488,7 +488,9 @@ class Refusing(Carrying):
             if not self._dry_run:
                 kind, name = item.key
                 row = rows.get((scene.id, "tag" if kind == MARKER else kind, name))
-                ids = (known | {target_of(entry) for entry in about}) - {""}
+                ids = known | {target_of(entry) for entry in about}
+                # The same, however often it is refused.
+                ids = (ids | {row.target_id if row else ""}) - {""}
                 sayings += [self._saying(item, scene, each, row) for each in sorted(ids) or [""]]
         self._counts["refused"] += len(items)
         self._keep(sayings)
