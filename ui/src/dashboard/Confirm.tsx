@@ -33,7 +33,7 @@ export function Confirm({ title, yes, danger, ready = true, does, close, childre
     }
   };
   return (
-    <Modal show onHide={close} aria-labelledby="sense-dash-confirm-title">
+    <Modal show className="sense-dialog" onHide={close} aria-labelledby="sense-dash-confirm-title">
       <form onSubmit={act}>
         <Modal.Header>
           <Modal.Title as="h2" id="sense-dash-confirm-title" className="h5">
