@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { expect, type Library, PLUGIN, test } from "./fixtures";
+import { expect, type Library, OWN_STASH, PLUGIN, test } from "./fixtures";
 
 const OURS = "/plugins/stash-sense/settings";
 const STASHS = "/settings?tab=plugins";
@@ -108,17 +108,75 @@ test("the page says which models run, and lets one choose another", async ({ pag
   await expect.poll(() => stored(library)).toMatchObject({ tagger_model: "none" });
 });
 
+/** Fields of other plugins in Stash's own form of them. */
+const others = (page: Page, type: string) =>
+  page.locator(`input[type=${type}][id^="plugin-"]:not([id^="plugin-${PLUGIN}-"])`);
+
 test("a change of Stash's own form brings no old value of ours back", async ({ page, library }) => {
   await open(page, STASHS, "Time and memory");
-  const others = page.locator(`input[type=checkbox][id^="plugin-"]:not([id^="plugin-${PLUGIN}-"])`);
-  test.skip((await others.count()) === 0, "no other plugin here has settings");
+  const first = others(page, "checkbox").first();
+  test.skip(OWN_STASH && (await first.count()) === 0, "no other plugin here has settings");
   await field(page, "Video frames per scene").fill("49");
   await expect.poll(() => stored(library)).toMatchObject({ frames: 49 });
   const saved = page.waitForResponse((response) =>
     Boolean(response.request().postData()?.includes("ConfigurePlugin")),
   );
-  await others.first().evaluate((each) => (each as HTMLInputElement).click());
+  await first.evaluate((each) => (each as HTMLInputElement).click());
   await saved;
   await page.waitForLoadState("networkidle");
   expect(await stored(library)).toMatchObject({ frames: 49 });
+});
+
+test.describe("beside two plugins that lay themselves around every plugin's settings", () => {
+  test.skip(OWN_STASH, "they are installed into the stand-in alone");
+  /** One comes before ours in Stash's list, and one behind it. */
+  const NEIGHBOURS = ["neighbour", "the-other-neighbour"];
+
+  /** All that stands in Stash's settings for one plugin. */
+  const group = (page: Page, name: RegExp) =>
+    page.locator(".setting-group").filter({ has: page.getByRole("heading", { name }) });
+
+  const valuesOf = async (library: Library, plugin: string) => {
+    const { configuration } = await library.graphql<{
+      configuration: { plugins: Record<string, unknown> };
+    }>("{ configuration { plugins } }");
+    return configuration.plugins[plugin];
+  };
+
+  test("ours has our form, theirs have Stash's, and each stands in both", async ({
+    page,
+    complaints,
+  }) => {
+    await page.goto(STASHS);
+    await expect(page.locator(".sense-settings")).toHaveCount(1);
+    await expect(group(page, /^Stash Sense/).locator(".sense-settings")).toBeVisible();
+    const around = (name: string) => page.locator(`[data-around="${name}"]`);
+    // Around all three plugins; who comes behind ours in the chain is not asked about ours.
+    await expect(around("neighbour")).toHaveCount(3);
+    await expect(around("the-other-neighbour")).toHaveCount(2);
+    for (const name of NEIGHBOURS) {
+      const theirs = group(page, new RegExp(`^${name} `));
+      await expect(theirs.locator(".sense-settings, .sense-fault")).toHaveCount(0);
+      await expect(theirs.getByRole("checkbox", { name: "A switch" })).toBeAttached();
+      await expect(theirs.getByText("A number", { exact: true })).toBeVisible();
+      await expect(theirs.getByText("Words", { exact: true })).toBeVisible();
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  test("theirs are saved by Stash's form, and ours by ours", async ({ page, library }) => {
+    for (const name of NEIGHBOURS) {
+      await open(page, STASHS, "Time and memory");
+      const before = await stored(library);
+      const theirs = group(page, new RegExp(`^${name} `));
+      const switched = theirs.getByRole("checkbox", { name: "A switch" });
+      const was = await switched.isChecked();
+      await switched.evaluate((each) => (each as HTMLInputElement).click());
+      await expect.poll(() => valuesOf(library, name)).toMatchObject({ switch: !was });
+      expect(await stored(library)).toEqual(before);
+      await field(page, "Video frames per scene").fill(was ? "51" : "50");
+      await expect.poll(() => stored(library)).toMatchObject({ frames: was ? 51 : 50 });
+      expect(await valuesOf(library, name)).toMatchObject({ switch: !was });
+    }
+  });
 });

@@ -1,6 +1,6 @@
 /** Our pages where something is missing: the worker, what Set up makes, Stash itself, scenes. */
 import type { Page, Route } from "@playwright/test";
-import { expect, HOSTILE_TAG, HOSTILE_TITLE, test } from "./fixtures";
+import { expect, HOSTILE_TAG, HOSTILE_TITLE, OWN_STASH, test } from "./fixtures";
 
 const PAGES = ["", "/dashboard", "/settings"].map((path) => `/plugins/stash-sense${path}`);
 
@@ -97,17 +97,52 @@ const EMPTY: Record<string, unknown> = {
   jobs: { jobs: [] },
 };
 
+/** The words of each page for that; new.spec.ts asks a library that is so. */
+const SAID = ["No scene was looked at yet", "Stash has no scenes yet.", "Preset and hardware"];
+
 test("a library without a scene looks right", async ({ page, complaints }) => {
   await answerInstead(page, (mode, route) =>
     EMPTY[mode] === undefined ? undefined : told(route, EMPTY[mode]),
   );
-  for (const path of PAGES) {
+  for (const [place, path] of PAGES.entries()) {
     await page.goto(path);
-    await expect(page.getByRole("main")).not.toBeEmpty();
+    await expect(
+      page
+        .getByRole("main")
+        .getByText(SAID[place] ?? "")
+        .first(),
+    ).toBeVisible();
     await page.waitForLoadState("networkidle");
     await expect(page.locator(".sense-fault, .sense-trouble")).toHaveCount(0);
   }
   expect(complaints).toEqual([]);
+});
+
+test("a scene says who did not look at it, and the dashboard what is to be fetched", async ({
+  page,
+  library,
+}) => {
+  interface Scene {
+    skipped: { detector: string; reason: string; remedy: string }[];
+  }
+  const { id } = await library.scene("interview.mp4");
+  const { skipped } = await library.operate<Scene>("scene", { scene_id: id });
+  test.skip(OWN_STASH && skipped.length === 0, "all that is wanted is here");
+  expect(skipped.length).toBeGreaterThan(0);
+  await page.goto(`/scenes/${id}`);
+  await page.getByRole("tab", { name: "Sense", exact: true }).click();
+  const tab = page.getByRole("tabpanel").filter({ visible: true });
+  await tab.getByText(`(${skipped.length} did not look)`).click();
+  for (const { reason, remedy } of skipped) {
+    await expect(tab).toContainText(reason);
+    await expect(tab).toContainText(remedy);
+  }
+  await tab.getByRole("link", { name: "See the models on the dashboard" }).click();
+  const models = page.getByRole("region", { name: "Models", exact: true });
+  await expect(models.getByText(/(is|are) wanted and not here/)).toBeVisible();
+  await expect(
+    models.getByRole("button", { name: /^Download (it|them) \(\d.* MB.*\)$/ }),
+  ).toBeEnabled();
 });
 
 test("hostile names are text on each page", async ({ page, complaints }) => {
