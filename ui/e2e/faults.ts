@@ -6,7 +6,7 @@ import { expect, wearLight } from "./fixtures";
 const WIDTHS = [1200, 390];
 
 /** What axe calls serious or critical within the elements of a selector. */
-async function serious(page: Page, within: string) {
+export async function seriousFaults(page: Page, within: string) {
   const { violations } = await new AxeBuilder({ page }).include(within).analyze();
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
@@ -26,7 +26,7 @@ export async function expectNoFaults(page: Page, within: string, what = ""): Pro
         .getAnimations()
         .every((each) => each.playState !== "running" || each.effect?.getTiming().iterations !== 1),
     );
-    expect(await serious(page, within), `${what} ${width} wide`).toEqual([]);
+    expect(await seriousFaults(page, within), `${what} ${width} wide`).toEqual([]);
   }
 }
 
