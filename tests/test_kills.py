@@ -202,11 +202,42 @@ def unsaid(ground: Ground) -> Scenario:
     return Scenario(ground.keep("unsaid"), before, ids, after, says(library, "unsay", "accepted"))
 
 
-def says(library: Installed, said: str, meant: str | None = None) -> Callable[[], threading.Thread]:
+def unmark(ground: Ground) -> Scenario:
+    """Refuse the markers of what was written; the tags stay."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    before, ids = seen(library), Ids.of(library)
+    library.press().join()
+    ready = ground.keep("unmark")
+    press = says(library, "refuse", kind="marker")
+    press().join()
+    return Scenario(ready, before, ids, seen(library), press)
+
+
+def mark(ground: Ground) -> Scenario:
+    """Accept the markers that were refused."""
+    ground.fresh()
+    library = ground.library
+    a_library(library)
+    before, ids = seen(library), Ids.of(library)
+    library.press().join()
+    after = seen(library)
+    says(library, "refuse", kind="marker")().join()
+    assert seen(library) != after
+    ready = ground.keep("mark")
+    press = says(library, "accept", kind="marker")
+    press().join()
+    return Scenario(ready, before, ids, seen(library), press)
+
+
+def says(
+    library: Installed, said: str, meant: str | None = None, kind: str = "tag"
+) -> Callable[[], threading.Thread]:
     """What the plugin's pages ask when the user says something of two suggestions."""
     grey, _, nights, *_ = library.stash.scene_ids()
     named = ((grey, "Black and White"), (nights, "Dark"))
-    more = {} if meant is None else {"said": meant}
+    more = {"kind": kind} | ({} if meant is None else {"said": meant})
     items = [{"scene_id": str(scene), "name": name, **more} for scene, name in named]
 
     def ask() -> None:
@@ -230,6 +261,8 @@ SCENARIOS: dict[str, Callable[[Ground], Scenario]] = {
     "accept": accept,
     "unsay": unsay,
     "unsaid": unsaid,
+    "unmark": unmark,
+    "mark": mark,
 }
 
 
@@ -289,6 +322,14 @@ STEPS: dict[str, tuple[Steps, ...]] = {
         Steps(Step.REMOVE_TAG, 2, (2,)),
         Steps(Step.READ, 2, (1, 2)),
     ),
+    "unmark": (
+        Steps(Step.DESTROY_MARKER, 1, (1,)),
+        Steps(Step.READ, 3, (1, 2, 3)),
+    ),
+    "mark": (
+        Steps(Step.MAKE_MARKER, 2, (1, 2)),
+        Steps(Step.READ, 2, (1, 2)),
+    ),
 }
 RETRIED = frozenset({"sweep", "decide"})
 """What a door asks of another worker when the first one dies."""
@@ -298,6 +339,7 @@ SAMPLE = (
     "sweep-leave-1-asked-worker",
     "undo-remove_tag-4-answered-worker",
     "unsay-make_marker-1-applied-both",
+    "unmark-destroy_marker-1-applied-worker",
 )
 
 
