@@ -94,7 +94,8 @@ test("a download shows how far it is, is stopped at the half, and goes on from t
   await page.setViewportSize({ width: 1280, height: 800 });
   await card(page, "Now").getByRole("button", { name: "Cancel Download models" }).click();
   await expect(bar).toHaveCount(0);
-  await expect(card(page, "Now").locator(".sense-dash-ended")).toContainText("stopped");
+  const ended = card(page, "Now").locator(".sense-dash-ended li");
+  await expect(ended.filter({ hasText: "Download models" })).toContainText("interrupted");
 
   await models.getByText("Things with their places in the picture").click();
   const row = models.getByRole("listitem").filter({ hasText: "from a server on this machine" });
