@@ -405,6 +405,22 @@ def test_what_was_noticed_and_then_refused_takes_the_rest(room: VerdictRoom) -> 
     assert standing(room, scene)["Beach"] == (None, "ours")
 
 
+def test_what_a_refused_tag_had_besides_a_deleted_marker_is_written_again(
+    room: VerdictRoom,
+) -> None:
+    scene = prepared(room, "Mine")
+    room.run("accept", items=both(scene, "Beach")[:1])
+    room.stash.remove_marker(room.stash.scene_markers(scene)[-1]["id"])
+    notice(room, scene)
+    before = seen(room, scene)
+    room.say("refuse", scene, "Beach")
+    assert markers(room, scene) == DOG
+    told = unsay(room, scene, "Beach")
+    assert (told["written"], told["markers"], told["left"]) == (1, 1, [])
+    assert seen(room, scene) == before
+    assert standing(room, scene)["Beach"] == ("refused", "ours")
+
+
 def test_a_deleted_marker_says_nothing_of_the_tag_with_its_number(room: VerdictRoom) -> None:
     scene, other = prepared(room), room.scene("Cat")
     room.looked(other, suggestion("Cat"))

@@ -107,6 +107,22 @@ def test_accept_and_refuse_by_scene(room: VerdictRoom) -> None:
     assert "Baech: Stash Sense suggested no such thing" in shown
 
 
+def test_markers_have_a_word_of_their_own(room: VerdictRoom) -> None:
+    scene, *_ = three(room)
+    room.stash.tag_scene(scene, room.tag("Beach"))
+    status, _, shown = command(room, "accept", scene, "Beach", "--kind", "marker")
+    assert status == 0
+    assert "Accepted: 1 (written 0, there already 0, markers 1)" in shown
+    [row] = command(room, "verdicts", "--json")[1]
+    assert (row["kind"], row["name"], row["said"]) == ("marker", "Beach", "accepted")
+    _, _, shown = command(room, "refuse", scene, "Beach", "--kind", "marker")
+    assert "Refused: 1 (taken back 0, markers 1, not ours and left 0)" in shown
+    for _ in "12":
+        _, _, shown = command(room, "unsay", scene, "Beach", "--kind", "marker")
+        assert "Said no longer: 1 (taken back 0, written again 0, markers 1)" in shown
+    assert (room.tags(scene), room.stash.scene_markers(scene)) == ({"Beach"}, [])
+
+
 def test_what_was_said_is_taken_back(room: VerdictRoom) -> None:
     scene, *_ = three(room)
     before = room.tags(scene)

@@ -371,17 +371,16 @@ def _holding(
     word: Mapping[str, Any], without: str, unsaid: Collection[int]
 ) -> list[Mapping[str, Any]]:
     """What a verdict says as if a run and some verdicts had been undone."""
-    left = _left_by(word) if word["id"] in unsaid else [word]
+    left = _other(word) if word["id"] in unsaid else [word]
+    if unsaid:
+        # Where one marker was taken away in Stash, the others stood there until they were taken.
+        left = [old for old in left if old["kind"] != "marker" or not _is_noticed(old)]
     return [old for each in left for old in _unsaid(each, without)] if without else [*left]
 
 
-def _left_by(word: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What keeps from being written again what a verdict took, once that is taken back.
-
-    Where one marker was taken away in Stash, the others stood there until they were refused too.
-    """
-    noticed = ("marker", "noticed")
-    return [old for old in _other(word) if (old["kind"], old["source"]) != noticed]
+def _is_noticed(word: Mapping[str, Any]) -> bool:
+    """Whether something is refused for it was taken away in Stash, and for nothing else."""
+    return word["said"] == Said.REFUSED and not _was_asked(word)
 
 
 def _is_of(row: sqlite3.Row, scene: Scene) -> bool:

@@ -302,6 +302,8 @@ def _is_no_marker(entry: LedgerEntry) -> bool:
 
 def _why_not_again(one: Written) -> str:
     """Say why what was taken back is not written again; empty where it is there already."""
+    if one.ending is Ending.REFUSED and is_marker(one):
+        return "its markers are not written again: they are refused, or their tag is"
     if one.ending is Ending.REFUSED:
         return "it is not written again: it is refused by another word too"
     return f"it is not written again: {one.reason}" if one.reason else ""
