@@ -243,7 +243,7 @@ test("the frames that show why are pictures", async ({ page, library }) => {
 test("hostile names are text", async ({ page, library, complaints }) => {
   const { id, tab } = await open(page, library, FIVE);
   // The user's own tag goes by this name, and has ours as an alias.
-  await tab.getByRole("button", { name: "Accept Letterboxed" }).click();
+  await tab.getByRole("button", { name: `Accept ${HOSTILE_TAG}`, exact: true }).click();
   await expect(tab.getByText("Accepted, and on the scene")).toBeVisible();
   expect(await library.tags(id)).toContain(HOSTILE_TAG);
   await page.getByRole("tab", { name: "Details", exact: true }).click();

@@ -680,7 +680,7 @@ describe("saying something", () => {
 describe("accept all above", () => {
   const rows = () => [
     row("Beach", { confidence: 0.9 }),
-    row("Dog", { confidence: 0.795 }),
+    row("Dog", { confidence: 0.795, called: "Hound" }),
     row("Cat", { confidence: 0.4 }),
     row("Old", { in_stash: "there", confidence: 0.99 }),
     row("No", { said: "refused", confidence: 0.99 }),
@@ -690,7 +690,7 @@ describe("accept all above", () => {
     const worker = new Worker(scene(rows()));
     worker.show();
     const button = await screen.findByRole("button", { name: "Accept all above 80% (2)" });
-    expect(screen.getByText("Beach, Dog")).toBeInTheDocument();
+    expect(screen.getByText("Beach, Hound")).toBeInTheDocument();
     await userEvent.click(button);
     expect(await screen.findByText("Accepted 2 suggestions")).toBeInTheDocument();
     const asked = worker.stash.calls.find(({ mode }) => mode === "accept")?.args.items;

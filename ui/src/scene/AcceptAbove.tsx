@@ -3,7 +3,7 @@ import { faCheck } from "@fortawesome/free-solid-svg-icons";
 import { FontAwesomeIcon } from "@fortawesome/react-fontawesome";
 import React, { useState } from "react";
 import { Button } from "react-bootstrap";
-import { inPercent, many } from "../parts/words";
+import { inPercent, many, nameOf } from "../parts/words";
 import type { Shown } from "./verdict_book";
 
 interface Props {
@@ -23,7 +23,7 @@ export function AcceptAbove({ rows, accept }: Props) {
   const above = chosen ?? Math.min(FIRST, most);
   const those = rows.filter(({ confidence }) => inPercent(confidence) >= above);
   if (rows.length < 2) return null;
-  const names = those.slice(0, NAMED).map(({ name }) => name);
+  const names = those.slice(0, NAMED).map(nameOf);
   const rest = those.length - names.length;
   return (
     <div className="sense-above">
