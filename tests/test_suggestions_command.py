@@ -160,6 +160,24 @@ def test_accept_by_tag_says_first_how_many(room: VerdictRoom) -> None:
     assert [room.tags(scene) for scene in scenes] == [set(), {"Beach"}, {"Beach"}]
 
 
+@pytest.mark.parametrize("mode", ["accept", "refuse"])
+def test_markers_are_not_spoken_of_in_the_whole_library(room: VerdictRoom, mode: str) -> None:
+    three(room)
+    with pytest.raises(WrongUsage, match=f"`suggestions {mode} --kind marker SCENE TAG...`"):
+        command(room, mode, "--kind", "marker", "--tag", "Dog", "--above", "10")
+    assert room.engine.verdicts.listing() == []
+
+
+def test_a_kind_chooses_among_what_has_one_name(room: VerdictRoom) -> None:
+    scene = room.scene()
+    room.looked(scene, suggestion("Dog"), suggestion("Dog", kind="studio", target_id="7"))
+    for kind, count in (("studio", 1), ("performer", 0)):
+        words = ("refuse", "--kind", kind, "--tag", "Dog", "--above", "10", "--dry-run", "--json")
+        assert command(room, *words)[1][0]["refused"] == count
+    words = ("refuse", "--tag", "Dog", "--above", "10", "--dry-run", "--json")
+    assert command(room, *words)[1][0]["refused"] == 2
+
+
 def test_verdicts_are_shown_and_forgotten(room: VerdictRoom) -> None:
     scene, *_ = three(room)
     assert "Nothing was said yet." in command(room, "verdicts")[2]

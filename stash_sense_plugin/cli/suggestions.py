@@ -57,7 +57,7 @@ def _add_saying(actions: Any, name: str, about: str) -> None:
     sub.set_defaults(mode=name)
     sub.add_argument("scene", nargs="?", metavar="SCENE", type=scene_id)
     sub.add_argument("names", nargs="*", metavar="TAG", help="what was suggested for the scene")
-    sub.add_argument("--kind", choices=THINGS, default="tag", help=OF_MARKERS)
+    sub.add_argument("--kind", choices=THINGS, help=OF_MARKERS)
     sub.add_argument("--tag", metavar="NAME", help="in every scene for which it is suggested")
     sub.add_argument(
         "--above", metavar="PERCENT", type=percent, help="with --tag: at least so certain"
@@ -71,7 +71,7 @@ def _add_unsay(actions: Any) -> None:
     sub.set_defaults(mode="unsay", tag=None, above=None)
     sub.add_argument("scene", metavar="SCENE", type=scene_id)
     sub.add_argument("names", nargs="+", metavar="TAG", help="of what you said it")
-    sub.add_argument("--kind", choices=THINGS, default="tag", help=OF_MARKERS)
+    sub.add_argument("--kind", choices=THINGS, help=OF_MARKERS)
     sub.add_argument("--dry-run", action="store_true", help="only say how many it would be")
 
 
@@ -193,15 +193,18 @@ def say(asked: argparse.Namespace, desk: Desk) -> int:
 
 
 def _named(asked: argparse.Namespace) -> dict[str, object]:
-    if asked.tag is not None and asked.scene is None and asked.above is not None:
-        return {"tag": asked.tag, "above": asked.above}
-    if asked.tag is None and asked.names and asked.above is None:
-        return {
-            "items": [
-                {"scene_id": asked.scene, "kind": asked.kind, "name": name} for name in asked.names
-            ]
-        }
     words = f"suggestions {asked.mode}"
+    if asked.tag is not None and asked.scene is None and asked.above is not None:
+        if asked.kind == "marker":
+            # Without this word the tags themselves would be meant, in the whole library.
+            one = f"Say `{words} --kind marker SCENE TAG...`"
+            raise WrongUsage(f"Markers are spoken of scene by scene. {one}")
+        return {"tag": asked.tag, "above": asked.above, "kind": asked.kind or ""}
+    if asked.tag is None and asked.names and asked.above is None:
+        kind = asked.kind or "tag"
+        return {
+            "items": [{"scene_id": asked.scene, "kind": kind, "name": name} for name in asked.names]
+        }
     raise WrongUsage(f"Say `{words} SCENE TAG...` or `{words} --tag NAME --above PERCENT`")
 
 
