@@ -323,13 +323,15 @@ describe("Library and Speed", () => {
 describe("Errors", () => {
   test("a scene is tried again, and what came of it is told", async () => {
     let tried = false;
+    const over = job({ id: "j", output: { tagged: 1, failed: 0, written: {} } });
     const stash = dashboard({
       errors: () => ({ errors: tried ? [] : [failed("5"), failed("6")], next: null }),
       tag_scene: () => ({ job_id: "j" }),
       job: () => {
         tried = true;
-        return job({ id: "j", output: { tagged: 1, failed: 0, written: {} } });
+        return over;
       },
+      jobs: () => ({ jobs: tried ? [over] : [] }),
     });
     const errors = await card("Errors");
     expect(within(errors).getAllByText("The file holds no picture.")).toHaveLength(2);
@@ -338,6 +340,7 @@ describe("Errors", () => {
     await waitFor(() => expect(asked(stash, "tag_scene")[0]?.args).toEqual({ scene_id: "5" }));
     expect(await within(errors).findByText("No scene failed.")).toBeInTheDocument();
     expect(screen.getByRole("status")).toHaveTextContent("scene 5.mp4: 1 scene tagged.");
+    expect(await within(await card("Now")).findByText("1 scene tagged.")).toBeInTheDocument();
   });
 
   test("one that fails again keeps its row with the reason", async () => {

@@ -16,7 +16,7 @@ interface Props {
 }
 
 export function ErrorItem({ row, tried }: Props) {
-  const { say, refresh } = useDesk();
+  const { say, jobs, refresh } = useDesk();
   const [jobId, setJobId] = useState<string>();
   const [failed, setFailed] = useState<SenseError>();
   const name = fileName(row.source);
@@ -25,6 +25,7 @@ export function ErrorItem({ row, tried }: Props) {
     const told = ended.status === "cancelled" ? "Stopped." : outcome(ended) || "Done.";
     tried(`${name}, tried again: ${told}`);
     say(`${name}: ${told}`);
+    jobs.reload();
     refresh();
   });
   const again = async () => {
@@ -32,6 +33,7 @@ export function ErrorItem({ row, tried }: Props) {
     try {
       setJobId((await operate("tag_scene", { scene_id: row.scene_id })).job_id);
       say(`${name} is tried again`);
+      jobs.reload();
     } catch (why) {
       setFailed(why as SenseError);
     }
