@@ -21,7 +21,7 @@ from stash_sense_plugin.tasks.looking import Looker
 from stash_sense_plugin.tasks.writing import open_writing
 from tests.sweep_kit import ROOT
 from tests.test_merges import merge
-from tests.verdict_kit import APPLY, VerdictRoom, open_room, suggestion
+from tests.verdict_kit import APPLY, ASK, HIDE, VerdictRoom, open_room, suggestion
 
 MARKERS_OF = "markers of "
 """What is said of a tag's markers alone begins so."""
@@ -454,15 +454,64 @@ def test_what_is_unsaid_is_asked_about_though_who_saw_it_cannot_look(
     assert weighed(room, scene) == {"Beach": Decision.ASK}
 
 
+@pytest.mark.parametrize("looks", [1, 2])
+def test_what_is_refused_outlasts_looks_of_others(room: VerdictRoom, looks: int) -> None:
+    room.configure(skip_labels=None)
+    scene = room.scene()
+    room.looked(scene, suggestion("Beach"))
+    before = seen(room, scene)
+    say(room, "refuse", scene, "Beach")
+    refused = seen(room, scene)
+    for _ in range(looks):
+        assert look_again(room, scene) == {"Beach": HIDE}
+        assert seen(room, scene) == refused
+    unsay(room, scene, "Beach")
+    assert seen(room, scene) == before
+    assert look_again(room, scene) == {"Beach": ASK}
+    assert say(room, "accept", scene, "Beach")["written"] == 1
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+@pytest.mark.parametrize("decision", [ASK, APPLY])
+@pytest.mark.parametrize("said", [["accept"], ["refuse"], ["refuse", "accept"]])
+def test_what_is_forgotten_holds_no_longer_though_who_saw_it_cannot_look(
+    room: VerdictRoom, said: list[str], decision: Decision, looks: int
+) -> None:
+    room.configure(skip_labels=None)
+    scene = room.scene()
+    room.looked(scene, suggestion("Beach", decision=decision))
+    before = seen(room, scene)["shown"]
+    for word in said:
+        say(room, word, scene, "Beach")
+    for _ in range(looks):
+        look_again(room, scene)
+    for verdict in room.engine.verdicts.listing():
+        room.run("verdicts", forget=verdict.id)
+    assert seen(room, scene)["shown"] == before
+    assert look_again(room, scene) == {"Beach": decision}
+    assert seen(room, scene)["shown"] == before
+
+
+def look_again(room: VerdictRoom, scene: int) -> dict[str, Decision]:
+    """Look at the picture's facts alone, and keep what is decided."""
+    result = weigh(room, scene)
+    room.looked(scene, *result.suggestions)
+    return {each.name: each.decision for each in result.suggestions}
+
+
 def weighed(room: VerdictRoom, scene: int) -> dict[str, Decision]:
     """What is decided of a look at the picture's facts, with what others saw before."""
+    return {each.name: each.decision for each in weigh(room, scene).suggestions}
+
+
+def weigh(room: VerdictRoom, scene: int) -> SceneResult:
     server = room.stash.connection | {"PluginDir": str(ROOT)}
     with room.engine.stash(Call({}, server), room.told):
         looker = Looker(room.engine, room.told)
     found = room.read(scene)
     facts = Ran("picture", "picture", "cpu", "fp32", 3, 0.0)
     result, _ = looker.weighed(found, SceneResult(found.source, 60.0, {}, ran=(facts,)))
-    return {each.name: each.decision for each in result.suggestions}
+    return result
 
 
 def test_a_scene_that_is_gone_is_said(room: VerdictRoom) -> None:

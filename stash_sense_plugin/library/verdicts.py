@@ -177,12 +177,15 @@ class Verdicts:
         return [_verdict(row) for row in rows]
 
     def withdraw(self, verdict_id: int) -> Verdict | None:
-        """Forget one verdict and return it; None where there is none of that number."""
+        """Forget one verdict and return it; None where there is none of that number.
+
+        What it had replaced is forgotten too: the suggestion is shown as before all of it.
+        """
         with self._store.write(durable=True) as db:
             row = db.execute(f"SELECT {_ROW} WHERE id = ?", (verdict_id,)).fetchone()
-            db.execute("DELETE FROM verdicts WHERE id = ?", (verdict_id,))
             if row is not None:
-                _reconsider(db, row["scene_id"], row["oshash"], row["size_bytes"])
+                word = _word(row)
+                _let_hold(db, word, _shown_first(word), ())
         return None if row is None else _verdict(row)
 
     def last_said(
@@ -630,6 +633,12 @@ def _shown_before(word: Mapping[str, Any]) -> Sequence[int] | None:
     """The decision and whether it was undone, as shown before it was said for the first time."""
     found = [shown for each in _in_a_row(word) if (shown := each["detail"].get("shown"))]
     return found[-1] if found else None
+
+
+def _shown_first(word: Mapping[str, Any]) -> Sequence[int] | None:
+    """The decision and whether it was undone, as shown before any word that is remembered."""
+    older = map(_shown_first, word["detail"].get("instead_of", ()))
+    return next(filter(None, older), word["detail"].get("shown"))
 
 
 def _last(about: Sequence[Mapping[str, Any]]) -> LastSaid:

@@ -217,7 +217,8 @@ class Covering:
     ) -> SceneResult:
         """Add what was suggested before by detectors that did not look now, as it was then.
 
-        `by_now` says what became of it since: by the user's word, or by taking his word back.
+        `by_now` says what became of it since: what was hidden or written by a word that was taken
+        back is so no longer. What is said today counts on top, and what is refused is kept hidden.
         """
         covered = self.covered(result, options.accepted, options.refused)
         there = {(each.kind, each.name.casefold()) for each in result.suggestions}
@@ -225,7 +226,7 @@ class Covering:
             each
             for each in _as_by_now(map(_suggestion, before.get("suggestions", ())), by_now)
             if (each.kind, each.name.casefold()) not in there
-            and each.decision is not Decision.HIDE
+            and (each.decision is not Decision.HIDE or _is_refused(each, options.refused))
             and not _goes(each, covered)
         ]
         if not kept:
@@ -244,8 +245,14 @@ class Covering:
 
 def _as_by_now(suggestions: Iterable[Suggestion], by_now: Decisions) -> Iterator[Suggestion]:
     for each in suggestions:
-        decision = by_now.get((each.kind, folded(each.name)), each.decision)
-        yield each if decision is each.decision else replace(each, decision=decision)
+        now = by_now.get((each.kind, folded(each.name)), each.decision)
+        is_otherwise = now is Decision.ASK or each.decision is Decision.HIDE
+        yield replace(each, decision=now) if is_otherwise else each
+
+
+def _is_refused(each: Suggestion, refused: Words) -> bool:
+    name = each.name.casefold()
+    return not refused.isdisjoint({(each.kind, name), (each.kind, each.target_id or name)})
 
 
 def _goes(each: Suggestion, covered: Covered) -> bool:
