@@ -71,7 +71,7 @@ export function inState(state: State) {
           await end();
         }
       },
-      { scope: "worker", timeout: 180_000 },
+      { scope: "worker", timeout: 300_000 },
     ],
   });
 }
