@@ -17,6 +17,7 @@ from stash_sense_plugin.tasks import Call
 from stash_sense_plugin.tasks.differing import NOBODY, Covered
 from stash_sense_plugin.tasks.writing import Counts, Looked, Writing, open_writing
 from tests.sweep_kit import ROOT
+from tests.test_accept_refuse import MERGE_TAGS
 from tests.test_unsay import WORDS, counts, prepared, seen, unsay, write
 from tests.test_unsay import say as say_any
 from tests.verdict_kit import APPLY, ASK, VerdictRoom, open_room, suggestion
@@ -641,6 +642,72 @@ def test_markers_are_known_by_an_alias_of_their_tag(room: VerdictRoom) -> None:
     assert standing(room, scene) == {"Beach": ("refused", "absent")}
     assert unsay_markers(room, scene, "Beach")["unsaid"] == 1
     assert standing(room, scene) == {"Beach": ("accepted", "ours")}
+
+
+# --- Tags that the user has by another name -----------------------------------------------------
+
+POV = suggestion("POV", 0.9, APPLY, [(2.0, 3.0), (20.0, 30.0)])
+
+
+def carried_over(room: VerdictRoom, folder: Path) -> None:
+    """What was said goes through a file, and is known by names alone then."""
+    file = folder / "store.jsonl"
+    room.run("store_export", path=str(file))
+    with room.engine.store.write() as db:
+        db.execute("DELETE FROM verdicts")
+    room.run("store_import", path=str(file))
+
+
+@pytest.mark.parametrize("how", ["made anew", "merged", "imported"])
+def test_refused_markers_stay_refused_whatever_the_user_calls_the_tag(
+    room: VerdictRoom, tmp_path: Path, how: str
+) -> None:
+    mine = room.stash.add_tag("Point of View")
+    scene = room.scene()
+    decide(room, scene, POV)
+    assert [each[0] for each in markers(room, scene)] == ["Point of View"] * 2
+    assert say(room, "refuse", scene, "POV")["markers"] == 2
+    if how == "made anew":
+        room.stash.remove_tag(mine)
+        room.stash.tag_scene(scene, room.stash.add_tag("Point of View"))
+    elif how == "merged":
+        other = room.stash.add_tag("First Person")
+        with room.client() as client:
+            merging = {"input": {"source": [str(mine)], "destination": str(other)}}
+            client.call(MERGE_TAGS, merging)
+    else:
+        carried_over(room, tmp_path)
+    decide(room, scene, POV)
+    assert room.tags(scene) == {"First Person" if how == "merged" else "Point of View"}
+    assert markers(room, scene) == []
+
+
+def test_what_could_not_be_taken_back_goes_by_our_name_of_the_tag(
+    room: VerdictRoom, tmp_path: Path
+) -> None:
+    room.stash.add_tag("Point of View")
+    scene = room.scene()
+    decide(room, scene, POV)
+    room.stash.fault("sceneMarkersDestroy", Fault(drop="before", times=9))
+    with pytest.raises(StashUnreachable):
+        say(room, "refuse", scene, "POV")
+    room.stash.clear_faults()
+    carried_over(room, tmp_path)
+    decide(room, scene, POV)
+    assert (room.tags(scene), markers(room, scene)) == ({"Point of View"}, [])
+
+
+@pytest.mark.parametrize("kind", ["tag", "marker"])
+def test_what_is_accepted_stays_whatever_the_user_calls_the_tag(
+    room: VerdictRoom, tmp_path: Path, kind: str
+) -> None:
+    room.stash.add_tag("Point of View")
+    scene = room.scene()
+    decide(room, scene, POV)
+    room.say("accept", scene, "POV", kind=kind)
+    carried_over(room, tmp_path)
+    decide(room, scene)
+    assert (room.tags(scene), len(markers(room, scene))) == ({"Point of View"}, 2)
 
 
 # --- The law ------------------------------------------------------------------------------------

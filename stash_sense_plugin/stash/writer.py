@@ -262,11 +262,13 @@ class Writer:
         A tag that is merged into another one leaves its name there as an alias.
         """
         refused = self._ledger.refused(scene)
-        names = {name for kind, name in refused if kind == "tag"}
-        if not names:
-            return refused
-        merged = (tag_id for tag_id, known in self._names.items() if known & names)
-        return refused | {("tag", tag_id) for tag_id in merged}
+        return refused | {
+            (kind, tag_id)
+            for kind, name in refused
+            if kind in ("tag", "marker")
+            for tag_id, known in self._names.items()
+            if name in known
+        }
 
     def _create_tag(self, name: str, again: bool) -> str:
         if not again and (known := self._made_by_us(name)) is not None:

@@ -69,37 +69,37 @@ class Covered:
     unmarked: Words = frozenset()
     """Tags whose markers the user refused in so many words: none stays."""
 
-    def tag(self, tag_id: str, name: str) -> bool:
-        """Whether the tag is to go where it is not decided."""
-        key = name.casefold()
-        if (said := self._said("tag", tag_id, key)) is not None:
+    def tag(self, tag_id: str, name: str, *also: str) -> bool:
+        """Whether the tag is to go where it is not decided; `also` are our other names of it."""
+        if (said := self._said("tag", tag_id, name, *also)) is not None:
             return said
-        if self.are_markers_accepted(tag_id, name):
+        if self.are_markers_accepted(tag_id, name, *also):
             return False
-        return key in self.never or self.is_looked_for(key)
+        return self._is_never(name, *also) or self.is_looked_for(name.casefold())
 
-    def are_markers_accepted(self, tag_id: str, name: str) -> bool:
+    def are_markers_accepted(self, tag_id: str, *names: str) -> bool:
         """Whether the user wants the tag's markers, whatever is decided or set of it."""
-        key = name.casefold()
-        words = {("marker", tag_id), ("marker", key)}
-        return bool(words & self.accepted) and key not in self.never
+        words = _words("marker", tag_id, *names)
+        return bool(words & self.accepted) and not self._is_never(*names)
 
-    def are_markers_refused(self, tag_id: str, name: str) -> bool:
+    def are_markers_refused(self, tag_id: str, *names: str) -> bool:
         """Whether the user refused the tag's markers in so many words."""
-        return bool({("marker", tag_id), ("marker", name.casefold())} & self.unmarked)
+        return bool(_words("marker", tag_id, *names) & self.unmarked)
 
     def studio(self, studio_id: str, name: str) -> bool:
         """Whether the studio is to go where it is not decided."""
-        key = name.casefold()
-        if (said := self._said("studio", studio_id, key)) is not None:
+        if (said := self._said("studio", studio_id, name)) is not None:
             return said
-        return key in self.never or self.are_studios_looked_for
+        return self._is_never(name) or self.are_studios_looked_for
 
-    def _said(self, kind: str, target_id: str, key: str) -> bool | None:
-        words = {(kind, target_id), (kind, key)}
+    def _said(self, kind: str, target_id: str, *names: str) -> bool | None:
+        words = _words(kind, target_id, *names)
         if words & self.refused:
             return True
-        return False if words & self.accepted and key not in self.never else None
+        return False if words & self.accepted and not self._is_never(*names) else None
+
+    def _is_never(self, *names: str) -> bool:
+        return not self.never.isdisjoint(map(str.casefold, names))
 
     @property
     def are_studios_looked_for(self) -> bool:
@@ -118,6 +118,11 @@ class Covered:
         if not sources:
             return True
         return bool(sources & self.looked) and sources & self.running <= self.looked
+
+
+def _words(kind: str, target_id: str, *names: str) -> Words:
+    """A thing under its id and each of its names."""
+    return frozenset((kind, each) for each in (target_id, *map(str.casefold, names)))
 
 
 Decisions = Mapping[tuple[str, str], Decision]
@@ -251,8 +256,7 @@ def _as_by_now(suggestions: Iterable[Suggestion], by_now: Decisions) -> Iterator
 
 
 def _is_refused(each: Suggestion, refused: Words) -> bool:
-    name = each.name.casefold()
-    return not refused.isdisjoint({(each.kind, name), (each.kind, each.target_id or name)})
+    return bool(_words(each.kind, each.target_id or "", each.name) & refused)
 
 
 def _goes(each: Suggestion, covered: Covered) -> bool:
@@ -330,16 +334,17 @@ def _stays(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
 def _tag_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
     if _is_wanted(entry.target_id, entry.target_name, wanted):
         return False
-    return covered.tag(entry.target_id, entry.target_name)
+    return covered.tag(entry.target_id, entry.target_name, *entry.asked_as)
 
 
 def _marker_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
     tag_id = str(exact_of(entry)[0])
-    if covered.are_markers_refused(tag_id, entry.target_name):
+    names = (entry.target_name, *entry.asked_as)
+    if covered.are_markers_refused(tag_id, *names):
         return True
     own = [wish for wish in wanted.markers if wish.tag_id == tag_id]
     if not own and not _is_wanted(tag_id, entry.target_name, wanted):
-        return covered.tag(tag_id, entry.target_name)
+        return covered.tag(tag_id, *names)
     return bool(own or not wanted.without_markers) and is_replaced_by(entry, own)
 
 
