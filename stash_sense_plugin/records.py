@@ -454,6 +454,14 @@ class LedgerEntry:
         found = self.detail.get("asked_as")
         return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
 
+    @property
+    def about_id(self) -> str:
+        """The id of the tag or studio that it is about: of a marker, its tag's."""
+        if self.action not in (Action.CREATE_MARKER, Action.DESTROY_MARKER):
+            return self.target_id
+        exact = self.detail.get("exact")
+        return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""
+
 
 class Ledger(Protocol):
     """Remembers every write before and after it is made; each call is durable when it returns."""

@@ -547,6 +547,40 @@ def test_accepted_markers_that_are_undone_are_accepted_no_longer(room: VerdictRo
     assert markers(room, scene) == DOG
 
 
+@pytest.mark.parametrize("how", ["run", "tag"])
+def test_undo_of_a_run_leaves_what_was_accepted_of_markers_before_it(
+    room: VerdictRoom, how: str
+) -> None:
+    scene = room.scene("Dog")
+    moved = suggestion("Dog", 0.9, APPLY, [(2.0, 3.0), (40.0, 50.0)])
+    room.looked(scene, suggestion("Dog", 0.9, APPLY, [(2.0, 3.0)]))
+    say(room, "accept", scene, "Dog")
+    decide(room, scene, moved)
+    assert len(markers(room, scene)) == 2
+    args: dict[str, Any] = {"what": "tag", "tag": "Dog"} if how == "tag" else {"what": "last"}
+    told = [room.run("undo", **args, dry_run=dry_run) for dry_run in (True, False)]
+    if how == "tag":
+        assert [each["verdicts"] for each in told] == [1, 1]
+        assert (markers(room, scene), standing(room, scene)) == ([], {"Dog": (None, "absent")})
+        return
+    assert [each["verdicts"] for each in told] == [0, 0]
+    assert markers(room, scene) == DOG
+    assert standing(room, scene) == {"Dog": ("accepted", "ours")}
+    # It is said still, so that it can be taken back.
+    assert unsay_markers(room, scene, "Dog")["markers"] == 1
+    assert (markers(room, scene), room.engine.verdicts.listing()) == ([], [])
+
+
+def test_undo_counts_what_it_forgets(room: VerdictRoom) -> None:
+    scene = prepared(room)
+    room.run("accept", items=both(scene, "Beach"))
+    room.say("accept", scene, "Dog")
+    rehearsed = room.run("undo", what="scene", scene=scene, dry_run=True)
+    done = room.run("undo", what="scene", scene=scene)
+    assert (rehearsed["verdicts"], done["verdicts"]) == (3, 3)
+    assert room.engine.verdicts.listing() == []
+
+
 def undone(room: VerdictRoom, scene: int) -> set[tuple[str, str]]:
     return set(room.engine.store.undone([str(scene)]).get(str(scene), ()))
 

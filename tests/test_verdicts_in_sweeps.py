@@ -12,7 +12,6 @@ from stash_sense_plugin.errors import StashUnreachable
 from stash_sense_plugin.records import Action
 from stash_sense_plugin.stash.client import Connection, StashClient
 from stash_sense_plugin.tasks import MODES, Call
-from stash_sense_plugin.tasks.carrying import target_of
 from tests.stash_kit import empty
 from tests.sweep_kit import TALL, Room, Told, encode, open_engine
 
@@ -297,7 +296,7 @@ def test_a_marker_that_is_taken_away_in_stash_is_set_again_once_that_is_unsaid(
     assert room.stash.scene_markers(scene) == []
     [verdict] = room.run("verdicts")["verdicts"]
     assert (verdict["kind"], verdict["source"], verdict["said"]) == ("marker", "noticed", "refused")
-    assert verdict["target_id"] == str(room.tag("Vertical")) == target_of(found[0])
+    assert verdict["target_id"] == str(room.tag("Vertical")) == found[0].about_id
     assert of_markers(room, "unsay", scene)["unsaid"] == 1
     assert room.stash.scene_markers(scene) == []
     room.run("decide")

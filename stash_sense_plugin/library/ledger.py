@@ -8,7 +8,7 @@ from itertools import islice
 
 from stash_sense_plugin.errors import StoreError
 from stash_sense_plugin.library.database import Database, from_json, to_json
-from stash_sense_plugin.library.verdicts import Saying, Verdicts, keep, unsay
+from stash_sense_plugin.library.verdicts import Saying, Verdicts, accepted_of, keep, unsay
 from stash_sense_plugin.records import (
     TAKING_BACK,
     Action,
@@ -265,6 +265,22 @@ class StoreLedger:
             rows = db.execute(f"SELECT row FROM ledger WHERE {_LEFT} AND {_OF}", (run_id,))
             return frozenset(row[0] for row in rows)
 
+    def forgotten(
+        self, entries: Iterable[LedgerEntry], of_run: str | None
+    ) -> dict[tuple[str, str, str], frozenset[int]]:
+        """Return which verdicts an undo of these rows forgets, by scene, kind and target.
+
+        Where a run is undone, without those that were said in it.
+        """
+        found = {}
+        with self._store.read() as db:
+            for entry in entries:
+                kind = _SUGGESTED.get(entry.action)
+                if kind and not (of_run is not None and kind == "marker"):
+                    args = (entry.scene_id, kind, entry.about_id, entry.target_name, of_run or "")
+                    found[entry.scene_id, kind, entry.target_id] = accepted_of(db, *args)
+        return found
+
     def destroyed(self) -> frozenset[str]:
         """Return the ids of tags that we created and destroyed again ourselves."""
         with self._store.read() as db:
@@ -461,11 +477,13 @@ def _withdraw_taken(db: sqlite3.Connection, row: int) -> None:
     )
     action = Action(taken["action"])
     detail = from_json(taken["detail"])
-    args = (taken["scene_id"], _suggested_id(action, taken["target_id"], detail))
+    what = (taken["target_id"], taken["target_name"])
+    about_id = LedgerEntry("", action, taken["scene_id"], None, *what, detail).about_id
+    args = (taken["scene_id"], about_id, taken["target_name"])
     if action in _SUGGESTED and detail.get("undo"):
-        _mark_undone(db, _SUGGESTED[action], *args, taken["target_name"])
+        _mark_undone(db, _SUGGESTED[action], *args, of_run=detail["undo"] == "run")
     elif action in _SUGGESTED_BACK and taken["outcome"] == Outcome.OURS:
-        _unmark_undone(db, _SUGGESTED_BACK[action], *args, taken["target_name"])
+        _unmark_undone(db, _SUGGESTED_BACK[action], *args)
 
 
 _SUGGESTED = {
@@ -479,14 +497,6 @@ _SUGGESTED_BACK = {
     Action.CLEAR_STUDIO: "studio",
     Action.DESTROY_MARKER: "marker",
 }
-
-
-def _suggested_id(action: Action, target_id: str, detail: Mapping[str, object]) -> str:
-    """The id of what a row is about as the user speaks of it: of a marker, its tag's."""
-    if action not in (Action.CREATE_MARKER, Action.DESTROY_MARKER):
-        return target_id
-    exact = detail.get("exact")
-    return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""
 
 
 def _unmark_undone(
@@ -505,9 +515,15 @@ def _unmark_undone(
 
 
 def _mark_undone(
-    db: sqlite3.Connection, kind: str, scene_id: str, target_id: str, name: str
+    db: sqlite3.Connection, kind: str, scene_id: str, target_id: str, name: str, *, of_run: bool
 ) -> None:
-    """Remember that a person undid it: deciding again asks, and does not write it by itself."""
+    """Remember that a person undid it: deciding again asks, and does not write it by itself.
+
+    With a run goes what was accepted in it. Markers that were accepted besides stay accepted: those
+    that other runs wrote stand still.
+    """
+    if of_run and kind == "marker" and accepted_of(db, scene_id, kind, target_id, name):
+        return
     unsay(db, scene_id, kind, target_id, name)
     if kind != "studio":
         target_id = ""
@@ -574,8 +590,7 @@ def _refuse(db: sqlite3.Connection, entry: LedgerEntry, now: float) -> None:
     if not (entry.scene_id or (entry.fingerprint and entry.fingerprint.oshash)):
         raise StoreError(f"A refusal of {entry.target_name} needs a scene or a file")
     scene = Scene(entry.scene_id, "", "", entry.fingerprint, None)
-    target_id = _suggested_id(entry.action, entry.target_id, entry.detail)
-    what = (REFUSABLE[entry.action], entry.target_name, target_id)
+    what = (REFUSABLE[entry.action], entry.target_name, entry.about_id)
     keep(db, Saying(scene, *what, Said.REFUSED, "noticed", entry.detail, entry.asked_as), now)
     gone = "UPDATE ledger SET withdrawn = 'refused' WHERE outcome = 'ours' AND withdrawn IS NULL"
     db.execute(f"{gone} AND row = ?", (entry.row,))

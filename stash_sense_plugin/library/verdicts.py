@@ -269,11 +269,21 @@ def _reconsider(db: sqlite3.Connection, scene_id: str, oshash: str, size_bytes: 
 
 def unsay(db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name: str) -> None:
     """Forget that a thing was accepted, for who undoes it; for who holds the transaction."""
-    db.execute(
-        "DELETE FROM verdicts WHERE said = 'accepted' AND scene_id = ? AND kind = ?"
-        " AND (name = ? OR (target_id != '' AND target_id = ?))",
-        (scene_id, kind, folded(name), target_id),
+    for number in accepted_of(db, scene_id, kind, target_id, name):
+        db.execute("DELETE FROM verdicts WHERE id = ?", (number,))
+
+
+def accepted_of(
+    db: sqlite3.Connection, scene_id: str, kind: str, target_id: str, name: str, without: str = ""
+) -> frozenset[int]:
+    """The numbers of the verdicts that accept a thing, but those that the run `without` said."""
+    rows = db.execute(
+        "SELECT id FROM verdicts WHERE said = 'accepted' AND scene_id = ? AND kind = ?"
+        " AND (name = ? OR (target_id != '' AND target_id = ?))"
+        " AND json_extract(detail, '$.run_id') IS NOT ?",
+        (scene_id, kind, folded(name), target_id, without),
     )
+    return frozenset(row[0] for row in rows)
 
 
 def _give_way(db: sqlite3.Connection, row: sqlite3.Row, saying: Saying) -> bool:

@@ -50,7 +50,7 @@ class RehearsedLedger:
             self.withdraw([entry.row] if entry.row is not None else [])
             if kind := _KINDS.get(entry.action):
                 names = map(folded, (entry.target_name, *entry.asked_as))
-                words = {(kind, word) for word in (_id_of(entry), *names)}
+                words = {(kind, word) for word in (entry.about_id, *names)}
                 self._refused.setdefault(entry.scene_id, set()).update(words)
 
     def refused(self, scene: Scene) -> frozenset[tuple[str, str]]:
@@ -60,11 +60,3 @@ class RehearsedLedger:
     def withdraw(self, rows: Iterable[int]) -> None:
         """Remember for this run alone that these would be ours no longer."""
         self._gone.update(rows)
-
-
-def _id_of(entry: LedgerEntry) -> str:
-    """The id of what a row is about: of a marker, its tag's."""
-    if entry.action is not Action.CREATE_MARKER:
-        return entry.target_id
-    exact = entry.detail.get("exact")
-    return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""

@@ -51,9 +51,11 @@ class Taking:
         self._there: set[str] = set()
         """Tags that Stash has."""
 
-    def take_back(self, entries: Sequence[LedgerEntry], *, undo: bool) -> list[Written]:
+    def take_back(
+        self, entries: Sequence[LedgerEntry], *, undo: bool, of_run: bool
+    ) -> list[Written]:
         """Take back what these rows wrote; see `Writer.take_back`."""
-        detail: dict[str, object] = {"undo": True} if undo else {}
+        detail: dict[str, object] = {"undo": "run" if of_run else True} if undo else {}
         rows = {each.row for each in self._ledger.ours({each.scene_id for each in entries})}
         asked = [each for each in entries if each.row in rows and each.action in TAKES_BACK]
         # The same thing may be ours by several rows; taking it back withdraws them all.
@@ -103,7 +105,7 @@ class Taking:
         why = judging.why_it_stays(entry, state, is_itself=True)
         if why:
             return why
-        tag_id = str(judging.exact_of(entry)[0]) if entry.action is Action.CREATE_MARKER else ""
+        tag_id = entry.about_id if entry.action is Action.CREATE_MARKER else ""
         why = judging.why_it_stays(entry, state, is_itself=named.is_itself(entry, tag_id))
         return why or (judging.MERGED if self._may_be_merged(entry, named) else "")
 
@@ -128,7 +130,7 @@ class Taking:
     def _destroy_markers(self, entries: Sequence[LedgerEntry]) -> list[Written]:
         if self._dry_run:
             for entry in entries:
-                self._changes.fewer[str(judging.exact_of(entry)[0])]["markers"] += 1
+                self._changes.fewer[entry.about_id]["markers"] += 1
             return [judging.would_be(entry) for entry in entries]
         written: list[Written] = []
         for group in operations.in_groups(entries):

@@ -483,15 +483,18 @@ class Writer:
 
     # --- Taking back
 
-    def take_back(self, entries: Sequence[LedgerEntry], *, undo: bool = False) -> list[Written]:
+    def take_back(
+        self, entries: Sequence[LedgerEntry], *, undo: bool = False, of_run: bool = False
+    ) -> list[Written]:
         """Take back what these rows wrote, where it is ours, there, and still itself.
 
         Markers go first, then tags, then studios, and last the tags that we created and that
         nothing has or that nobody changed. What the user removed or changed ends as PASSED, with
-        why. `undo` says that a person wants it so: it is not decided anew without asking. Raises
-        StashUnreachable or StashRefused as `add_tags`; called again it goes on.
+        why. `undo` says that a person wants it so: it is not decided anew without asking; `of_run`
+        that a run is undone: what was accepted of markers besides holds. Raises StashUnreachable
+        or StashRefused as `add_tags`; called again it goes on.
         """
-        written = self._taking.take_back(entries, undo=undo)
+        written = self._taking.take_back(entries, undo=undo, of_run=of_run)
         for each in written:
             if each.action is Action.DESTROY_TAG and each.ending is Ending.TAKEN_BACK:
                 self._forget_tag(each.target_id)

@@ -488,7 +488,7 @@ class Refusing(Carrying):
             if not self._dry_run:
                 kind, name = item.key
                 row = rows.get((scene.id, "tag" if kind == MARKER else kind, name))
-                ids = known | {target_of(entry) for entry in about}
+                ids = known | {entry.about_id for entry in about}
                 # The same, however often it is refused.
                 ids = (ids | {row.target_id if row else ""}) - {""}
                 sayings += [self._saying(item, scene, each, row) for each in sorted(ids) or [""]]
@@ -583,7 +583,7 @@ def is_about(entry: LedgerEntry, item: Item, ids: set[str]) -> bool:
     """Whether a row wrote or took back what the user speaks of; of a tag, a marker of it too."""
     kinds = (kind_of(entry.action), "tag") if is_marker(entry) else (kind_of(entry.action),)
     named = folded(item.name) in map(folded, (entry.target_name, *entry.asked_as))
-    return item.kind in kinds and (named or target_of(entry) in ids)
+    return item.kind in kinds and (named or entry.about_id in ids)
 
 
 _KINDS: Final = {
@@ -596,11 +596,3 @@ _KINDS: Final = {
 def kind_of(action: Action) -> str:
     """The kind of thing that a row is about, as the user speaks of it; empty for none."""
     return _KINDS.get(action, "")
-
-
-def target_of(entry: LedgerEntry) -> str:
-    """The id of the tag or studio that a row is about."""
-    if not is_marker(entry):
-        return entry.target_id
-    exact = entry.detail.get("exact")
-    return str(exact[0]) if isinstance(exact, list | tuple) and exact else ""

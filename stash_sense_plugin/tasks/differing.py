@@ -25,7 +25,7 @@ from stash_sense_plugin.records import (
     folded,
 )
 from stash_sense_plugin.settings import Settings
-from stash_sense_plugin.stash.judging import exact_of, is_replaced_by
+from stash_sense_plugin.stash.judging import is_replaced_by
 from stash_sense_plugin.stash.wishes import MarkerWanted
 from stash_sense_plugin.suggestions import DecideOptions, restrain
 from stash_sense_plugin.vocabulary import Label, Vocabulary
@@ -338,7 +338,7 @@ def _tag_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
 
 
 def _marker_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
-    tag_id = str(exact_of(entry)[0])
+    tag_id = entry.about_id
     names = (entry.target_name, *entry.asked_as)
     if covered.are_markers_refused(tag_id, *names):
         return True

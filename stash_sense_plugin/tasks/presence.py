@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from stash_sense_plugin.library.suggested import Suggested
 from stash_sense_plugin.records import Action, Scene, folded
 from stash_sense_plugin.stash.client import StashClient
-from stash_sense_plugin.stash.judging import exact_of, shows_already
+from stash_sense_plugin.stash.judging import shows_already
 from stash_sense_plugin.stash.kinds import find_all_called
 from stash_sense_plugin.stash.operations import SceneState, scene_states
 from stash_sense_plugin.stash.wishes import MarkerWanted
@@ -118,7 +118,7 @@ class _Looking:
         if any(
             entry.scene_id == row.scene_id
             and entry.target_id in ids
-            and (str(exact_of(entry)[0]) == tag_id or folded(entry.target_name) == row.key)
+            and (entry.about_id == tag_id or folded(entry.target_name) == row.key)
             for entry in self._marked
         ):
             return Marked(tag_id, "ours")

@@ -1,7 +1,7 @@
 """Undo: take back what the ledger says is ours and still there; list what can be undone."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -279,6 +279,16 @@ class Undone:
             else:
                 self.stays[each.reason or "it is refused, or there already"] += 1
 
+    def forgot(
+        self,
+        forgotten: Mapping[tuple[str, str, str], Collection[int]],
+        written: Iterable[Written],
+    ) -> None:
+        """Count what was said of what was taken back."""
+        taken = [each for each in written if each.ending is Ending.TAKEN_BACK]
+        places = ((each.scene_id, _WORDS[each.action], each.target_id) for each in taken)
+        self.verdicts += len({each for place in places for each in forgotten.get(place, ())})
+
     def report(self) -> dict[str, object]:
         """Return it as plain values."""
         return {
@@ -425,7 +435,10 @@ class Undoing:
                 self.undone.verdicts = self._engine.verdicts.withdraw_run(run.run_id)
 
     def _some(self, scene_ids: Sequence[str], taken: Mapping[str, Sequence[LedgerEntry]]) -> None:
-        written = self._writer.take_back(self._ours(scene_ids), undo=True)
+        ours, run_id = self._ours(scene_ids), self._target.run_id
+        forgotten = self._ledger.forgotten(ours, run_id)
+        written = self._writer.take_back(ours, undo=True, of_run=run_id is not None)
+        self.undone.forgot(forgotten, written)
         again = [entry for scene_id in scene_ids for entry in taken.get(scene_id, ())]
         if again:
             written += putting.put_again(self._writer, again, self._ledger.destroyed())

@@ -28,7 +28,6 @@ from stash_sense_plugin.tasks.carrying import (
     is_about,
     is_marker,
     kind_of,
-    target_of,
     why_it_stays,
 )
 from stash_sense_plugin.tasks.engine import Engine
@@ -140,7 +139,7 @@ class Unsaying(Carrying):
         }
         for entry in entries:
             meant = doing.meant[_word(entry)]
-            place = (entry.scene_id, target_of(entry))
+            place = (entry.scene_id, entry.about_id)
             [one, *_] = meant
             has_tag = one.scene.tag_ids & {place[1], *one.ids}
             if not is_marker(entry) or has_tag or place in put:
