@@ -3,13 +3,10 @@
 Prints the address as one line, and serves until it is told to end.
 """
 
-import _thread
 import argparse
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,6 +19,7 @@ import psutil
 
 from demo.clips import Clip, build
 from demo.clips_for import page_library
+from demo.ending import hear, serve_on
 from demo.stash import StandIn
 from tools.build_zip import PLUGIN_ID
 from tools.build_zip import build as build_zip
@@ -31,22 +29,16 @@ FOLDER = ROOT / "build" / "pages"
 QUICK = {"preset": "fast", "frames": 12, "text_frames": 4}
 """The same models on every machine, and no more frames than the small clips need."""
 
-
-ENDS = (signal.SIGTERM, signal.SIGINT)
 LEAVES_S = 5.0
 """For how long the worker may end what it has in hand, before it is killed."""
 
 
-def main(library: Callable[[], tuple[Clip, ...]] = page_library) -> int:
+def main(library: Callable[[], tuple[Clip, ...]] = page_library) -> NoReturn:
     """Serve until SIGTERM, SIGINT, or the end of the standard input where that was asked for."""
     given = options()
-    for number in ENDS:
-        signal.signal(number, _end)
-    if given.until_eof:
-        main_thread = threading.get_ident()
-        threading.Thread(target=_wait_for_end, args=(main_thread,), daemon=True).start()
+    hear(input_too=given.until_eof)
     if not (given.page / "index.html").is_file():
-        return _refuse(f"{given.page} holds no pages: run `npm run page` in ui/")
+        sys.exit(f"{given.page} holds no pages: run `npm run page` in ui/")
     build(given.media, library())
     with served(given) as stash:
         if given.scan:
@@ -55,17 +47,7 @@ def main(library: Callable[[], tuple[Clip, ...]] = page_library) -> int:
         stash.configure_plugin(PLUGIN_ID, **settings)
         if given.tag:
             stash.run_task(PLUGIN_ID, "Tag all scenes not yet Tagged")
-        sys.stdout.write(f"{stash.url}\n")
-        sys.stdout.flush()
-        while True:
-            time.sleep(60)
-
-
-def _end(*_: object) -> NoReturn:
-    """End wherever we are, and be told no more: what was begun is put away meanwhile."""
-    for number in ENDS:
-        signal.signal(number, lambda *_: None)
-    raise SystemExit
+        serve_on(stash.url)
 
 
 def options() -> argparse.Namespace:
@@ -142,20 +124,5 @@ def _install(plugin: Path, out: Path, ui: Path | None) -> None:
         shutil.copytree(ui, plugin / "ui" / "dist", dirs_exist_ok=True)
 
 
-def _wait_for_end(main_thread: int) -> None:
-    # Not of sys.stdin, whose lock Python asks for when it ends.
-    while os.read(0, 65536):
-        pass
-    if sys.platform == "win32":
-        _thread.interrupt_main()
-    else:
-        signal.pthread_kill(main_thread, signal.SIGTERM)
-
-
-def _refuse(why: str) -> int:
-    sys.stderr.write(f"{why}\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,9 +12,6 @@ Prints the address as one line, and serves until its input ends. Two more plugin
 import argparse
 import contextlib
 import hashlib
-import os
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +21,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NoReturn
 
 import requests
 import yaml
 
-from benchmarks.pages import plant, plant_stash
 from demo import neighbours
 from demo.clips import Clip, build
 from demo.clips_for import hostile_library, page_library
+from demo.ending import hear, serve_on
+from demo.planted import plant, plant_stash
 from demo.serve import FOLDER, QUICK, ROOT, served
 from demo.stash import StandIn
 from stash_sense_plugin.library.store import Store
@@ -53,19 +52,13 @@ HOSTILE_WORDS = {
 HOSTILE_STUDIO = "\N{RIGHT-TO-LEFT OVERRIDE}<script>window.hacked=1</script>\N{SOFT HYPHEN} & Sons"
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Serve one of them."""
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
     given = options()
-    threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
+    hear(input_too=True)
     with ExitStack() as open_now:
         stash = STATES[given.state](given, open_now)
-        sys.stdout.write(f"{stash.url}\n")
-        sys.stdout.flush()
-        over.wait()
-    return 0
+        serve_on(stash.url)
 
 
 def options() -> argparse.Namespace:
@@ -173,13 +166,6 @@ def _write(path: Path, told: Mapping[str, object]) -> None:
     path.write_text(yaml.safe_dump(told, allow_unicode=True), encoding="utf-8")
 
 
-def _wait_for_end(over: threading.Event) -> None:
-    # Not of sys.stdin, whose lock Python asks for when it ends.
-    while os.read(0, PIECE_BYTES):
-        pass
-    over.set()
-
-
 # --- A server that becomes slow -------------------------------------------------------------------
 
 
@@ -226,4 +212,4 @@ def _pieces(content: bytes, start: int) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,10 +14,9 @@ from tests.plugin_folder import wait_until
 from tests.sweep_kit import ROOT
 
 SERVE = """
-import sys
 from demo.clips import sample_library
 from demo.serve import main
-sys.exit(main(lambda: tuple(clip for clip in sample_library() if clip.name in {clips})))
+main(lambda: tuple(clip for clip in sample_library() if clip.name in {clips}))
 """
 FEW, MANY = ("slide.mp4",), ("interview.mp4", "cat_with_titles.mp4", "medley.mp4")
 ENDS_S = 20.0

@@ -11,7 +11,7 @@ import pytest
 from graphql import DocumentNode, build_client_schema, build_schema, parse, validate
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from benchmarks.pages import plant, tag_name
+from demo.planted import plant, tag_name
 from demo.stash import StandIn
 from demo.stash.sdl import TEXT
 from stash_sense_plugin.library.counts import LibraryCounts
