@@ -517,6 +517,39 @@ def test_an_own_acceptance_of_markers_outlasts_that_of_the_tag(room: VerdictRoom
     assert markers(room, scene) == []
 
 
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("second", ["accept", "refuse"])
+@pytest.mark.parametrize("back", ["tag", "marker"])
+def test_no_marker_of_ours_stays_where_nothing_is_said_any_more(
+    room: VerdictRoom, on: bool, second: str, back: str
+) -> None:
+    room.configure(markers=on)
+    scene = room.scene("Beach")
+    room.looked(scene, *DECIDED[:1])
+    before = seen(room, scene)
+    room.say("accept", scene, "Beach")
+    say(room, second, scene, "Beach")
+    room.say("unsay", scene, "Beach", kind=back)
+    told = room.say("unsay", scene, "Beach", kind="tag" if back == "marker" else "marker")
+    assert seen(room, scene) == before
+    assert room.engine.verdicts.listing() == []
+    if (second, back, on) == ("refuse", "tag", True):
+        [left] = told["left"]
+        assert left["message"] == "it is not written again: you took back what had set it"
+
+
+def test_what_came_later_goes_with_the_word_that_is_left(room: VerdictRoom) -> None:
+    scene = room.scene("Beach")
+    room.looked(scene, *DECIDED[:1])
+    room.say("accept", scene, "Beach")
+    say(room, "accept", scene, "Beach")
+    unsay(room, scene, "Beach")
+    decide(room, scene, suggestion("Beach", ranges=[(1.0, 4.0), (20.0, 25.5), (40.0, 50.0)]))
+    assert len(markers(room, scene)) == 3
+    unsay_markers(room, scene, "Beach")
+    assert markers(room, scene) == []
+
+
 # --- Undo beside it -----------------------------------------------------------------------------
 
 

@@ -751,24 +751,56 @@ DOINGS = (
     said=st.lists(WORDS, min_size=1, max_size=7),
     order=st.permutations(NAMES),
     doings=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(DOINGS)), max_size=3),
+    had=st.sampled_from([["Mine"], ["Mine", "Beach"]]),
 )
-@example(said=[("accept", "Beach"), ("refuse", "Beach")], order=NAMES, doings=[])
+@example(
+    said=[("accept", "Beach"), ("accept", "markers of Beach")],
+    order=NAMES,
+    doings=[],
+    had=["Mine", "Beach"],
+)
+@example(
+    said=[("accept", "Beach"), ("refuse", "markers of Beach")],
+    order=NAMES,
+    doings=[],
+    had=["Mine", "Beach"],
+)
+@example(
+    said=[("accept", "markers of Beach"), ("refuse", "Beach")],
+    order=NAMES[::-1],
+    doings=[],
+    had=["Mine", "Beach"],
+)
+@example(said=[("accept", "Beach"), ("refuse", "Beach")], order=NAMES, doings=[], had=["Mine"])
 @example(
     said=[("refuse", "Dog"), ("accept", "Dog"), ("accept", "Dog")],
     order=NAMES,
     doings=[(1, DOINGS[1])],
+    had=["Mine"],
 )
 @example(
-    said=[("refuse", "Northlight"), ("accept", "Northlight")], order=NAMES, doings=[(0, DOINGS[0])]
+    said=[("refuse", "Northlight"), ("accept", "Northlight")],
+    order=NAMES,
+    doings=[(0, DOINGS[0])],
+    had=["Mine"],
 )
 @example(
-    said=[("refuse", "Dog"), ("refuse", "markers of Dog")], order=NAMES, doings=[(1, DOINGS[0])]
+    said=[("refuse", "Dog"), ("refuse", "markers of Dog")],
+    order=NAMES,
+    doings=[(1, DOINGS[0])],
+    had=["Mine"],
 )
-@example(said=[("refuse", "markers of Dog"), ("refuse", "Dog")], order=NAMES[::-1], doings=[])
+@example(
+    said=[("refuse", "markers of Dog"), ("refuse", "Dog")],
+    order=NAMES[::-1],
+    doings=[],
+    had=["Mine"],
+)
 @example(
     said=[("accept", "Beach"), ("refuse", "markers of Beach"), ("accept", "markers of Beach")],
     order=NAMES,
     doings=[],
+    had=["Mine"],
 )
 def test_what_is_unsaid_was_never_said_and_what_the_user_did_besides_stays(
     stash: StandIn,
@@ -776,11 +808,12 @@ def test_what_is_unsaid_was_never_said_and_what_the_user_did_besides_stays(
     said: list[tuple[str, str]],
     order: Sequence[str],
     doings: list[tuple[int, Doing]],
+    had: list[str],
 ) -> None:
     """Two scenes alike: of one, things are said and taken back; to both, all else is done."""
     with open_room(stash, tmp_path_factory.mktemp("law")) as room:
         room.configure(markers=True)
-        scene, other = prepared(room, "Mine"), prepared(room, "Mine")
+        scene, other = prepared(room, *had), prepared(room, *had)
         for number, (word, name) in enumerate(said):
             say(room, word, scene, name)
             for _, each in (pair for pair in doings if pair[0] == number):

@@ -265,6 +265,19 @@ class StoreLedger:
             rows = db.execute(f"SELECT row FROM ledger WHERE {_LEFT} AND {_OF}", (run_id,))
             return frozenset(row[0] for row in rows)
 
+    def accepted_in(self, taken: Iterable[LedgerEntry]) -> dict[int | None, str]:
+        """Return by row in which acceptance that was written which rows took back, where in one."""
+        found: dict[int | None, str] = {}
+        with self._store.read() as db:
+            for entry in taken:
+                row = db.execute(
+                    "SELECT runs.id FROM ledger JOIN runs ON runs.id = coalesce(of_run, run_id)"
+                    " WHERE ledger.row = ? AND runs.kind = 'accept'",
+                    (entry.takes_back,),
+                ).fetchone()
+                found |= {} if row is None else {entry.row: str(row[0])}
+        return found
+
     def forgotten(
         self, entries: Iterable[LedgerEntry], of_run: str | None
     ) -> dict[tuple[str, str, str], frozenset[int]]:

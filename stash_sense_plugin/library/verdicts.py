@@ -96,7 +96,8 @@ class Unsaid:
     is_asked: bool
     """Whether it is asked about from now on, even if it was to be written anyway."""
     heir: str = ""
-    """The kind of what is refused still, where that keeps markers from being written again."""
+    """The kind of what is said still, where that keeps markers from being written again, or in
+    Stash."""
 
 
 class Verdicts:
@@ -203,6 +204,19 @@ class Verdicts:
         # What was said of this scene goes before what was said of another one with its file.
         about.sort(key=lambda word: (word["scene_id"] == scene.id, word["said_at_s"], word["id"]))
         return _last(about) if about else None
+
+    def runs_of(self, scene: Scene, name: str, target_ids: Collection[str]) -> frozenset[str]:
+        """Return the runs in which was said what holds of a tag or its markers, or held before."""
+        with self._store.read() as db:
+            words = [_word(row) for row in _rows_of(db, scene)]
+        wanted = {*target_ids, folded(name)}
+        return frozenset(
+            run
+            for word in words
+            if word["kind"] in ("tag", "marker") and wanted & {each for _, each in _words(word)}
+            for each in _in_all(word)
+            for run in _runs_of(each["detail"])
+        )
 
     def unsay(self, unsaid: Iterable[Unsaid]) -> None:
         """Take back what was said last of things, all or nothing.
@@ -624,6 +638,13 @@ def _in_a_row(word: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from _in_a_row(old)
 
 
+def _in_all(word: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a word and all that it replaced."""
+    yield word
+    for old in word["detail"].get("instead_of", ()):
+        yield from _in_all(old)
+
+
 def _other(word: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The words that a verdict replaced and that say something else.
 
@@ -706,19 +727,26 @@ def _unsay_one(db: sqlite3.Connection, number: int, unsaid: Unsaid) -> None:
 
 
 def _pass_on(db: sqlite3.Connection, word: Mapping[str, Any], unsaid: Unsaid) -> None:
-    """Let what is refused still write again, once it is unsaid too, what this refusal took."""
+    """Let what is refused still write again, once it is unsaid too, what this refusal took.
+
+    And let what is accepted still take back what this acceptance wrote.
+    """
     names = {each for _, each in _words(word)}
     rows = db.execute(
-        f"SELECT {_ROW} WHERE scene_id = ? AND kind = ? AND said = 'refused' AND source = 'asked'",
-        (unsaid.scene_id, unsaid.heir),
+        f"SELECT {_ROW} WHERE scene_id = ? AND kind = ? AND said = ? AND source = 'asked'",
+        (unsaid.scene_id, unsaid.heir, word["said"]),
     ).fetchall()
     for heir in map(_word, rows):
         if names & {each for _, each in _words(heir)}:
             detail = heir["detail"]
             held = {*detail.get("holds", ()), *unsaid.last.run_ids}
+            detail = {**detail, "holds": sorted(held)}
+            if "with_tags" in detail:
+                # They came with their tag by that word alone, where it was not to be written.
+                detail["with_tags"] = detail["with_tags"] and unsaid.last.was_apply
             db.execute(
                 "UPDATE OR REPLACE verdicts SET detail = ? WHERE id = ?",
-                (to_json({**detail, "holds": sorted(held)}), heir["id"]),
+                (to_json(detail), heir["id"]),
             )
 
 

@@ -115,7 +115,7 @@ class Unsaying(Carrying):
             # What was refused in another library was taken from scenes of its own.
             own = taken[each.scene.id] if each.last.scene_id else []
             about = [entry for entry in own if self._is_of(entry, each)]
-            for entry in about:
+            for entry in self._still_said(each, about):
                 if entry.fingerprint == each.scene.fingerprint:
                     doing.mean(entry, each)
                     entries[entry.row] = entry
@@ -127,6 +127,18 @@ class Unsaying(Carrying):
         if put:
             written = put_again(self._hand, put, self._ledger.destroyed())
             self._note(written, doing, _why_not_again)
+
+    def _still_said(self, said: _Said, about: Sequence[LedgerEntry]) -> Iterator[LedgerEntry]:
+        """Yield all but markers that an acceptance had written which is taken back by now."""
+        runs = self._ledger.accepted_in(filter(is_marker, about))
+        spoken = frozenset[str]()
+        if runs:
+            spoken = self._engine.verdicts.runs_of(said.scene, said.item.name, said.ids)
+        for entry in about:
+            if runs.get(entry.row, "") in {"", *spoken}:
+                yield entry
+            else:
+                self._leave(said.item, "it is not written again: you took back what had set it")
 
     def _with_tags(
         self, entries: Collection[LedgerEntry], doing: "_Doing"
@@ -172,7 +184,11 @@ class Unsaying(Carrying):
         entries: dict[int | None, LedgerEntry] = {}
         for each in said:
             about = [entry for entry in ours[each.scene.id] if self._is_of(entry, each)]
-            for entry in about if self._goes_with_it(each, about) else filter(_is_no_marker, about):
+            if not self._goes_with_it(each, about):
+                # They go with what was accepted of them, by whichever word they came.
+                about = [*filter(_is_no_marker, about)]
+                doing.heirs[each] = MARKER
+            for entry in about:
                 doing.mean(entry, each)
                 entries[entry.row] = entry
         if entries:
@@ -258,7 +274,7 @@ class _Doing:
         self.meant: dict[tuple[str, str, str], dict[_Said, None]] = {}
         """By scene, kind and folded name what the user speaks of: a tag, its markers, or both."""
         self.heirs: dict[_Said, str] = {}
-        """Of what cannot be written again, the kind of what is refused still."""
+        """Of what is not written again, or not taken back, the kind of what is said still."""
         self.failed: set[Item] = set()
         self.gone: set[tuple[str, str]] = set()
         """Scenes with the tags and studios that were taken from them."""
