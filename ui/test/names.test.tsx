@@ -1,12 +1,12 @@
 /** A tag bears the name that the user gave it, and is spoken of by ours. */
-import { act, configure, screen, waitFor } from "@testing-library/react";
+import { act, configure, fireEvent, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import React from "react";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { forgetPictures } from "../src/parts/pictures";
 import { SceneTab } from "../src/scene/SceneTab";
 import { FakeStash, show } from "./fake_stash";
-import { active, Library, layOut, review, rows, suggestion } from "./review_kit";
+import { active, beaches, Library, layOut, review, rows, suggestion } from "./review_kit";
 import { row, scene } from "./scene_rows";
 
 let restore: () => void;
@@ -62,4 +62,28 @@ test("in Review", async () => {
   review(given(), "?by=tag&tag=Beach");
   await waitFor(() => expect(rows()).toHaveLength(1));
   expect(screen.getByRole("heading", { name: /^Beach\s*your tag Strand/ })).toBeInTheDocument();
+});
+
+test("in what all above would come to, and in the filter of names", async () => {
+  const yours = ["1", "2", "3"].map((scene_id) => suggestion({ scene_id, ...YOURS }));
+  const library = new Library([...yours, ...beaches(5, "Dog")]);
+  review(library, "?by=tag&tag=Beach");
+  await waitFor(() => expect(rows()).toHaveLength(3));
+  expect(screen.getByRole("list", { name: "Scenes with Strand, the most certain first" })).toBe(
+    rows()[0]?.parentElement,
+  );
+  await userEvent.type(screen.getByRole("searchbox", { name: "Filter names" }), "strand");
+  const names = screen.getByRole("list", { name: "Names with suggestions" });
+  expect([...names.children].map((each) => each.textContent)).toEqual([
+    "Beach your tag Strand3 waiting",
+  ]);
+  const slider = screen.getByRole("slider", { name: "Least confidence to accept" });
+  fireEvent.change(slider, { target: { value: "0" } });
+  await userEvent.click(screen.getByRole("button", { name: "Accept all above 0% (3)" }));
+  expect(await screen.findByText("Accept Strand above 0%?")).toBeInTheDocument();
+  expect(await screen.findByText(/^3 scenes would get Strand\./)).toBeInTheDocument();
+  await userEvent.click(screen.getByRole("button", { name: "Accept 3" }));
+  expect(await screen.findByText("Accepted Strand for 3 scenes")).toBeInTheDocument();
+  expect(screen.getByText("Nothing of Strand waits any more")).toBeInTheDocument();
+  expect(library.standing("accepted").map(({ name }) => name)).toEqual(Array(3).fill("Beach"));
 });

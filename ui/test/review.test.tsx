@@ -246,6 +246,23 @@ test("the address says what is shown, and names are one key apart", async () => 
   expect(at.now).toBe("/scenes/3");
 });
 
+test("names keep their places while they are answered", async () => {
+  await open(new Library([...beaches(3), ...beaches(5, "Dog"), ...beaches(4, "Cat")]), BEACH);
+  const names = screen.getByRole("list", { name: "Names with suggestions" });
+  const shown = () => [...names.children].map((each) => each.textContent?.replace(" waiting", ""));
+  expect(shown()).toEqual(["Dog5", "Cat4", "Beach3"]);
+  await userEvent.click(within(names).getByRole("link", { name: /^Cat/ }));
+  await waitFor(() => expect(active()).toMatch(/^Cat/));
+  await userEvent.keyboard("aaa");
+  expect(shown()).toEqual(["Dog5", "Cat1", "Beach3"]);
+  await userEvent.keyboard("a");
+  expect(shown()).toEqual(["Dog5", "Cat0", "Beach3"]);
+  // The one to go on with is still that of which the most waits.
+  expect(screen.getByRole("link", { name: "Next: Dog (5)" })).toBeInTheDocument();
+  await userEvent.keyboard("u");
+  expect(shown()).toEqual(["Dog5", "Cat1", "Beach3"]);
+});
+
 test("the filter finds names, and arrows lead into the list", async () => {
   const given = new Library([...beaches(3), ...beaches(5, "Dog"), ...beaches(1, "Sandy beach")]);
   await open(given, "?by=tag&tag=Dog");

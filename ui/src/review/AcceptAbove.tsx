@@ -1,40 +1,30 @@
 /** "Accept all above 90%": counted first, and asked once more. */
-import React, { useEffect, useState } from "react";
+import React, { useEffect, useRef, useState } from "react";
 import { Alert, Button, Form, Modal, ProgressBar } from "react-bootstrap";
 import { Trouble } from "../parts/Trouble";
 import { inPercent, leastShare, many } from "../parts/words";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
 import type { Place } from "./address";
 import { type Answers, said } from "./answers";
-import type { AcceptingAll } from "./bulk";
+import type { AcceptingAll, Bulk } from "./bulk";
+import { takeUp } from "./focus";
 import type { Listed } from "./listing";
 
 interface Props {
   place: Place;
+  /** What the user calls it. */
+  called: string;
   listed: Listed;
   answers: Answers;
   accepting: AcceptingAll;
 }
 
-export function AcceptAbove({ place, listed, answers, accepting }: Props) {
+export function AcceptAbove({ place, called, listed, answers, accepting }: Props) {
   const [above, setAbove] = useState(90);
   const [asking, setAsking] = useState(false);
   const { bulk, error, stop } = accepting;
-  if (bulk) {
-    const share = bulk.total > 0 ? Math.min(1, bulk.done / bulk.total) : 0;
-    return (
-      <div className="sense-review-bulk">
-        <ProgressBar
-          now={share * 100}
-          label={`${bulk.tag}: ${bulk.done} of ${bulk.total}`}
-          aria-label={`Accepting ${bulk.tag}`}
-        />
-        <Button size="sm" variant="secondary" onClick={stop}>
-          Stop
-        </Button>
-      </div>
-    );
-  }
+  const [bar, begun] = useWay(bulk !== undefined);
+  if (bulk) return <HowFar bulk={bulk} stop={stop} bar={bar} />;
   const { count, sure } = counted(listed, above);
   return (
     <div className="sense-review-above">
@@ -61,17 +51,57 @@ export function AcceptAbove({ place, listed, answers, accepting }: Props) {
       {asking && (
         <Asking
           place={place}
+          called={called}
           above={above}
           answers={answers}
           close={() => setAsking(false)}
           begin={(total) => {
             setAsking(false);
-            accepting.begin(place.tag, place.kind, above, total);
+            begun();
+            accepting.begin({ tag: place.tag, kind: place.kind, called }, above, total);
           }}
         />
       )}
     </div>
   );
+}
+
+interface HowFarProps {
+  bulk: Bulk;
+  stop(): void;
+  bar: React.RefObject<HTMLFieldSetElement>;
+}
+
+function HowFar({ bulk, stop, bar }: HowFarProps) {
+  const { called, done, total } = bulk;
+  const share = total > 0 ? Math.min(1, done / total) : 0;
+  const what = `Accepting ${called}`;
+  return (
+    <fieldset className="sense-review-bulk" aria-label={what} tabIndex={-1} ref={bar}>
+      <ProgressBar now={share * 100} label={`${called}: ${done} of ${total}`} aria-label={what} />
+      <Button size="sm" variant="secondary" onClick={stop}>
+        Stop
+      </Button>
+    </fieldset>
+  );
+}
+
+/** The focus goes from the dialog to how far it is, and from there on into the list. */
+function useWay(running: boolean): [React.RefObject<HTMLFieldSetElement>, () => void] {
+  const bar = useRef<HTMLFieldSetElement>(null);
+  const begun = useRef(false);
+  const page = useRef<Element | null>(null);
+  useEffect(() => {
+    if (running) {
+      page.current = bar.current?.closest(".sense-review") ?? null;
+      if (begun.current) bar.current?.focus();
+      begun.current = false;
+    } else takeUp(page.current);
+  }, [running]);
+  const begin = () => {
+    begun.current = true;
+  };
+  return [bar, begin];
 }
 
 /** By what is shown; the most certain come first, so that what is fetched may say it already. */
@@ -82,6 +112,7 @@ function counted({ rows, ended }: Listed, above: number): { count: number; sure:
 
 interface AskingProps {
   place: Place;
+  called: string;
   /** In percent. */
   above: number;
   answers: Answers;
@@ -89,19 +120,19 @@ interface AskingProps {
   begin(total: number): void;
 }
 
-function Asking({ place, above, answers, close, begin }: AskingProps) {
+function Asking({ place, called, above, answers, close, begin }: AskingProps) {
   const { told, error, again } = useDryRun(place, above, answers);
   return (
     <Modal show onHide={close} className="sense-review-asking" aria-labelledby="sense-asking">
       <Modal.Header closeButton>
         <Modal.Title id="sense-asking" as="h5">
-          Accept {place.tag} above {above}%?
+          Accept {called} above {above}%?
         </Modal.Title>
       </Modal.Header>
       <Modal.Body aria-live="polite">
         {error && <Trouble error={error} again={again} />}
         {!error && !told && <p>Counting…</p>}
-        {told && <WhatComes told={told} name={place.tag} />}
+        {told && <WhatComes told={told} name={called} />}
       </Modal.Body>
       <Modal.Footer>
         <Button variant="secondary" onClick={close}>

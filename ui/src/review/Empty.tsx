@@ -2,9 +2,10 @@
 import React, { useEffect, useRef } from "react";
 import { Link } from "react-router-dom";
 import { ROUTE } from "../pages/route";
-import { many } from "../parts/words";
+import { many, nameOf } from "../parts/words";
 import { useOperation } from "../stash/hooks";
 import { addressOf } from "./address";
+import { takeUp } from "./focus";
 import type { Counted } from "./names";
 
 const DASHBOARD = `${ROUTE}/dashboard`;
@@ -18,10 +19,7 @@ function Block({ title, children }: BlockProps) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // The row that had the focus is gone; the keys go on from here.
-    const here = document.activeElement;
-    if (here === document.body || here === null) {
-      (place.current?.querySelector<HTMLElement>("a.btn") ?? place.current)?.focus();
-    }
+    takeUp(place.current?.closest(".sense-review") ?? null);
   }, []);
   return (
     <div className="sense-review-empty" ref={place} tabIndex={-1}>
@@ -72,6 +70,9 @@ export function NothingRefused() {
   return (
     <Block title="Nothing is refused">
       <p>What you refuse is never suggested for its scene again; it is listed here.</p>
+      <p>
+        Markers that you refused are listed on the Sense tab of their scene, and taken back there.
+      </p>
     </Block>
   );
 }
@@ -86,7 +87,7 @@ export function NameDone({ name, next }: { name: string; next: Counted | undefin
             className="btn btn-primary"
             to={addressOf({ by: "tag", tag: next.name, kind: next.kind })}
           >
-            Next: {next.name} ({next.ask.toLocaleString("en-US")})
+            Next: {nameOf(next)} ({next.ask.toLocaleString("en-US")})
           </Link>
         </p>
       ) : (
@@ -112,7 +113,7 @@ export function ChooseName({ names, ask }: { names: readonly Counted[]; ask: num
         to={addressOf({ by: "tag", tag: first.name, kind: first.kind })}
         onClick={(event) => event.currentTarget.blur()}
       >
-        Begin with {first.name} ({first.ask.toLocaleString("en-US")})
+        Begin with {nameOf(first)} ({first.ask.toLocaleString("en-US")})
       </Link>
     </div>
   );

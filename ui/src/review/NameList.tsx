@@ -1,4 +1,4 @@
-/** The names of which something waits, the most first. */
+/** The names of which something waits, those first of which the most did as the page was opened. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import React, { useEffect, useMemo, useRef, useState } from "react";
 import { Form } from "react-bootstrap";
@@ -14,12 +14,10 @@ interface Props {
 
 const NAME_PX = 40;
 
-/** Those with something to ask, the most first; the one under review stays though it is done. */
+/** Those with something to ask; the one under review stays though it is done. */
 export function waiting(names: readonly Counted[], place?: Place): Counted[] {
   const now = place && nameKey({ kind: place.kind, name: place.tag });
-  return names
-    .filter((each) => each.ask > 0 || nameKey(each) === now)
-    .sort((a, b) => b.ask - a.ask || a.name.localeCompare(b.name));
+  return names.filter((each) => each.ask > 0 || nameKey(each) === now);
 }
 
 export function NameList({ names, place }: Props) {
@@ -114,7 +112,8 @@ function useShown(names: readonly Counted[], place: Place, filter: string): read
   return useMemo(() => {
     const wanted = filter.trim().toLowerCase();
     const all = waiting(names, { by, tag, kind });
-    return wanted ? all.filter((each) => each.name.toLowerCase().includes(wanted)) : all;
+    const has = (word = "") => word.toLowerCase().includes(wanted);
+    return wanted ? all.filter(({ name, called }) => has(name) || has(called)) : all;
   }, [names, by, tag, kind, filter]);
 }
 
@@ -125,7 +124,7 @@ interface NameProps {
 }
 
 function Name({ counted, chosen, stops }: NameProps) {
-  const { kind, name, ask } = counted;
+  const { kind, name, called, ask } = counted;
   return (
     <Link
       to={addressOf({ by: "tag", tag: name, kind })}
@@ -135,7 +134,16 @@ function Name({ counted, chosen, stops }: NameProps) {
       // The keys are for the list that is chosen now.
       onClick={(event) => event.currentTarget.blur()}
     >
-      <span className="sense-review-name-text">{name}</span>
+      <span className="sense-review-name-text">
+        {name}
+        {called !== undefined && (
+          <span className="text-muted small">
+            {" "}
+            <span className="sr-only">your tag </span>
+            {called}
+          </span>
+        )}
+      </span>
       {kind !== "tag" && <span className="text-muted small">{kind}</span>}
       <span className="badge badge-secondary">
         {ask.toLocaleString("en-US")}

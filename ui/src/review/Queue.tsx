@@ -6,6 +6,7 @@ import { asideOf, stepAside } from "../parts/aside";
 import { Trouble } from "../parts/Trouble";
 import { nameOf } from "../parts/words";
 import { type Answers, keyOf, type Stand } from "./answers";
+import { isLost } from "./focus";
 import { type Acts, rowLabel, SceneHead, Suggestion, sceneAddress } from "./Item";
 import type { Listed, Row } from "./listing";
 
@@ -59,15 +60,22 @@ export function Queue(props: Props) {
     rangeExtractor: useCallback((range: Range) => withActive(range, activeIndex), [activeIndex]),
   });
   const drawn = virtual.getVirtualItems();
-  const focus = useFocus(scroll, active, activeIndex, (i) => virtual.scrollToIndex(i));
+  const held = useRef(false);
+  const toIndex = (i: number) => virtual.scrollToIndex(i);
+  const focus = useFocus(scroll, held, active, activeIndex, toIndex);
   useAhead(listed, items.length, drawn[drawn.length - 1]?.index ?? 0);
   useSteady(scroll, items, active, virtual.measurementsCache[activeIndex]?.start);
   useUndone(answers, refused ? "refused" : "asked", setActive, focus);
   const acts = useActs(props, setActive, focus);
   const onKeyDown = useKeys(props, items, activeIndex, setActive, focus, acts);
   const onFocus = (event: React.FocusEvent) => {
+    held.current = true;
     const row = (event.target as Element).closest<HTMLElement>("[data-row]");
     if (row?.dataset.row) setActive(row.dataset.row);
+  };
+
+  const onBlur = (event: React.FocusEvent<HTMLElement>) => {
+    held.current = event.currentTarget.contains(event.relatedTarget as Node | null);
   };
 
   if (rows.length === 0 && listed.error) {
@@ -76,7 +84,13 @@ export function Queue(props: Props) {
   if (rows.length === 0 && listed.ended) return <>{props.children}</>;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of the rows and their buttons
-    <div className="sense-review-scroll" ref={scroll} onKeyDown={onKeyDown} onFocus={onFocus}>
+    <div
+      className="sense-review-scroll"
+      ref={scroll}
+      onKeyDown={onKeyDown}
+      onFocus={onFocus}
+      onBlur={onBlur}
+    >
       {rows.length === 0 && <Waiting />}
       {/* biome-ignore lint/a11y/useSemanticElements: a list whose rows are placed by hand */}
       <div
@@ -196,32 +210,41 @@ function nextRow(items: readonly Item[], from: number): number {
   return -1;
 }
 
-/** Returns how to bring the focus to the active row once it is drawn. */
+/**
+ * Returns how to bring the focus to the active row once it is drawn, and once more to a row that
+ * is still to come. `held`: whether the list had the focus, which leaves with its row.
+ */
 function useFocus(
   scroll: React.RefObject<HTMLDivElement>,
+  held: React.MutableRefObject<boolean>,
   active: string | undefined,
   index: number,
   toIndex: (index: number) => void,
-): () => void {
+): (coming?: string) => void {
   const wanted = useRef(true);
+  const coming = useRef<string>();
   const bring = useRef(toIndex);
   bring.current = toIndex;
   useLayoutEffect(() => {
     const element = scroll.current;
+    if (coming.current !== undefined && coming.current === active) {
+      coming.current = undefined;
+      wanted.current = true;
+    }
+    if (held.current && isLost()) wanted.current = true;
     if (!wanted.current || active === undefined || element === null) return;
     const drawn = [...element.querySelectorAll<HTMLElement>("[data-row]")];
     const row = drawn.find((each) => each.dataset.row === active);
     const here = document.activeElement;
     // On arrival the focus is only taken where nobody has it.
-    if (row === undefined || !(here === document.body || here === null || element.contains(here))) {
-      return;
-    }
+    if (row === undefined || !(isLost() || element.contains(here))) return;
     wanted.current = false;
     if (index > 0 || element.scrollTop > 0) bring.current(index);
     row.focus({ preventScroll: true });
   });
-  return useCallback(() => {
+  return useCallback((row?: string) => {
     wanted.current = true;
+    coming.current = row;
   }, []);
 }
 
@@ -253,15 +276,16 @@ function useUndone(
   answers: Answers,
   wanted: Stand,
   setActive: (key: string) => void,
-  focus: () => void,
+  focus: (coming?: string) => void,
 ) {
   useEffect(
     () =>
       answers.onChange((changes, cause) => {
         const back = changes.find(({ to }) => to === wanted);
         if (cause !== "undone" || back === undefined) return;
-        setActive(keyOf(back.row));
-        focus();
+        const key = keyOf(back.row);
+        setActive(key);
+        focus(key);
       }),
     [answers, wanted, setActive, focus],
   );
@@ -336,7 +360,7 @@ function useKeys(
       home: () => go(rowFrom(items, -1, 1)),
       end: () => go(rowFrom(items, items.length, -1)),
       o: open,
-      enter: isPressable(event.target) ? undefined : open,
+      enter: isPressable(event.target) || event.repeat ? undefined : open,
       ...(refused
         ? { t: () => event.repeat || acts.takeBack(row) }
         : { a: answer(acts.accept, acts.acceptScene), r: answer(acts.refuse, acts.refuseScene) }),

@@ -10,6 +10,7 @@ import { addressOf, type Place, placeOf, type View } from "./address";
 import { ANSWERS, type Answers } from "./answers";
 import { type AcceptingAll, useAcceptingAll } from "./bulk";
 import { ChooseName, NameDone, NothingRefused, NothingWaits } from "./Empty";
+import { takeUp } from "./focus";
 import { useListing } from "./listing";
 import { NameList, waiting } from "./NameList";
 import { type Counted, type Names, nameKey, useNames } from "./names";
@@ -28,16 +29,21 @@ export function ReviewPage({ answers = ANSWERS }: { answers?: Answers }) {
   const history = useHistory();
   const names = useNames(answers);
   const [told, setTold] = useState("");
-  const accepting = useAcceptingAll(answers, (done, tag) =>
-    setTold(`Accepted ${tag} for ${many(done, "scene")}`),
+  const accepting = useAcceptingAll(answers, (done, called) =>
+    setTold(`Accepted ${called} for ${many(done, "scene")}`),
   );
   const page = useRef<HTMLElement>(null);
   useRoom(page);
   useLeaving(answers);
   useAnswers(answers);
+  const [undone, setUndone] = useState(0);
+  // What stood where nothing was listed may be gone.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: after each undoing
+  useEffect(() => takeUp(page.current), [undone]);
   const undo = () => {
     const [first, ...others] = answers.undo();
     if (first === undefined) return;
+    setUndone((before) => before + 1);
     const { row, from } = first;
     const more = others.length > 0 ? ` and ${others.length.toLocaleString("en-US")} more` : "";
     setTold(`Undone: ${nameOf(row)} for ${row.title}${more}, ${STANDS[from]}`);
@@ -144,9 +150,9 @@ function Head({ place, names }: { place: Place; names: Names }) {
 function OfName({ answers, names, place, accepting, next, tell }: Parts) {
   const { tag, kind } = place;
   const asked = { by: "tag", tag, kind, decision: "ask" } as const;
-  const listed = useListing(asked, "asked", answers);
+  const listed = useListing(asked, "asked", answers, names.heard);
   const counted = names.names.find((each) => nameKey(each) === nameKey({ kind, name: tag }));
-  const called = listed.rows[0]?.called;
+  const called = counted?.called ?? listed.rows[0]?.called;
   return (
     <div className="sense-review-panel">
       <div className="sense-review-title-bar">
@@ -164,24 +170,30 @@ function OfName({ answers, names, place, accepting, next, tell }: Parts) {
             </span>
           )}
         </h3>
-        <AcceptAbove place={place} listed={listed} answers={answers} accepting={accepting} />
+        <AcceptAbove
+          place={place}
+          called={called ?? tag}
+          listed={listed}
+          answers={answers}
+          accepting={accepting}
+        />
       </div>
       <Queue
         listed={listed}
         answers={answers}
-        label={`Scenes with ${tag}, the most certain first`}
+        label={`Scenes with ${called ?? tag}, the most certain first`}
         grouped={false}
         refused={false}
         tell={tell}
       >
-        <NameDone name={tag} next={next} />
+        <NameDone name={called ?? tag} next={next} />
       </Queue>
     </div>
   );
 }
 
-function ByScene({ answers, tell }: Parts) {
-  const listed = useListing({ decision: "ask" }, "asked", answers);
+function ByScene({ answers, names, tell }: Parts) {
+  const listed = useListing({ decision: "ask" }, "asked", answers, names.heard);
   return (
     <div className="sense-review-panel">
       <Queue
@@ -198,8 +210,8 @@ function ByScene({ answers, tell }: Parts) {
   );
 }
 
-function Refused({ answers, tell }: Parts) {
-  const listed = useListing({ decision: "refused" }, "refused", answers);
+function Refused({ answers, names, tell }: Parts) {
+  const listed = useListing({ decision: "refused" }, "refused", answers, names.heard);
   return (
     <div className="sense-review-panel">
       <Queue
@@ -216,10 +228,12 @@ function Refused({ answers, tell }: Parts) {
   );
 }
 
-/** The name to go on with: the most but for the one under review. */
+/** The name to go on with: of which the most waits, but for the one under review. */
 function nextName(names: readonly Counted[], { tag, kind }: Place): Counted | undefined {
   const now = nameKey({ kind, name: tag });
-  return waiting(names).find((each) => nameKey(each) !== now);
+  const others = waiting(names).filter((each) => nameKey(each) !== now);
+  const [first] = others;
+  return first && others.reduce((most, each) => (each.ask > most.ask ? each : most), first);
 }
 
 /** Draw again whenever something is said or sent. */

@@ -22,7 +22,11 @@ export function StatusBar({ answers, told, undo, by }: Props) {
           size="sm"
           variant="secondary"
           disabled={!answers.canUndo}
-          onClick={undo}
+          onClick={(event) => {
+            undo();
+            // Who works by the keyboard may press it again; a click lets the list go on.
+            if (event.detail > 0 || !answers.canUndo) event.currentTarget.blur();
+          }}
           aria-keyshortcuts="u"
         >
           Undo

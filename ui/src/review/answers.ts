@@ -152,6 +152,14 @@ export class Answers {
     return stands;
   }
 
+  /** Rows that are to stand so, and Stash does not know it yet. */
+  unsentAs(stand: Stand): readonly Answered[] {
+    const last = new Map<string, Change>();
+    for (const { change } of [...this.sending, ...this.waiting])
+      last.set(keyOf(change.row), change);
+    return [...last.values()].filter(({ to }) => to === stand).map(({ row }) => row);
+  }
+
   /** Hear of each change of a row. */
   onChange(listener: Listener): () => void {
     this.changeListeners.add(listener);

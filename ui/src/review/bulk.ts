@@ -9,9 +9,17 @@ import { titleOf } from "./listing";
 const PAGE = 100;
 
 export interface Bulk {
-  tag: string;
+  /** As the user calls it. */
+  called: string;
   done: number;
   total: number;
+}
+
+export interface What {
+  tag: string;
+  kind: Kind;
+  /** As the user calls it. */
+  called: string;
 }
 
 export interface AcceptingAll {
@@ -19,13 +27,13 @@ export interface AcceptingAll {
   bulk: Bulk | undefined;
   error: SenseError | undefined;
   /** `above` is in percent, as it is shown. */
-  begin(tag: string, kind: Kind, above: number, total: number): void;
+  begin(what: What, above: number, total: number): void;
   stop(): void;
 }
 
 export function useAcceptingAll(
   answers: Answers,
-  ended: (done: number, tag: string) => void,
+  ended: (done: number, called: string) => void,
 ): AcceptingAll {
   const [bulk, setBulk] = useState<Bulk>();
   const [error, setError] = useState<SenseError>();
@@ -41,10 +49,10 @@ export function useAcceptingAll(
     },
     [],
   );
-  const begin = async (tag: string, kind: Kind, above: number, total: number) => {
+  const begin = async ({ tag, kind, called }: What, above: number, total: number) => {
     stopped.current = false;
     setError(undefined);
-    setBulk({ tag, done: 0, total });
+    setBulk({ called, done: 0, total });
     let done = 0;
     let last: Step | undefined;
     try {
@@ -52,7 +60,7 @@ export function useAcceptingAll(
         // What could not be done is no part of it any more.
         done = step.changes.length;
         last = step;
-        if (!gone.current) setBulk({ tag, done, total });
+        if (!gone.current) setBulk({ called, done, total });
       }
     } catch (why) {
       if (!gone.current) setError(why as SenseError);
@@ -60,7 +68,7 @@ export function useAcceptingAll(
     if (gone.current) return;
     setBulk(undefined);
     // It may have been undone since, and that was said.
-    if (!last?.undone) tell.current(done, tag);
+    if (!last?.undone) tell.current(done, called);
   };
   return {
     bulk,

@@ -1,7 +1,7 @@
 /** The suggestions of a list, page after page as they come into sight. */
 import { useEffect, useState } from "react";
 import { type Modes, operate, type SenseError, type Shapes } from "../stash/calls";
-import { type Answered, type Answers, keyOf, type Stand } from "./answers";
+import { type Answered, type Answers, type Change, keyOf, type Stand } from "./answers";
 
 type Asked = Modes["suggestions"]["asked"];
 type Told = Shapes["SuggestionRow"];
@@ -75,6 +75,10 @@ export class Listing {
     this.whys.delete(row.page);
     this.whys.set(row.page, found);
     return found.get(row.key);
+  }
+
+  has(key: string): boolean {
+    return this.keys.has(key);
   }
 
   close(): void {
@@ -155,17 +159,34 @@ export interface Listed {
   again(): void;
 }
 
-/** Follow a list and what is said of its rows; `wanted` is how these stand. */
-export function useListing(asked: Asked, wanted: Stand, answers: Answers): Listed {
+/**
+ * Follow a list and what is said of its rows; `wanted` is how these stand, and `heard` is told of
+ * the rows as they come.
+ */
+export function useListing(
+  asked: Asked,
+  wanted: Stand,
+  answers: Answers,
+  heard: (rows: readonly Row[]) => void,
+): Listed {
   const key = JSON.stringify(asked);
   const [round, setRound] = useState(0);
   const [listed, setListed] = useState<Listed>(NOTHING);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new round asks again
   useEffect(() => {
     setListed(NOTHING);
+    const own = JSON.parse(key) as Asked;
     const stands = answers.pending();
     let rows: readonly Row[] = [];
     let known: readonly Row[] | undefined;
+    let closed = false;
+    const make = (): Listing => {
+      const made = new Listing(own, () => {
+        if (made !== listing) return;
+        follow();
+      });
+      return made;
+    };
     const again = () => {
       if (rows.length > 0) void listing.more();
       else setRound((before) => before + 1);
@@ -184,24 +205,95 @@ export function useListing(asked: Asked, wanted: Stand, answers: Answers): Liste
       known = listing.rows;
       rows = known.filter((row) => (stands.get(row.key) ?? wanted) === wanted);
     };
-    const listing = new Listing(JSON.parse(key) as Asked, () => {
-      if (known !== listing.rows) choose();
+    const follow = () => {
+      if (known !== listing.rows) {
+        heard(listing.rows.slice(known?.length ?? 0));
+        choose();
+      }
       show();
-    });
-    const stop = answers.onChange((changes) => {
-      for (const { row, to } of changes) stands.set(keyOf(row), to);
-      choose();
-      show();
-    });
-    // What is refused and not sent yet would be missing among the refused.
-    if (wanted === "refused") void answers.settled().then(() => listing.more());
-    else void listing.more();
+    };
+    let listing = make();
+    const absent = new Absent(own, wanted, answers);
+    /** What is shown stays until as much of it is here again. */
+    const fetchAnew = async () => {
+      const fresh = make();
+      do await fresh.more();
+      while (!closed && !fresh.error && !fresh.ended && fresh.rows.length < listing.rows.length);
+      if (closed) return;
+      listing.close();
+      listing = fresh;
+      known = undefined;
+      follow();
+    };
+    let begun = false;
+    const stops = [
+      answers.onChange((changes) => {
+        for (const { row, to } of changes) stands.set(keyOf(row), to);
+        absent.note(changes, listing);
+        choose();
+        show();
+      }),
+      answers.subscribe(() => {
+        if (begun && absent.arrived()) void fetchAnew();
+      }),
+    ];
+    const begin = async () => {
+      if (absent.any) await answers.settled();
+      if (closed) return;
+      // What is sent by now comes with the first page.
+      absent.arrived();
+      begun = true;
+      void listing.more();
+    };
+    void begin();
     return () => {
-      stop();
+      closed = true;
+      for (const stop of stops) stop();
       listing.close();
     };
-  }, [key, wanted, answers, round]);
+  }, [key, wanted, answers, heard, round]);
   return listed;
+}
+
+/** What belongs into a list and is not in it, as Stash does not know yet how it stands. */
+class Absent {
+  private readonly keys = new Set<string>();
+
+  constructor(
+    private readonly asked: Asked,
+    private readonly wanted: Stand,
+    private readonly answers: Answers,
+  ) {
+    for (const row of answers.unsentAs(wanted)) this.add(row);
+  }
+
+  get any(): boolean {
+    return this.keys.size > 0;
+  }
+
+  note(changes: readonly Change[], listing: Listing): void {
+    // What was not sent yet never left what the worker lists.
+    const unsent = new Set(this.answers.unsentAs(this.wanted).map(keyOf));
+    for (const { row, to } of changes) {
+      const key = keyOf(row);
+      if (to !== this.wanted) this.keys.delete(key);
+      else if (unsent.has(key) && !listing.has(key)) this.add(row);
+    }
+  }
+
+  /** Whether there was some, and Stash knows of all of it by now. */
+  arrived(): boolean {
+    if (!this.any) return false;
+    if (this.answers.unsentAs(this.wanted).some((row) => this.keys.has(keyOf(row)))) return false;
+    this.keys.clear();
+    return true;
+  }
+
+  private add(row: Answered): void {
+    const { by, tag, kind } = this.asked;
+    const another = row.kind !== kind || row.name.toLowerCase() !== tag?.toLowerCase();
+    if (by !== "tag" || !another) this.keys.add(keyOf(row));
+  }
 }
 
 const NOTHING: Listed = {

@@ -1,20 +1,26 @@
 /** What is suggested by name, and how often: it follows what the user says. */
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
-import type { Answers, Change, Stand } from "./answers";
+import type { Answered, Answers, Change, Stand } from "./answers";
 
-export type Counted = Shapes["Counted"];
+export type Counted = Shapes["Counted"] & {
+  /** What the user calls it, where that is another word; as far as a row of it was seen. */
+  called?: string | undefined;
+};
 type Thing = Shapes["SuggestionRow"]["kind"];
 
 const PAGE = 500;
 
 export interface Names {
+  /** Those of which the most waited come first; where one is stays as it is, whatever is said. */
   names: readonly Counted[];
   loading: boolean;
   error: SenseError | undefined;
   ask: number;
   refused: number;
   again(): void;
+  /** Learn from rows what the user calls them. */
+  heard(rows: readonly Answered[]): void;
 }
 
 export function nameKey({ kind, name }: { kind: Thing; name: string }): string {
@@ -56,7 +62,27 @@ async function fetchAll(gone: () => boolean): Promise<Counted[]> {
   return found;
 }
 
+function byMost(one: Counted, other: Counted): number {
+  return other.ask - one.ask || one.name.localeCompare(other.name);
+}
+
+type Words = ReadonlyMap<string, string>;
+
+function useWords(): [Words, (rows: readonly Answered[]) => void] {
+  const [words, setWords] = useState<Words>(new Map());
+  const heard = useCallback((rows: readonly Answered[]) => {
+    const told = rows.flatMap((row) => (row.called ? [[nameKey(row), row.called] as const] : []));
+    setWords((before) =>
+      told.every(([key, called]) => before.get(key) === called)
+        ? before
+        : new Map([...before, ...told]),
+    );
+  }, []);
+  return [words, heard];
+}
+
 export function useNames(answers: Answers): Names {
+  const [words, heard] = useWords();
   const [round, setRound] = useState(0);
   const [names, setNames] = useState<readonly Counted[]>([]);
   const [loading, setLoading] = useState(true);
@@ -73,7 +99,7 @@ export function useNames(answers: Answers): Names {
         meanwhile.length = 0;
         const found = await fetchAll(() => gone);
         if (gone) return;
-        setNames(changed(found, meanwhile));
+        setNames(changed([...found].sort(byMost), meanwhile));
         setError(undefined);
       } catch (why) {
         if (gone) return;
@@ -91,7 +117,14 @@ export function useNames(answers: Answers): Names {
       stop();
     };
   }, [answers, round]);
+  const called = useMemo(
+    () =>
+      words.size === 0
+        ? names
+        : names.map((each) => ({ ...each, called: words.get(nameKey(each)) })),
+    [names, words],
+  );
   const sum = (of: "ask" | "refused") => names.reduce((all, each) => all + each[of], 0);
   const again = () => setRound((before) => before + 1);
-  return { names, loading, error, ask: sum("ask"), refused: sum("refused"), again };
+  return { names: called, loading, error, ask: sum("ask"), refused: sum("refused"), again, heard };
 }
