@@ -220,7 +220,7 @@ def test_markers_of_a_tag_that_the_scene_has_not_are_not_accepted(room: VerdictR
         pytest.param("Cat", "suggested no such thing", id="not suggested"),
         pytest.param("Still", "nothing says when it is in the scene", id="no ranges"),
         pytest.param("Northlight", "suggested no such thing", id="a studio"),
-        pytest.param("Rain", "its tag is not on the scene", id="a tag that is refused"),
+        pytest.param("Rain", "its tag is refused", id="a tag that is refused"),
     ],
 )
 def test_what_has_no_markers_is_not_accepted(room: VerdictRoom, name: str, says: str) -> None:
@@ -253,6 +253,36 @@ def test_a_tag_and_its_markers_are_accepted_and_unsaid_at_once(
     assert counts(told) == expected
     assert seen(room, scene) == before
     assert room.engine.verdicts.listing() == []
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("had", [True, False])
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_rehearsed_acceptance_of_a_tag_counts_its_markers(
+    room: VerdictRoom, on: bool, had: bool, refused: bool
+) -> None:
+    room.configure(markers=on)
+    scene = prepared(room, *["Beach"] * had)
+    if refused:
+        say(room, "refuse", scene, "Beach")
+    rehearsed = room.run("accept", items=both(scene, "Beach")[:1], dry_run=True)
+    assert rehearsed["run_id"] is None
+    told = room.say("accept", scene, "Beach")
+    for name in ("accepted", "written", "there", "markers", "failed"):
+        assert told[name] == rehearsed[name]
+    assert told["markers"] == (2 if on and not refused else 0)
+
+
+def test_what_could_not_be_set_is_named_as_it_was_asked_for(room: VerdictRoom) -> None:
+    room.stash.add_tag("Point of View")
+    scene = room.scene("Point of View")
+    room.looked(scene, POV)
+    room.stash.fault("sceneMarkerCreate", Fault(error="FOREIGN KEY constraint failed", times=9))
+    failures = say(room, "accept", scene, "pov")["failures"]
+    room.stash.clear_faults()
+    assert {(row["kind"], row["name"], row["target_id"]) for row in failures} == {
+        ("marker", "pov", "")
+    }
 
 
 def test_markers_may_be_accepted_once_their_tag_is(room: VerdictRoom) -> None:
@@ -390,6 +420,20 @@ def test_a_marker_that_was_taken_away_in_stash_is_no_refusal_any_more(room: Verd
     assert markers(room, scene) == [("Dog", 9.0, 12.0)]
     decide(room, scene, suggestion("Dog", 0.9, APPLY, [(2.0, 3.0), (9.0, 12.0)]))
     assert len(markers(room, scene)) == 2
+
+
+def test_beside_a_marker_that_was_taken_away_the_others_stay_where_ranges_move(
+    room: VerdictRoom,
+) -> None:
+    scene = room.scene()
+    decide(room, scene, suggestion("Dog", 0.9, APPLY, [(2.0, 3.0), (20.0, 30.0)]))
+    room.stash.remove_marker(room.stash.scene_markers(scene)[0]["id"])
+    notice(room, scene)
+    decide(room, scene, suggestion("Dog", 0.9, APPLY, [(2.0, 3.0), (22.0, 37.0)]))
+    assert markers(room, scene) == [("Dog", 20.0, 30.0)]
+    unsay_markers(room, scene, "Dog")
+    decide(room, scene, suggestion("Dog", 0.9, APPLY, [(2.0, 3.0), (22.0, 37.0)]))
+    assert markers(room, scene) == [*DOG, ("Dog", 22.0, 37.0)]
 
 
 def test_what_was_noticed_and_then_refused_takes_the_rest(room: VerdictRoom) -> None:

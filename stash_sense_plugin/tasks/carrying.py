@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Final, Literal
 
@@ -257,7 +257,13 @@ class Accepting(Carrying):
             if each.kind != MARKER:
                 had = each.scene.tag_ids | {each.scene.studio_id}
                 self._counts["there" if each.target_id in had - {None} else "written"] += 1
-        marked = [each for each in wanted if each.kind == MARKER]
+        said = self._engine.verdicts.said_of_many({e.scene.id: e.scene for e in wanted}.values())
+        refused = {scene_id: words for scene_id, (_, words) in said.items()}
+        marked = [
+            each
+            for each in self._with_markers(wanted)
+            if each.kind == MARKER or not each.marker_words & refused.get(each.scene.id, NOBODY)
+        ]
         writer = Writer(self._client, self._engine.ledger, "", kinds=self._kinds, dry_run=True)
         for scene, wishes, current in self._wishes(writer, marked):
             for done in writer.create_markers(scene, wishes, current):
@@ -275,7 +281,7 @@ class Accepting(Carrying):
                 continue
             row = self._suggested(item, scene, rows)
             if row is not None and (target_id := self._target(item, row)) is not None:
-                yield _Wanted(item.kind, row, scene, target_id)
+                yield _Wanted(item, row, scene, target_id)
 
     def _suggested(
         self, item: Item, scene: Scene, rows: Mapping[tuple[str, str, str], Suggested]
@@ -317,13 +323,15 @@ class Accepting(Carrying):
             tag = together.get((scene.id, row.key))
             tag_id = tag.target_id if tag else self._tag_there(row, scene, accepted)
             [part] = SuggestionList(self._engine.store).shown([row])
-            if tag_id is None:
+            if tag is None and row.decision is Decision.HIDE:
+                self._fail(item, "its tag is refused", "accept the tag: its markers come with it")
+            elif tag_id is None:
                 come = "accept the tag: its markers come with it"
                 self._fail(item, "its tag is not on the scene", come)
             elif not part.get("ranges"):
                 self._fail(item, "nothing says when it is in the scene", "see the tag itself")
             else:
-                found.append(_Wanted(MARKER, row, scene, tag_id))
+                found.append(_Wanted(item, row, scene, tag_id))
         return found
 
     def _tag_there(self, row: Suggested, scene: Scene, accepted: Words) -> str | None:
@@ -375,27 +383,35 @@ class Accepting(Carrying):
                 called = self._writer.called(each.row.name)
                 tags[each.scene.id].append((each.target_id, called))
         failed: set[tuple[str, str]] = set()
+        meant = self._meant(wanted)
         if tags:
             written = self._writer.add_tags(scenes, tags)
-            self._note(written)
+            self._note(written, meant)
             failed = {(w.scene_id, w.target_id) for w in written if w.ending is Ending.FAILED}
         for each in wanted:
             if each.kind == "studio" and each.target_id:
                 args = (each.scene, each.target_id, each.row.name)
-                self._note([self._writer.set_studio(*args)])
-        kinds = ("tag", MARKER) if self._engine.settings.markers else (MARKER,)
+                self._note([self._writer.set_studio(*args)], meant)
         # No marker of a tag that could not be written.
         marked = [each for each in wanted if (each.scene.id, each.target_id) not in failed]
-        self._mark([each for each in marked if each.kind in kinds])
+        for scene, wishes, current in self._wishes(self._writer, self._with_markers(marked)):
+            self._note(self._writer.create_markers(scene, wishes, current), meant)
 
-    def _mark(self, wanted: Sequence["_Wanted"]) -> None:
-        by_name = frozenset(
-            (each.scene.id, folded(self._writer.called(each.row.name)))
-            for each in wanted
-            if each.kind == MARKER
-        )
-        for scene, wishes, current in self._wishes(self._writer, wanted):
-            self._note(self._writer.create_markers(scene, wishes, current), by_name)
+    def _with_markers(self, wanted: Iterable["_Wanted"]) -> list["_Wanted"]:
+        """Those of which markers are set: asked for by themselves, or with their tags."""
+        kinds = ("tag", MARKER) if self._engine.settings.markers else (MARKER,)
+        return [each for each in wanted if each.kind in kinds]
+
+    def _meant(self, wanted: Iterable["_Wanted"]) -> dict[tuple[str, str, str], Item]:
+        """By scene, kind and name in Stash what the user spoke of; markers may come with a tag."""
+        meant: dict[tuple[str, str, str], Item] = {}
+        for each in wanted:
+            is_of_tag = each.item.is_of_tag
+            called = folded(self._writer.called(each.row.name) if is_of_tag else each.row.name)
+            meant[each.scene.id, each.kind, called] = each.item
+            if each.kind == "tag":
+                meant.setdefault((each.scene.id, MARKER, called), each.item)
+        return meant
 
     def _wishes(
         self, writer: Writer, wanted: Sequence["_Wanted"]
@@ -411,21 +427,16 @@ class Accepting(Carrying):
         for scene in scenes.values():
             yield scene, markers[scene.id], current
 
-    def _note(
-        self, written: Iterable[Written], by_name: Collection[tuple[str, str]] = frozenset()
-    ) -> None:
-        """Count what was written; `by_name` are scenes and tags whose markers were asked for."""
+    def _note(self, written: Iterable[Written], meant: Mapping[tuple[str, str, str], Item]) -> None:
+        """Count what was written; `meant` is as `_meant` has it."""
         for each in written:
-            is_marker = each.action is Action.CREATE_MARKER
+            kind = kind_of(each.action)
             if each.ending is Ending.WRITTEN:
-                self._counts["markers" if is_marker else "written"] += 1
-            elif each.ending is Ending.THERE and not is_marker:
+                self._counts["markers" if kind == MARKER else "written"] += 1
+            elif each.ending is Ending.THERE and kind != MARKER:
                 self._counts["there"] += 1
             elif each.ending is Ending.FAILED:
-                kind = "studio" if each.action is Action.SET_STUDIO else "tag"
-                if is_marker and (each.scene_id, folded(each.name)) in by_name:
-                    kind = MARKER
-                item = Item(each.scene_id, kind, each.name, each.target_id)
+                item = meant[each.scene_id, kind, folded(each.name)]
                 self._fail(item, each.reason, "decide again to have it written")
 
 
@@ -433,12 +444,22 @@ class Accepting(Carrying):
 class _Wanted:
     """What is accepted and may be written."""
 
-    kind: str
+    item: Item
     row: Suggested
     """Of markers, their tag's."""
     scene: Scene
     target_id: str
     """Of the tag or studio; empty for a tag that a dry run would create."""
+
+    @property
+    def kind(self) -> str:
+        """Of what is spoken."""
+        return self.item.kind
+
+    @property
+    def marker_words(self) -> Words:
+        """What is said of its markers is said of one of these."""
+        return frozenset({(MARKER, self.target_id), (MARKER, self.row.key)})
 
 
 def _markers(tag_id: str, name: str, part: Mapping[str, Any]) -> Iterator[MarkerWanted]:

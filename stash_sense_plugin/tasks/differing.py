@@ -86,6 +86,10 @@ class Covered:
         """Whether the user refused the tag's markers in so many words."""
         return bool(_words("marker", tag_id, *names) & self.unmarked)
 
+    def are_new_markers_refused(self, tag_id: str, *names: str) -> bool:
+        """Whether none is set of the tag, also where one was only taken away in Stash."""
+        return bool(_words("marker", tag_id, *names) & self.refused)
+
     def studio(self, studio_id: str, name: str) -> bool:
         """Whether the studio is to go where it is not decided."""
         if (said := self._said("studio", studio_id, name)) is not None:
@@ -345,6 +349,9 @@ def _marker_goes(entry: LedgerEntry, wanted: Wanted, covered: Covered) -> bool:
     own = [wish for wish in wanted.markers if wish.tag_id == tag_id]
     if not own and not _is_wanted(tag_id, entry.target_name, wanted):
         return covered.tag(tag_id, *names)
+    if covered.are_new_markers_refused(tag_id, *names):
+        # Nothing can be set in its place.
+        return False
     return bool(own or not wanted.without_markers) and is_replaced_by(entry, own)
 
 
