@@ -1,6 +1,7 @@
 """What the pages are told: of one scene, of the library, and of what is in Stash already."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from stash_sense_plugin.records import (
 )
 from stash_sense_plugin.tasks import MODES, Call
 from stash_sense_plugin.tasks.asked import PAGE_BYTES
-from stash_sense_plugin.tasks.overview import PAUSE_S, speed_of
+from stash_sense_plugin.tasks.overview import PAUSE_S, SHOWN_AS, speed_of
 from tests.sweep_kit import Told
 from tests.test_accept_refuse import write
 from tests.verdict_kit import APPLY, HIDE, VerdictRoom, open_room, suggestion
@@ -378,10 +379,20 @@ def test_what_takes_the_most_time_limits() -> None:
     assert (told["scenes"], told["seconds"]) == (2, 20)
     parts = [(part["what"], part["seconds"], part["frames"]) for part in told["parts"]]
     assert parts == [("clip", 12, 20), ("reading", 6, 40), ("text", 2, 20)]
-    assert told["limit"].startswith("The detector clip limits: on the processor it takes 60% of")
+    begin = "“Scenes, by words” limits: on the processor it takes 60% of the time"
+    assert told["limit"].startswith(begin)
     slow = speed_of([looked_by(10, clip=1)])
     assert slow is not None
     assert slow["limit"].startswith("Reading limits: ")
+
+
+def test_what_limits_goes_by_the_name_that_the_pages_show() -> None:
+    told = speed_of([looked_by(10, another=9)])
+    assert told is not None
+    assert told["limit"].startswith("“another” limits: ")
+    page = (Path(__file__).parent.parent / "ui/src/parts/why.ts").read_text(encoding="utf-8")
+    [names] = re.findall(r"const DETECTORS[^{]*{(.*?)}", page, re.DOTALL)
+    assert dict(re.findall(r'(\w+): "(.+?)"', names)) == SHOWN_AS
 
 
 def test_a_pause_is_no_work_and_what_the_store_knew_is_no_speed() -> None:

@@ -26,6 +26,16 @@ PAUSE_S = 60.0
 """Where so much more time passed between two scenes than detectors took, work was paused."""
 READING = "reading"
 CPU = "cpu"
+SHOWN_AS = {
+    "clip": "Scenes, by words",
+    "objects": "Objects",
+    "tagger": "Tags, by a trained network",
+    "text": "Text on screen",
+    "picture": "Facts of the picture",
+    "quality": "Quality of the picture",
+    "similarity": "Likeness",
+}
+"""What the pages call the detectors (`ui/src/parts/why.ts`)."""
 
 
 def overview(engine: Engine, call: Call, reporter: Reporter) -> OverviewTold:
@@ -143,7 +153,8 @@ def _limit(most: PartOfTime, whole_s: float) -> str:
             " sprites of all scenes, or set fewer frames"
         )
     where = "the processor" if most["device"] == CPU else "the graphics card"
-    limits = f"The detector {most['what']} limits: on {where} it takes {taken}"
+    shown_as = SHOWN_AS.get(most["what"], most["what"])
+    limits = f"“{shown_as}” limits: on {where} it takes {taken}"
     if most["what"] == "text":
         return f"{limits}. Set fewer frames for text, or switch text off"
     if most["what"] == "picture":
