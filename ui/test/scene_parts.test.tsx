@@ -1,7 +1,7 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import React from "react";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Confidence } from "../src/parts/Confidence";
 import { dataAddress, forgetPictures, sheetAddress } from "../src/parts/pictures";
 import { Strip } from "../src/parts/Strip";
@@ -164,6 +164,16 @@ describe("the strip", () => {
     ]);
   });
 
+  test("of frames that bear the same time the best is shown", () => {
+    new FakeStash({ pictures });
+    const proofs = [4.1, 4.3, 4.9, 8].map((time_s, i) => proof(time_s, { score: 0.5 + i / 10 }));
+    show(<Strip sceneId="7" proofs={proofs} durationS={100} seek={seek} most={8} />);
+    expect(screen.getAllByRole("button").map((each) => each.title)).toEqual([
+      "Play from 0:04 (70%)",
+      "Play from 0:08 (80%)",
+    ]);
+  });
+
   test("a frame of Stash's own sheet is cropped from it", async () => {
     new FakeStash({
       pictures: ({ times_s }) => ({
@@ -240,6 +250,16 @@ describe("the timeline", () => {
     screen.getByRole("button", { name: "Play 0:05 to 0:20" }).focus();
     await userEvent.keyboard("{Enter}");
     expect(played).toEqual([60, 5]);
+  });
+
+  test("a frame that two models speak of is marked once", () => {
+    const complained = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { container } = show(
+      <Timeline ranges={ranges} marks={[8, 9, 8]} durationS={100} seek={seek} label="Beach" />,
+    );
+    expect(container.querySelectorAll(".sense-timeline-mark")).toHaveLength(2);
+    expect(complained).not.toHaveBeenCalled();
+    complained.mockRestore();
   });
 
   test("of hundreds of ranges the first are said and the others counted", () => {

@@ -5,11 +5,14 @@ import "./parts.css";
 import { dataAddress, type Picture, picture, sheetAddress } from "./pictures";
 import { clock, percent } from "./words";
 
-type Proof = Shapes["Proof"];
+/** A frame, and how certain it is that something was seen in it, where anybody looked. */
+export interface Shot extends Pick<Shapes["Proof"], "time_s" | "box" | "text"> {
+  score: number | null;
+}
 
 interface Props {
   sceneId: string;
-  proofs: readonly Proof[];
+  proofs: readonly Shot[];
   durationS: number | null;
   seek(seconds: number): void;
   /** The best so many are shown. */
@@ -38,12 +41,12 @@ export function Strip({ sceneId, proofs, durationS, seek, most, stops = true }: 
   );
 }
 
-/** The best of them in the order of time, one of each moment. */
-function best(proofs: readonly Proof[], most: number, durationS: number | null): Proof[] {
-  const moments = new Map<string, Proof>();
-  for (const proof of [...proofs].sort((a, b) => b.score - a.score)) {
+/** The best of them in the order of time, one of each moment that is told from the others. */
+function best(proofs: readonly Shot[], most: number, durationS: number | null): Shot[] {
+  const moments = new Map<string, Shot>();
+  for (const proof of [...proofs].sort((a, b) => (b.score ?? 0) - (a.score ?? 0))) {
     if (durationS !== null && proof.time_s > durationS + 1) continue;
-    const moment = proof.time_s.toFixed(1);
+    const moment = clock(proof.time_s);
     if (!moments.has(moment)) moments.set(moment, proof);
   }
   return [...moments.values()].slice(0, most).sort((a, b) => a.time_s - b.time_s);
@@ -51,7 +54,7 @@ function best(proofs: readonly Proof[], most: number, durationS: number | null):
 
 interface FrameProps {
   sceneId: string;
-  proof: Proof;
+  proof: Shot;
   seen: boolean;
   seek(seconds: number): void;
   stops: boolean;
@@ -60,13 +63,15 @@ interface FrameProps {
 function Frame({ sceneId, proof, seen, seek, stops }: FrameProps) {
   const found = usePicture(sceneId, proof.time_s, seen);
   const time = clock(proof.time_s);
-  const said = proof.text ? `“${proof.text}”, ${percent(proof.score)}` : percent(proof.score);
+  const said = [proof.text && `“${proof.text}”`, proof.score !== null && percent(proof.score)]
+    .filter(Boolean)
+    .join(", ");
   return (
     <button
       type="button"
       className="sense-frame"
       tabIndex={stops ? 0 : -1}
-      title={`Play from ${time} (${said})`}
+      title={`Play from ${time}${said && ` (${said})`}`}
       aria-label={`Play from ${time}`}
       onClick={() => seek(proof.time_s)}
     >
@@ -97,7 +102,7 @@ function usePicture(sceneId: string, time_s: number, seen: boolean): Picture | u
   return found;
 }
 
-function Drawn({ found, box }: { found: Picture | undefined; box: Proof["box"] }) {
+function Drawn({ found, box }: { found: Picture | undefined; box: Shot["box"] }) {
   if (found === undefined) return <span className="sense-frame-waiting" />;
   const sheet = found.tile ? sheetAddress(found.tile.path) : undefined;
   const data = dataAddress(found.data);
@@ -138,7 +143,7 @@ function crop(tile: Shapes["Tile"], sheet: string): React.CSSProperties {
 }
 
 /** Where in the picture it was seen. */
-function Outline({ box }: { box: Proof["box"] }) {
+function Outline({ box }: { box: Shot["box"] }) {
   const [x, y, width, height] = box ?? [];
   if (x === undefined || y === undefined || width === undefined || height === undefined) {
     return null;

@@ -46,7 +46,7 @@ export function Timeline({ ranges, durationS, marks = [], seek, stops = true, la
             />
           );
         })}
-        {marks.map((time) => (
+        {[...new Set(marks)].map((time) => (
           <span key={time} className="sense-timeline-mark" style={{ left: at(time) }} />
         ))}
       </div>

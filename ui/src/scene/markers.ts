@@ -1,10 +1,9 @@
 /** The markers of a tag: a row of their own that comes with the tag's, and is made of its ranges. */
 import { useEffect, useState } from "react";
+import type { Shot } from "../parts/Strip";
 import { read } from "../settings/stored";
-import { readSettings, type Shapes } from "../stash/calls";
+import { readSettings } from "../stash/calls";
 import type { SuggestionRow } from "../stash/verdicts";
-
-type Proof = Shapes["Proof"];
 
 /** Of the row of markers, the row of their tag. */
 export function tagOf<R extends SuggestionRow>(row: R, rows: readonly R[]): R | undefined {
@@ -13,14 +12,14 @@ export function tagOf<R extends SuggestionRow>(row: R, rows: readonly R[]): R | 
 }
 
 /** A frame for each marker: where the tag was seen best in it, else its middle. */
-export function framesOf(markers: SuggestionRow, tag: SuggestionRow | undefined): Proof[] {
-  return markers.ranges.map(({ start_s, end_s, score }) => {
+export function framesOf(markers: SuggestionRow, tag: SuggestionRow | undefined): Shot[] {
+  return markers.ranges.map(({ start_s, end_s }) => {
     const within = (tag?.evidence ?? []).filter(
       ({ time_s }) => time_s >= start_s && time_s <= end_s,
     );
     const [best] = within.sort((a, b) => b.score - a.score);
-    const time_s = (start_s + end_s) / 2;
-    return best ?? { time_s, score, detector: "", model: "", box: null, text: null };
+    // Of its middle nobody said that the tag was seen in it.
+    return best ?? { time_s: (start_s + end_s) / 2, score: null, box: null, text: null };
   });
 }
 
