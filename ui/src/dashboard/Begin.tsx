@@ -1,8 +1,8 @@
 /** The buttons that begin work on the whole library. */
 import React, { useState } from "react";
 import { Button } from "react-bootstrap";
+import { Confirm } from "../parts/Confirm";
 import type { SenseError } from "../stash/calls";
-import { Confirm } from "./Confirm";
 import { taskOf, useDesk } from "./Desk";
 import { counted, duration, number } from "./words";
 

@@ -1,9 +1,9 @@
 /** Scenes whose last look failed: why, what to do about it, and the way to try again. */
 import React, { useState } from "react";
 import { Button } from "react-bootstrap";
+import { Confirm } from "../parts/Confirm";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
 import { Card } from "./Card";
-import { Confirm } from "./Confirm";
 import { useDesk, useTold } from "./Desk";
 import { ErrorItem } from "./ErrorItem";
 import { Pager, usePaging } from "./Pager";

@@ -1,8 +1,8 @@
 /** A licence that does not allow every use is accepted by its name, before anything is fetched. */
 import React, { useState } from "react";
 import { Form } from "react-bootstrap";
+import { Confirm } from "../parts/Confirm";
 import type { Shapes } from "../stash/calls";
-import { Confirm } from "./Confirm";
 import { Published } from "./Published";
 
 interface Props {

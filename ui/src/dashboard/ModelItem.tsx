@@ -1,8 +1,8 @@
 /** One model: what is to be known of it before it is chosen, fetched or removed. */
 import React, { useState } from "react";
 import { Badge, Button } from "react-bootstrap";
+import { Confirm } from "../parts/Confirm";
 import type { SenseError, Shapes } from "../stash/calls";
-import { Confirm } from "./Confirm";
 import { LicenceDialog } from "./LicenceDialog";
 import { Progress } from "./Progress";
 import { Published } from "./Published";

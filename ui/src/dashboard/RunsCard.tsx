@@ -1,9 +1,9 @@
 /** What was done so far, with what of it is still there, and the way to take it back. */
 import React, { useState } from "react";
 import { Badge, Button } from "react-bootstrap";
+import { Confirm } from "../parts/Confirm";
 import type { Shapes } from "../stash/calls";
 import { Card } from "./Card";
-import { Confirm } from "./Confirm";
 import { useTold } from "./Desk";
 import { listed } from "./outcome";
 import { Pager, type Paging, usePaging } from "./Pager";

@@ -1,6 +1,9 @@
 /** The button that tags a scene, and the job that does it. */
 import React, { useEffect, useRef, useState } from "react";
-import { Alert, Button } from "react-bootstrap";
+import { Alert } from "react-bootstrap";
+import { Confirm } from "../parts/Confirm";
+import { Deed } from "../parts/Deed";
+import { useFocusKept } from "../parts/focus";
 import { Trouble } from "../parts/Trouble";
 import { many } from "../parts/words";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
@@ -105,16 +108,22 @@ interface Props {
 
 export function SceneJob({ tagging, hasFile, first, lookedAtS }: Props) {
   const { under_way, error, uncancelled, ended } = tagging;
+  const place = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  // Cancel goes when the job has ended, and what offers another try when it is tried.
+  useFocusKept(place, () => button.current);
   return (
-    <div className="sense-scene-job">
+    <div className="sense-scene-job" ref={place}>
       <div className="sense-scene-begin">
-        <Button
+        <Deed
+          ref={button}
           variant={first ? "primary" : "secondary"}
-          disabled={under_way || !hasFile}
-          onClick={tagging.begin}
+          disabled={!hasFile}
+          busy={under_way}
+          does={tagging.begin}
         >
           Tag this scene
-        </Button>
+        </Deed>
         {!hasFile && <span>It has no file to look at.</span>}
         {lookedAtS !== null && !under_way && (
           <span className="text-muted sense-small">Looked at {day(lookedAtS)}</span>
@@ -133,23 +142,55 @@ export function SceneJob({ tagging, hasFile, first, lookedAtS }: Props) {
 
 function UnderWay({ tagging }: { tagging: Tagging }) {
   const { job, cancelling, lost } = tagging;
+  const [asks, setAsks] = useState(false);
   const running = job?.status === "running";
+  const others = (job?.scene_ids.length ?? 0) > 1;
   return (
     <div className="sense-scene-progress">
       <Bar share={running ? job.progress : null} />
       <div className="sense-scene-line">
         <span className="sense-scene-said">{lost ? unheard(lost) : line(job, cancelling)}</span>
-        <Button
+        <Deed
           size="sm"
           variant="secondary"
-          disabled={job === undefined || cancelling}
-          onClick={tagging.cancel}
+          disabled={job === undefined}
+          busy={cancelling}
+          does={others ? () => setAsks(true) : tagging.cancel}
         >
-          {cancelling ? "Cancelling…" : "Cancel"}
-        </Button>
+          {cancelling ? "Cancelling…" : cancels(job)}
+        </Deed>
       </div>
+      {asks && job && (
+        <Confirm
+          title={`Cancel the tagging of ${together(job)}?`}
+          yes={cancels(job)}
+          no="Go on"
+          danger
+          does={async () => tagging.cancel()}
+          close={() => setAsks(false)}
+        >
+          <p className="mb-0">
+            This scene is tagged together with others. Those that are done stay as they are now.
+          </p>
+        </Confirm>
+      )}
     </div>
   );
+}
+
+/** So many scenes of a job are named. */
+const NAMED = 100;
+
+/** The scenes of a job, counted. */
+function together({ scene_ids }: Job): string {
+  return `${many(scene_ids.length, "scene")}${scene_ids.length >= NAMED ? " or more" : ""}`;
+}
+
+/** What cancelling a job says that it does. */
+function cancels(job: Job | undefined): string {
+  const scenes = job?.scene_ids.length ?? 0;
+  if (scenes < 2) return "Cancel";
+  return scenes < NAMED ? `Cancel all ${scenes}` : "Cancel them all";
 }
 
 /** React-Bootstrap's own has no place for a name that a screen reader finds. */
@@ -182,7 +223,7 @@ function unheard(lost: SenseError): string {
 function line(job: Job | undefined, cancelling: boolean): string {
   if (cancelling) return "It stops after the frames that it looks at now";
   if (job === undefined) return "Beginning";
-  const others = job.scene_ids.length > 1 ? ` (one of ${many(job.scene_ids.length, "scene")})` : "";
+  const others = job.scene_ids.length > 1 ? ` (one of ${together(job)})` : "";
   if (job.status === "queued") {
     if (job.error && job.next_at_s) {
       return `Tries again at ${hour(job.next_at_s)}${others}: ${job.error.message}`;

@@ -7,6 +7,8 @@ interface Props {
   title: string;
   /** What the button that does it says. */
   yes: string;
+  /** What the button says that leaves all as it is. */
+  no?: string;
   danger?: boolean;
   /** Whether it may be done now. */
   ready?: boolean;
@@ -16,7 +18,8 @@ interface Props {
   children: React.ReactNode;
 }
 
-export function Confirm({ title, yes, danger, ready = true, does, close, children }: Props) {
+export function Confirm(props: Props) {
+  const { title, yes, no = "Cancel", danger, ready = true, does, close, children } = props;
   const [under_way, setUnderWay] = useState(false);
   const [failed, setFailed] = useState<SenseError>();
   const act = async (event: React.FormEvent) => {
@@ -33,10 +36,10 @@ export function Confirm({ title, yes, danger, ready = true, does, close, childre
     }
   };
   return (
-    <Modal show className="sense-dialog" onHide={close} aria-labelledby="sense-dash-confirm-title">
+    <Modal show className="sense-dialog" onHide={close} aria-labelledby="sense-confirm-title">
       <form onSubmit={act}>
         <Modal.Header>
-          <Modal.Title as="h2" id="sense-dash-confirm-title" className="h5">
+          <Modal.Title as="h2" id="sense-confirm-title" className="h5">
             {title}
           </Modal.Title>
         </Modal.Header>
@@ -50,7 +53,7 @@ export function Confirm({ title, yes, danger, ready = true, does, close, childre
         </Modal.Body>
         <Modal.Footer>
           <Button variant="secondary" onClick={close}>
-            Cancel
+            {no}
           </Button>
           <Button
             type="submit"
