@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { forgetPictures } from "../src/parts/pictures";
 import { type PageScene, SceneTab } from "../src/scene/SceneTab";
 import type { Modes, Shapes } from "../src/stash/calls";
+import { stash } from "../src/stash/plugin_api";
 import { FakeStash, show } from "./fake_stash";
 import { job, proof, type Row, row, scene } from "./scene_rows";
 
@@ -62,6 +63,22 @@ class Worker {
       ),
     };
     return done.size;
+  }
+
+  /** Let the replies of a mode stay on their way, until what is returned is called. */
+  holds(mode: string): () => void {
+    let arrive: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    const client = stash().utils.StashService.getClient();
+    const mutate = client.mutate.bind(client);
+    client.mutate = (async (given: Parameters<typeof mutate>[0]) => {
+      const reply = await mutate(given);
+      if (given.variables?.args?.mode === mode) await gate;
+      return reply;
+    }) as typeof client.mutate;
+    return arrive;
   }
 
   get modes(): string[] {
@@ -208,7 +225,10 @@ describe("tagging", () => {
     worker.show();
     await userEvent.click(await screen.findByRole("button", { name: "Tag this scene" }));
     expect(await screen.findByText("Waiting: 2 jobs go before it")).toBeInTheDocument();
-    expect(screen.getByRole("button", { name: "Tag this scene" })).toBeDisabled();
+    const button = screen.getByRole("button", { name: "Tag this scene" });
+    expect(button).toHaveAttribute("aria-disabled", "true");
+    await userEvent.click(button);
+    expect(worker.modes.filter((mode) => mode === "tag_scene")).toHaveLength(1);
     now = job({ progress: 0.42, lines: [{ level: "info", message: "Looking for objects" }] });
     expect(await screen.findByText("Looking for objects")).toBeInTheDocument();
     expect(screen.getByRole("progressbar")).toHaveAttribute("aria-valuenow", "42");
@@ -216,7 +236,7 @@ describe("tagging", () => {
     now = job({ status: "done", progress: 1 });
     expect(await screen.findByText("Beach")).toBeInTheDocument();
     expect(screen.queryByRole("progressbar")).toBeNull();
-    expect(screen.getByRole("button", { name: "Tag this scene" })).toBeEnabled();
+    expect(button).toHaveAttribute("aria-disabled", "false");
     expect(worker.stash.calls.find(({ mode }) => mode === "tag_scene")?.args).toEqual({
       scene_id: "7",
     });
@@ -237,6 +257,30 @@ describe("tagging", () => {
     await waitFor(() => expect(screen.getByRole("button", { name: "Cancel" })).toBeEnabled());
     await userEvent.click(screen.getByRole("button", { name: "Cancel" }));
     expect(await screen.findByText("It was cancelled.")).toBeInTheDocument();
+  });
+
+  test("keeps the focus on its button, and brings it back from Cancel", async () => {
+    const worker = new Worker(scene([]));
+    let status: "running" | "cancelled" | "done" = "running";
+    worker.stash.answers.tag_scene = () => ({ job_id: "j1" });
+    worker.stash.answers.job = () => job({ status });
+    worker.stash.answers.cancel_job = () => {
+      status = "cancelled";
+      return { cancelled: true };
+    };
+    worker.show();
+    const button = await screen.findByRole("button", { name: "Tag this scene" });
+    button.focus();
+    await userEvent.keyboard("{Enter}");
+    const cancel = await screen.findByRole("button", { name: "Cancel" });
+    await waitFor(() => expect(cancel).toBeEnabled());
+    expect(button).toHaveFocus();
+    expect(button).toBeEnabled();
+    cancel.focus();
+    await userEvent.keyboard("{Enter}");
+    expect(cancel).toHaveFocus();
+    expect(await screen.findByText("It was cancelled.")).toBeInTheDocument();
+    expect(button).toHaveFocus();
   });
 
   test.each([
@@ -321,6 +365,35 @@ describe("tagging", () => {
     expect(worker.modes).not.toContain("tag_scene");
     await waitFor(() =>
       expect(worker.stash.calls).toContainEqual({ mode: "job", args: { job_id: "j9" } }),
+    );
+  });
+
+  test("of several scenes is not cancelled from the page of one without a question", async () => {
+    const many = Array.from({ length: 100 }, (_, i) => String(i + 1));
+    let found = job({ id: "j9", scene_ids: many });
+    const worker = new Worker(scene([row("Beach")], { job: found }));
+    worker.stash.answers.job = () => found;
+    worker.stash.answers.cancel_job = () => ({ cancelled: true });
+    worker.show();
+    expect(
+      await screen.findByText("Looking at it (one of 100 scenes or more)"),
+    ).toBeInTheDocument();
+    expect(screen.getByRole("button", { name: "Cancel them all" })).toBeInTheDocument();
+    found = job({ id: "j9", scene_ids: ["7", "8", "9"] });
+    const button = await screen.findByRole("button", { name: "Cancel all 3" });
+    await userEvent.click(button);
+    const title = "Cancel the tagging of 3 scenes?";
+    const dialog = within(await screen.findByRole("dialog", { name: title }));
+    await userEvent.click(dialog.getByRole("button", { name: "Go on" }));
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    expect(button).toHaveFocus();
+    expect(worker.modes).not.toContain("cancel_job");
+    await userEvent.click(button);
+    await userEvent.click(
+      within(await screen.findByRole("dialog")).getByRole("button", { name: "Cancel all 3" }),
+    );
+    await waitFor(() =>
+      expect(worker.stash.calls).toContainEqual({ mode: "cancel_job", args: { job_id: "j9" } }),
     );
   });
 
@@ -677,7 +750,158 @@ describe("saying something", () => {
   });
 });
 
+describe("a list that changes under the user", () => {
+  test("a word that is on its way when a job ends is shown as it came out, and is undone", async () => {
+    const worker = new Worker(scene([row("Beach"), row("Dog")], { job: job() }));
+    let status: "running" | "done" = "running";
+    worker.stash.answers.job = () => job({ status });
+    const arrives = worker.holds("refuse");
+    worker.show();
+    (await found("Beach")).focus();
+    await userEvent.keyboard("r");
+    expect(head("Dog")).toHaveFocus();
+    worker.told = { ...worker.told, looked_at_s: 1_700_000_999, job: null };
+    status = "done";
+    expect(await screen.findByText("Tagged")).toBeInTheDocument();
+    await waitFor(() => expect(worker.modes.filter((mode) => mode === "scene")).toHaveLength(2));
+    expect(names()).toEqual(["Dog"]);
+    arrives();
+    expect(await screen.findByText("Refused Beach")).toBeInTheDocument();
+    await waitFor(() => expect(worker.modes.filter((mode) => mode === "scene")).toHaveLength(3));
+    expect(names()).toEqual(["Dog"]);
+    expect(screen.getByText("Refused (1)")).toBeInTheDocument();
+    expect(head("Dog")).toHaveFocus();
+    await userEvent.keyboard("u");
+    expect(await screen.findByText("Undone: Beach")).toBeInTheDocument();
+  });
+
+  test("what is looked at anew is in order anew, and keeps what can be undone", async () => {
+    const worker = new Worker(
+      scene([row("Beach", { confidence: 0.9 }), row("Dog", { confidence: 0.5 })], { job: job() }),
+    );
+    let status: "running" | "done" = "running";
+    worker.stash.answers.job = () => job({ status });
+    worker.show();
+    (await found("Beach")).focus();
+    await userEvent.keyboard("a");
+    expect(await screen.findByText("Accepted Beach")).toBeInTheDocument();
+    expect(head("Dog")).toHaveFocus();
+    worker.told = scene([row("Beach", { said: "accepted", in_stash: "ours" }), row("Cat")], {
+      looked_at_s: 1_700_000_999,
+    });
+    status = "done";
+    await waitFor(() => expect(names()).toEqual(["Cat", "Beach"]));
+    // What had the focus is there no more.
+    expect(head("Cat")).toHaveFocus();
+    await userEvent.keyboard("u");
+    expect(await screen.findByText("Undone: Beach")).toBeInTheDocument();
+  });
+
+  test("after the last is refused the keys go on", async () => {
+    const worker = new Worker(scene([row("Beach")]));
+    worker.show();
+    (await found("Beach")).focus();
+    await userEvent.keyboard("r");
+    expect(await screen.findByText("Refused Beach")).toBeInTheDocument();
+    expect(screen.getByText("Refused (1)")).toHaveFocus();
+    await userEvent.keyboard("u");
+    expect(await screen.findByText("Undone: Beach")).toBeInTheDocument();
+    expect(head("Beach")).toHaveFocus();
+    expect(worker.modes).toContain("unsay");
+  });
+
+  test("where a refusal of the last fails, its row has the focus again", async () => {
+    const worker = new Worker(scene([row("Beach")]));
+    worker.stash.answers.refuse = () => {
+      throw new Error("Stash is away");
+    };
+    worker.show();
+    (await found("Beach")).focus();
+    fireEvent.keyDown(head("Beach"), { key: "r" });
+    expect(screen.getByText("Refused (1)")).toHaveFocus();
+    expect(await screen.findByText("Stash is away")).toBeInTheDocument();
+    expect(head("Beach")).toHaveFocus();
+  });
+
+  test("the undo of a refusal says nothing of what the scene has that is not so", async () => {
+    const worker = new Worker(scene([row("Beach", { in_stash: "ours" }), row("Dog")]));
+    worker.show();
+    (await found("Beach")).focus();
+    await userEvent.keyboard("r");
+    expect(await screen.findByText("Refused Beach")).toBeInTheDocument();
+    const arrives = worker.holds("scene");
+    worker.stash.answers.unsay = () => ({
+      ...VERDICT,
+      unsaid: 1,
+      taken_back: 0,
+      written: 1,
+      markers: 0,
+      left: [],
+    });
+    await userEvent.keyboard("u");
+    expect(await screen.findByText("Undone: Beach")).toBeInTheDocument();
+    expect(screen.getByText("On the scene, written by Stash Sense")).toBeInTheDocument();
+    expect(screen.queryByRole("button", { name: "Accept Beach" })).toBeNull();
+    arrives();
+  });
+
+  test("what was accepted and is not known to be on the scene is not said to be there", async () => {
+    new Worker(scene([row("Beach", { said: "accepted", in_stash: null })])).show();
+    expect(await screen.findByText("Accepted")).toBeInTheDocument();
+  });
+});
+
+describe("several of which some fail", () => {
+  const failure = (name: string, message: string, remedy = "") => ({
+    scene_id: "7",
+    kind: "tag" as const,
+    name,
+    target_id: "",
+    message,
+    remedy,
+  });
+
+  test("each stays for its own reason, and what is not said any more is not undone again", async () => {
+    const rows = ["Beach", "Dog", "Cat"].map((name) => row(name));
+    const worker = new Worker(scene(rows));
+    worker.show();
+    await userEvent.click(await screen.findByRole("button", { name: /^Accept all above/ }));
+    expect(await screen.findByText("Accepted 3 suggestions")).toBeInTheDocument();
+    const failures = [
+      failure("Beach", "it is not accepted"),
+      failure("Dog", "Stash is locked", "try again"),
+    ];
+    worker.stash.answers.unsay = () => {
+      const counts = { unsaid: 1, taken_back: 1, written: 0, markers: 0, left: [] };
+      return { ...VERDICT, ...counts, failed: 2, failures };
+    };
+    await userEvent.keyboard("u");
+    expect(
+      await screen.findByText(
+        "Undone: Cat. Beach stays as it was: it is not accepted. Dog stays as it was: Stash is locked (try again)",
+      ),
+    ).toBeInTheDocument();
+    await userEvent.keyboard("u");
+    await waitFor(() => expect(worker.modes.filter((mode) => mode === "unsay")).toHaveLength(2));
+    const [, again] = worker.stash.calls.filter(({ mode }) => mode === "unsay");
+    expect(again?.args.items).toMatchObject([{ name: "Dog" }]);
+  });
+});
+
 describe("accept all above", () => {
+  test("by key leaves the keys to the list, and u undoes all of it", async () => {
+    const worker = new Worker(scene([row("Beach"), row("Dog"), row("Cat", { confidence: 0.1 })]));
+    worker.show();
+    const button = await screen.findByRole("button", { name: "Accept all above 80% (2)" });
+    button.focus();
+    await userEvent.keyboard("{Enter}");
+    expect(await screen.findByText("Accepted 2 suggestions")).toBeInTheDocument();
+    expect(head("Beach")).toHaveFocus();
+    await userEvent.keyboard("u");
+    expect(await screen.findByText("Undone: 2 suggestions")).toBeInTheDocument();
+    expect(worker.modes.filter((mode) => mode === "unsay")).toHaveLength(1);
+  });
+
   const rows = () => [
     row("Beach", { confidence: 0.9 }),
     row("Dog", { confidence: 0.795, called: "Hound" }),
@@ -794,6 +1018,10 @@ describe("markers", () => {
         "Play 1:00 to 1:10",
       ],
     );
+    // Of the middle of a marker nobody said how certain it is.
+    expect(
+      within_.getAllByRole("button", { name: /^Play from/ }).map(({ title }) => title),
+    ).toEqual(["Play from 0:09 (95%)", "Play from 1:05"]);
     expect(within_.getByText("2 markers, 0:25 in all.")).toBeInTheDocument();
     await userEvent.click(within_.getByRole("button", { name: "Play from 1:05" }));
     expect(worker.played).toEqual([65]);
@@ -847,7 +1075,7 @@ describe("markers", () => {
     worker.show();
     await userEvent.click(await screen.findByRole("button", { name: "Accept markers of Beach" }));
     expect(
-      await screen.findByText(/^markers of Beach stay as they were: its tag is not/),
+      await screen.findByText(/^Markers of Beach stay as they were: its tag is not/),
     ).toBeInTheDocument();
     expect(said(worker, "accept")).toEqual([["marker Beach"]]);
     const note = within(markers()).getByText(/^its tag is not on the scene: accept the tag/);

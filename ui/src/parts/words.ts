@@ -39,3 +39,7 @@ export function nameOf({ name, called }: { name: string; called?: string | undef
 export function many(count: number, what: string, several = `${what}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? what : several}`;
 }
+
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

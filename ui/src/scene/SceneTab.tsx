@@ -93,9 +93,8 @@ function Scene({ scene, seek, returns }: Props & { returns: number }) {
       {error && <Trouble error={error} again={reload} />}
       {!tagging.under_way && <State told={told} />}
       <Suggestions
-        // What was looked at anew is a new list.
-        key={told.looked_at_s}
         rows={told.suggestions}
+        lookedAtS={told.looked_at_s}
         durationS={durationS}
         more={told.more}
         reload={reload}

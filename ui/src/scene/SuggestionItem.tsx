@@ -175,6 +175,7 @@ function standing(row: Shown, tag: Shown | undefined, writesMarkers: boolean): s
       : "Refused: it will not be suggested for this scene again";
   }
   if (said === "accepted") {
+    if (in_stash === null) return "Accepted";
     return in_stash === "absent"
       ? "Accepted, but no longer on the scene"
       : "Accepted, and on the scene";

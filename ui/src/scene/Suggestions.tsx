@@ -6,6 +6,7 @@ import { Button } from "react-bootstrap";
 import { Link } from "react-router-dom";
 import { ROUTE } from "../pages/route";
 import { asideOf, stepAside } from "../parts/aside";
+import { useFocusKept } from "../parts/focus";
 import { Timeline } from "../parts/Timeline";
 import { many, nameOf } from "../parts/words";
 import type { SuggestionRow } from "../stash/verdicts";
@@ -24,6 +25,8 @@ import {
 
 interface Props {
   rows: readonly SuggestionRow[];
+  /** When the scene was looked at: what is looked at anew is put in order anew. */
+  lookedAtS: number | null;
   durationS: number | null;
   /** Suggestions that the reply had no room for. */
   more: number;
@@ -38,8 +41,8 @@ const GROUPS = [
   { kind: "marker", name: "Markers" },
 ] as const;
 
-export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
-  const ordered = useOrder(rows);
+export function Suggestions({ rows, lookedAtS, durationS, more, reload, seek }: Props) {
+  const ordered = useOrder(rows, lookedAtS);
   const book = useVerdictBook(ordered, reload);
   const [current, setCurrent] = useState<string>();
   const [folded, setFolded] = useState<ReadonlyMap<string, boolean>>(new Map());
@@ -62,17 +65,22 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
   const waiting = kept.filter(waits);
   const here = walk.find((row) => row.key === current) ?? walk[0];
 
+  const headOf = (key: string | undefined) => {
+    const heads = place.current?.querySelectorAll<HTMLElement>("[data-sense-row]") ?? [];
+    return [...heads].find((each) => each.dataset.senseRow === key);
+  };
+  /** Where no row is left the keys go on from what is offered instead: the refused, or Undo. */
+  const rest = () => place.current?.querySelector<HTMLElement>("[data-sense-rest]");
+  useFocusKept(place, () => headOf(toFocus.current ?? here?.key) ?? rest());
   useEffect(() => {
     const key = toFocus.current;
-    if (key === undefined) return;
     toFocus.current = undefined;
-    const heads = place.current?.querySelectorAll<HTMLElement>("[data-sense-row]") ?? [];
-    [...heads].find((each) => each.dataset.senseRow === key)?.focus();
+    if (key !== undefined) (headOf(key) ?? rest())?.focus();
   });
 
+  /** To the row of that key; without one, to what is offered where no row is left. */
   const go = (key: string | undefined) => {
-    if (key === undefined) return;
-    toFocus.current = key;
+    toFocus.current = key ?? "";
     setCurrent(key);
   };
   const step = (by: number) => {
@@ -132,7 +140,7 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
     if (!(event.repeat && /^[aru]$/.test(key))) act();
   };
 
-  if (rows.length === 0) return null;
+  if (rows.length === 0 && !book.message) return null;
   const item = (row: Shown) => (
     <SuggestionItem
       key={row.key}
@@ -155,8 +163,15 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of the buttons in it
     <div className="sense-suggestions" ref={place} onKeyDown={onKeyDown}>
-      <AcceptAbove rows={waiting} accept={(those) => book.say(those, "accepted")} />
-      <Keys />
+      <AcceptAbove
+        rows={waiting}
+        accept={(those) => {
+          book.say(those, "accepted");
+          // The button goes, or cannot be pressed again.
+          go(those[0]?.key);
+        }}
+      />
+      {rows.length > 0 && <Keys />}
       {groups.map((group) => (
         <section key={group.kind} aria-label={group.name}>
           <h4 className="sense-heading">
@@ -172,7 +187,7 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
           open={refusedOpen}
           onToggle={(event) => setRefusedOpen(event.currentTarget.open)}
         >
-          <summary>Refused ({refused.length})</summary>
+          <summary data-sense-rest>Refused ({refused.length})</summary>
           {refusedOpen && <ul className="sense-plain">{refused.map(item)}</ul>}
         </details>
       )}
@@ -184,7 +199,7 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
       <div className={book.message ? "sense-said" : "sr-only"}>
         <span role="status">{book.message}</span>
         {book.message && book.last && (
-          <Button size="sm" variant="primary" onClick={undo}>
+          <Button size="sm" variant="primary" data-sense-rest onClick={undo}>
             <FontAwesomeIcon icon={faRotateLeft} /> Undo
           </Button>
         )}
@@ -194,16 +209,20 @@ export function Suggestions({ rows, durationS, more, reload, seek }: Props) {
 }
 
 /** Those that wait first, the most certain first; and none moves while the user is at work. */
-function useOrder(rows: readonly SuggestionRow[]): readonly SuggestionRow[] {
-  const places = useRef(new Map<string, number>());
+function useOrder(
+  rows: readonly SuggestionRow[],
+  lookedAtS: number | null,
+): readonly SuggestionRow[] {
+  const places = useRef({ lookedAtS, known: new Map<string, number>() });
   return useMemo(() => {
-    const known = places.current;
+    if (places.current.lookedAtS !== lookedAtS) places.current = { lookedAtS, known: new Map() };
+    const { known } = places.current;
     const rank = (row: SuggestionRow) => (waits(row) ? 0 : 1);
     const fresh = rows.filter((row) => !known.has(keyOf(row)));
     fresh.sort((a, b) => rank(a) - rank(b) || b.confidence - a.confidence);
     for (const row of fresh) known.set(keyOf(row), known.size);
     return [...rows].sort((a, b) => (known.get(keyOf(a)) ?? 0) - (known.get(keyOf(b)) ?? 0));
-  }, [rows]);
+  }, [rows, lookedAtS]);
 }
 
 /** What is settled takes little room until it is asked for. */

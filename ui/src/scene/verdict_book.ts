@@ -1,6 +1,6 @@
 /** What the user says of a scene's suggestions: shown at once, and taken back where it fails. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { many, nameOf } from "../parts/words";
+import { capital, many, nameOf } from "../parts/words";
 import type { SenseError, Shapes } from "../stash/calls";
 import { accept, refuse, type SuggestionRow, unsay, wasNotSaid } from "../stash/verdicts";
 
@@ -106,7 +106,7 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
       spoken: readonly SuggestionRow[],
       becomes: (row: SuggestionRow) => Pick<Word, "said" | "in_stash">,
       call: () => Promise<Told>,
-      ended: (failed: readonly SuggestionRow[], why: Note | undefined) => void,
+      ended: (failed: ReadonlyMap<string, Note>) => void,
     ) => {
       const deed = ++count.current;
       let before: ReadonlyMap<string, Word> = new Map();
@@ -126,8 +126,7 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
         if (gone.current) return;
         setWords((now) => settled(now, before, spoken, failed, deed));
         setNotes((now) => new Map([...now, ...left, ...failed]));
-        const rowsFailed = spoken.filter((row) => failed.has(keyOf(row)));
-        ended(rowsFailed, [...failed.values()][0]);
+        ended(failed);
         if (open.current === 0) reload();
       });
     },
@@ -145,13 +144,13 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
         spoken,
         (row) => ({ said, in_stash: afterwards(row, said) }),
         () => (said === "accepted" ? accept(spoken) : refuse(spoken)),
-        (failed, why) => {
-          mine.failed = new Set(failed.map(keyOf));
+        (failed) => {
+          mine.failed = new Set(failed.keys());
           for (const key of spoken.map(keyOf)) {
             if (saying.current.get(key) === mine) saying.current.delete(key);
           }
           setDeeds((now) => withoutRows(now, id, failed));
-          setMessage(sentence(said === "accepted" ? "Accepted" : "Refused", spoken, failed, why));
+          setMessage(sentence(said === "accepted" ? "Accepted" : "Refused", spoken, failed));
         },
       );
     },
@@ -166,16 +165,19 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
       const never = (row: SuggestionRow) => before.get(keyOf(row))?.failed.has(keyOf(row)) ?? false;
       inTurn(
         spoken,
-        (row) => ({ said: null, in_stash: row.in_stash === "ours" ? "absent" : row.in_stash }),
+        (row) => ({ said: null, in_stash: unsaidAs(row) }),
         () => unsay(spoken.filter((row) => !never(row))),
-        (failed, why) => {
-          const still = failed.filter((row) => why && !wasNotSaid(row, why) && !never(row));
+        (failed) => {
+          const still = spoken.filter((row) => {
+            const why = failed.get(keyOf(row));
+            return why && !wasNotSaid(row, why) && !never(row);
+          });
           if (deed && still.length > 0) {
             setDeeds((now) => [...now, { ...deed, rows: still }]);
           }
           setWords((now) => without(now, spoken.filter(never)));
           const sent = spoken.filter((row) => !never(row));
-          if (sent.length > 0) setMessage(sentence("Undone:", sent, failed, why));
+          if (sent.length > 0) setMessage(sentence("Undone:", sent, failed));
         },
       );
     },
@@ -212,9 +214,14 @@ export function useVerdictBook(rows: readonly SuggestionRow[], reload: () => voi
   const takeBack = useCallback(
     (row: SuggestionRow) => {
       setDeeds((now) => now.map((each) => withoutRow(each, row)).filter(notEmpty));
-      forget([row], undefined);
+      const before = [...deeds]
+        .reverse()
+        .filter(({ said }) => said === row.said)
+        .flatMap(({ rows }) => rows)
+        .find((each) => keyOf(each) === keyOf(row));
+      forget([before ? { ...row, in_stash: before.in_stash } : row], undefined);
     },
-    [forget],
+    [deeds, forget],
   );
 
   return { rows: shown, message, last, say, undo, takeBack };
@@ -279,6 +286,12 @@ function afterwards(row: SuggestionRow, said: Said): SuggestionRow["in_stash"] {
   return row.in_stash === "ours" ? "absent" : row.in_stash;
 }
 
+/** What the scene has again where a word is taken back, of a row as it was before that word. */
+function unsaidAs({ said, in_stash }: SuggestionRow): SuggestionRow["in_stash"] {
+  // What we wrote and a refusal took away is written again.
+  return said !== "refused" && in_stash === "ours" ? "absent" : in_stash;
+}
+
 function without<T>(
   now: ReadonlyMap<string, T>,
   rows: readonly SuggestionRow[],
@@ -295,10 +308,11 @@ function withoutRow(deed: Deed, row: SuggestionRow): Deed {
 function withoutRows(
   deeds: readonly Deed[],
   id: number,
-  rows: readonly SuggestionRow[],
+  keys: ReadonlyMap<string, unknown>,
 ): readonly Deed[] {
+  const left = (deed: Deed) => deed.rows.filter((row) => !keys.has(keyOf(row)));
   return deeds
-    .map((each) => (each.id === id ? rows.reduce(withoutRow, each) : each))
+    .map((each) => (each.id === id ? { ...each, rows: left(each) } : each))
     .filter(notEmpty);
 }
 
@@ -311,19 +325,41 @@ export function called(row: SuggestionRow): string {
   return row.kind === "marker" ? `markers of ${nameOf(row)}` : nameOf(row);
 }
 
+/** Of so many reasons each is said; what is left of them the rows say. */
+const REASONS = 3;
+
+/** What was done, and of what was not, by its own reason, that it stays. */
 function sentence(
   done: string,
   spoken: readonly SuggestionRow[],
-  failed: readonly SuggestionRow[],
-  why: Note | undefined,
+  failed: ReadonlyMap<string, Note>,
 ): string {
-  const went = spoken.filter((row) => !failed.includes(row));
-  const good = went.length > 0 ? `${done} ${allCalled(went)}` : "";
-  if (why === undefined) return good;
-  const isOne = failed.length === 1 && failed[0]?.kind !== "marker";
-  const stays = isOne ? "stays as it was" : "stay as they were";
-  const bad = `${allCalled(failed)} ${stays}: ${why.message}${why.remedy ? ` (${why.remedy})` : ""}`;
-  return good ? `${good}. ${bad}` : bad;
+  const went = spoken.filter((row) => !failed.has(keyOf(row)));
+  const byReason = new Map<string, SuggestionRow[]>();
+  for (const row of spoken) {
+    const why = failed.get(keyOf(row));
+    if (why === undefined) continue;
+    const reason = `${why.message}${why.remedy ? ` (${why.remedy})` : ""}`;
+    byReason.set(reason, [...(byReason.get(reason) ?? []), row]);
+  }
+  const reasons = [...byReason];
+  const rest = reasons.slice(REASONS).flatMap(([, rows]) => rows);
+  return [
+    went.length > 0 ? `${done} ${allCalled(went)}` : "",
+    ...reasons.slice(0, REASONS).map(([reason, rows]) => `${stays(rows)}: ${reason}`),
+    rest.length > 0 ? `${stays(rest)}; their rows say why` : "",
+  ]
+    .filter(Boolean)
+    .join(". ");
+}
+
+function stays(rows: readonly SuggestionRow[]): string {
+  const [first] = rows;
+  const isOne = rows.length === 1 && first?.kind !== "marker";
+  const words = allCalled(rows);
+  // A name begins as the user has it.
+  const begins = first?.kind === "marker" ? capital(words) : words;
+  return `${begins} ${isOne ? "stays as it was" : "stay as they were"}`;
 }
 
 function allCalled(rows: readonly SuggestionRow[]): string {
