@@ -755,6 +755,17 @@ def test_markers_are_known_by_an_alias_of_their_tag(room: VerdictRoom) -> None:
     assert standing(room, scene) == {"Beach": ("accepted", "ours")}
 
 
+def test_markers_of_a_tag_that_got_another_name_are_not_those_of_its_namesake(
+    room: VerdictRoom,
+) -> None:
+    scene = prepared(room)
+    assert standing(room, scene)["Dog"] == (None, "ours")
+    sql = "UPDATE tags SET name = 'Hound' WHERE id = ?"
+    room.stash.database.run(sql, room.tag("Dog"))
+    room.stash.tag_scene(scene, room.stash.add_tag("Dog"))
+    assert standing(room, scene)["Dog"] == (None, "absent")
+
+
 # --- Tags that the user has by another name -----------------------------------------------------
 
 POV = suggestion("POV", 0.9, APPLY, [(2.0, 3.0), (20.0, 30.0)])

@@ -12,6 +12,7 @@ from stash_sense_plugin.errors import StashRefused, StashUnauthorised
 from stash_sense_plugin.records import Fingerprint
 from stash_sense_plugin.stash import operations
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
+from stash_sense_plugin.stash.kinds import TagKind, find_all_called, find_called
 from tests.stash_kit import empty
 
 DOCUMENTS = {
@@ -212,6 +213,8 @@ def test_only_the_studio_is_changed(stash: StandIn, client: StashClient) -> None
         pytest.param("C", None, id="part of such a name"),
         pytest.param("Shore", "Shore", id="a name goes before another's alias"),
         pytest.param("\u00dcn\u00ef", "\u00dcn\u00ef", id="beyond ASCII"),
+        pytest.param("\u00dcN\u00ef", "\u00dcn\u00ef", id="and another case within it"),
+        pytest.param("\u00fcn\u00ef", None, id="another case beyond ASCII, for Stash another name"),
     ],
 )
 def test_a_tag_by_name_or_alias(
@@ -226,6 +229,16 @@ def test_a_tag_by_name_or_alias(
     together = operations.find_tags(client, [asked, "Beaches", "Nowhere"])
     assert together.pop("Beaches").name == "Beaches"
     assert together == ({asked.strip(): tag} if tag else {})
+
+
+def test_a_tag_is_found_among_many_as_it_is_by_itself(stash: StandIn, client: StashClient) -> None:
+    stash.add_tag("Strand")
+    kinds = {"beach": TagKind(aliases=(" strand ",))}
+    for name in (" Strand ", "Beach", "Dune"):
+        alone = find_called(client, name, kinds)
+        together = find_all_called(client, [name], kinds)
+        assert together == ({} if alone is None else {name: alone[0]})
+    assert alone is None
 
 
 def test_many_tags_are_asked_for_at_once(stash: StandIn, client: StashClient) -> None:

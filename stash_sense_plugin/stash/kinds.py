@@ -44,5 +44,5 @@ def find_all_called(client: StashClient, names: Iterable[str], kinds: Kinds) -> 
     """Return by name the tags that Stash has, as `find_called` finds each; asked for together."""
     words = {name: names_of(name, kinds) for name in names}
     found = operations.find_tags(client, chain.from_iterable(words.values()))
-    tags = {name: next(filter(None, map(found.get, each)), None) for name, each in words.items()}
-    return {name: tag for name, tag in tags.items() if tag is not None}
+    tags = {name: [found.get(each.strip()) for each in known] for name, known in words.items()}
+    return {name: tag for name, each in tags.items() if (tag := next(filter(None, each), None))}

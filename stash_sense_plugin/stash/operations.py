@@ -527,7 +527,9 @@ def find_tags(client: StashClient, names: Iterable[str]) -> dict[str, StashTag]:
         called = {"name": one_of, "OR": {"aliases": one_of}}
         raw = client.call(FIND_TAGS, {"called": called})["findTags"]["tags"]
         tags = [_tag(values) for values in raw]
-        found |= {name: tag for name in group if (tag := _likest(tags, name)) is not None}
+        for name in group:
+            alike = [tag for tag in tags if _is_equal(tag, name)]
+            found |= {} if (tag := _likest(alike, name)) is None else {name: tag}
     return found
 
 
@@ -620,6 +622,12 @@ def _likest(tags: Iterable[StashTag], wanted: str) -> StashTag | None:
         key=lambda tag: (_likeness(tag, wanted), int(tag.id)),
         default=None,
     )
+
+
+def _is_equal(tag: StashTag, name: str) -> bool:
+    """Whether Stash's EQUALS finds it: unlike its expressions, it knows no case beyond ASCII."""
+    same = re.compile(re.escape(name), re.IGNORECASE | re.ASCII)
+    return any(map(same.fullmatch, (tag.name, *tag.aliases)))
 
 
 def _likeness(tag: StashTag, wanted: str) -> int | None:

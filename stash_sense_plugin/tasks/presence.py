@@ -118,7 +118,7 @@ class _Looking:
         if any(
             entry.scene_id == row.scene_id
             and entry.target_id in ids
-            and (entry.about_id == tag_id or folded(entry.target_name) == row.key)
+            and (entry.about_id == tag_id if tag_id else folded(entry.target_name) == row.key)
             for entry in self._marked
         ):
             return Marked(tag_id, "ours")
