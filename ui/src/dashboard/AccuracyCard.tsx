@@ -1,6 +1,6 @@
 /** How good what is said is in this very library: the last evaluation. */
 import React, { useState } from "react";
-import { Button } from "react-bootstrap";
+import { Deed } from "../parts/Deed";
 import type { SenseError, Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useTold } from "./Desk";
@@ -35,9 +35,9 @@ export function AccuracyCard() {
       wide
       lines={6}
       actions={
-        <Button size="sm" variant="secondary" disabled={task.under_way} onClick={evaluate}>
+        <Deed size="sm" variant="secondary" busy={task.under_way} does={evaluate}>
           {task.under_way ? "Evaluating" : "Evaluate"}
-        </Button>
+        </Deed>
       }
     >
       {(told) => (

@@ -1,7 +1,7 @@
 /** The buttons that begin work on the whole library. */
 import React, { useState } from "react";
-import { Button } from "react-bootstrap";
 import { Confirm } from "../parts/Confirm";
+import { Deed } from "../parts/Deed";
 import type { SenseError } from "../stash/calls";
 import { taskOf, useDesk } from "./Desk";
 import { counted, duration, number } from "./words";
@@ -30,32 +30,32 @@ export function Begin() {
   };
   return (
     <>
-      <Button
+      <Deed
         size="sm"
-        disabled={tagging || toDo === 0}
+        busy={tagging || toDo === 0}
         title={toDo === 0 ? `No scene has the tag ${told?.workflow.to_do}` : undefined}
-        onClick={() => at_once("tag_scenes", "Tag scenes")}
+        does={() => at_once("tag_scenes", "Tag scenes")}
       >
         Tag all with {told?.workflow.to_do ?? "the to-do tag"}
         {toDo === undefined ? "" : ` (${number(toDo)})`}
-      </Button>
-      <Button
+      </Deed>
+      <Deed
         size="sm"
         variant="secondary"
-        disabled={tagging || told?.scenes.in_stash === 0}
-        onClick={() => setAsks(true)}
+        busy={tagging || told?.scenes.in_stash === 0}
+        does={() => setAsks(true)}
       >
         Tag the whole library
-      </Button>
-      <Button
+      </Deed>
+      <Deed
         size="sm"
         variant="secondary"
-        disabled={deciding || told?.scenes.looked_at === 0}
+        busy={deciding || told?.scenes.looked_at === 0}
         title="Applies changed settings, thresholds and answers to what was seen; no video is read"
-        onClick={() => at_once("decide", "Decide again")}
+        does={() => at_once("decide", "Decide again")}
       >
         Decide again
-      </Button>
+      </Deed>
       {failed && (
         <p className="text-danger mb-0" role="alert">
           {failed.message}

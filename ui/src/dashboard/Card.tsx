@@ -1,6 +1,7 @@
 /** One part of the dashboard: it loads, fails and is asked again for itself. */
-import React from "react";
+import React, { useRef } from "react";
 import { Boundary } from "../parts/Boundary";
+import { useFocusKept } from "../parts/focus";
 import { Trouble } from "../parts/Trouble";
 import type { Asking } from "../stash/hooks";
 
@@ -20,14 +21,21 @@ interface Props<T> {
 export function Card<T>({ title, name, asking, wide, lines = 4, actions, children }: Props<T>) {
   const { told, error, loading, reload } = asking;
   const heading = `sense-dash-card-${name}`;
+  const place = useRef<HTMLElement>(null);
+  // What is done in a card may take its own row out of it: what came of it is read next.
+  const find = (selector: string) => place.current?.querySelector<HTMLElement>(selector);
+  useFocusKept(place, () => find("[data-sense-came]") ?? find("h2"));
   return (
     <section
       className={`card sense-dash-card sense-dash-card-${name}${wide ? " sense-dash-card-wide" : ""}`}
       aria-labelledby={heading}
+      ref={place}
       aria-busy={loading && told === undefined}
     >
       <header className="sense-dash-card-head">
-        <h2 id={heading}>{title}</h2>
+        <h2 id={heading} tabIndex={-1}>
+          {title}
+        </h2>
         {actions && <div className="sense-dash-card-actions">{actions}</div>}
       </header>
       <Boundary what={`the card ${title}`}>

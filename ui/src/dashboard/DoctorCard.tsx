@@ -1,6 +1,7 @@
 /** What runs here, what is missing, and what to do about it. */
 import React, { useState } from "react";
-import { Badge, Button } from "react-bootstrap";
+import { Badge } from "react-bootstrap";
+import { Deed } from "../parts/Deed";
 import type { Shapes } from "../stash/calls";
 import { useOperation } from "../stash/hooks";
 import { Card } from "./Card";
@@ -22,16 +23,16 @@ export function DoctorCard() {
       wide
       lines={6}
       actions={
-        <Button
+        <Deed
           size="sm"
           variant="secondary"
-          disabled={asking.loading}
+          busy={asking.loading}
           aria-busy={checks}
           title="Reads the whole store too, which takes longer"
-          onClick={check}
+          does={check}
         >
           {checks ? "Checking" : "Check thoroughly"}
-        </Button>
+        </Deed>
       }
     >
       {(told) => <Report told={told} />}

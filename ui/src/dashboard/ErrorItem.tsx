@@ -1,6 +1,6 @@
 /** One scene that failed. */
 import React, { useState } from "react";
-import { Button } from "react-bootstrap";
+import { Deed } from "../parts/Deed";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
 import { useJob } from "../stash/hooks";
 import { useDesk } from "./Desk";
@@ -47,15 +47,15 @@ export function ErrorItem({ row, tried }: Props) {
           </span>
         </SceneLink>
         <span className="text-muted sense-dash-when">{date(row.failed_at_s)}</span>
-        <Button
+        <Deed
           size="sm"
           variant="secondary"
-          disabled={jobId !== undefined}
+          busy={jobId !== undefined}
           aria-label={`Try ${name} again`}
-          onClick={again}
+          does={again}
         >
           {jobId === undefined ? "Try again" : "Trying"}
-        </Button>
+        </Deed>
       </div>
       <p className="sense-dash-break">{sentence(row.message)}</p>
       {row.remedy && <p className="text-muted sense-dash-break">{capital(sentence(row.remedy))}</p>}

@@ -1,7 +1,7 @@
 /** Scenes whose last look failed: why, what to do about it, and the way to try again. */
 import React, { useState } from "react";
-import { Button } from "react-bootstrap";
 import { Confirm } from "../parts/Confirm";
+import { Deed } from "../parts/Deed";
 import { operate, type SenseError, type Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useDesk, useTold } from "./Desk";
@@ -32,7 +32,11 @@ export function ErrorsCard() {
     >
       {(told) => (
         <>
-          {came && <p>{came}</p>}
+          {came && (
+            <p tabIndex={-1} data-sense-came>
+              {came}
+            </p>
+          )}
           {some || paging.page > 1 ? (
             <>
               <ul className="list-unstyled sense-dash-errors">
@@ -76,14 +80,9 @@ function TryAll({ tried }: { tried(came: string): void }) {
           {failed.message}
         </span>
       )}
-      <Button
-        size="sm"
-        variant="secondary"
-        disabled={looking || task.under_way}
-        onClick={() => void look()}
-      >
+      <Deed size="sm" variant="secondary" busy={looking || task.under_way} does={() => void look()}>
         {task.under_way ? "Under way" : "Try all again"}
-      </Button>
+      </Deed>
       {ids !== undefined && (
         <Confirm
           title={`Look at ${counted(ids.length, "scene")} again?`}

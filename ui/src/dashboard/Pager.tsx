@@ -1,6 +1,6 @@
 /** Goes through a list that comes page by page, each named by where the last one ended. */
 import React, { useState } from "react";
-import { Button } from "react-bootstrap";
+import { Deed } from "../parts/Deed";
 
 export interface Paging {
   /** What the page that is shown is asked by; undefined for the first. */
@@ -33,18 +33,18 @@ export function Pager({ paging, next, what }: Props) {
   if (paging.page === 1 && next === null) return null;
   return (
     <nav className="sense-dash-pager" aria-label={`Pages of ${what}`}>
-      <Button size="sm" variant="secondary" disabled={paging.page === 1} onClick={paging.back}>
+      <Deed size="sm" variant="secondary" busy={paging.page === 1} does={paging.back}>
         Newer
-      </Button>
+      </Deed>
       <span aria-live="polite">Page {paging.page}</span>
-      <Button
+      <Deed
         size="sm"
         variant="secondary"
-        disabled={next === null}
-        onClick={() => next !== null && paging.on(next)}
+        busy={next === null}
+        does={() => next !== null && paging.on(next)}
       >
         Older
-      </Button>
+      </Deed>
     </nav>
   );
 }

@@ -1,7 +1,8 @@
 /** What was done so far, with what of it is still there, and the way to take it back. */
 import React, { useState } from "react";
-import { Badge, Button } from "react-bootstrap";
+import { Badge } from "react-bootstrap";
 import { Confirm } from "../parts/Confirm";
+import { Deed } from "../parts/Deed";
 import type { Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useTold } from "./Desk";
@@ -27,6 +28,8 @@ export function RunsCard() {
             <p
               className={came.failed ? "text-danger" : ""}
               role={came.failed ? "alert" : undefined}
+              tabIndex={-1}
+              data-sense-came
             >
               {came.name}: {came.result}
             </p>
@@ -84,15 +87,15 @@ function RunItem({ run, undone }: { run: Run; undone(came: Came): void }) {
         {run.undone ? (
           <Badge variant="secondary">undone</Badge>
         ) : (
-          <Button
+          <Deed
             size="sm"
             variant="secondary"
-            disabled={task.under_way || left.length === 0}
+            busy={task.under_way || left.length === 0}
             aria-label={undo}
-            onClick={() => setAsks(true)}
+            does={() => setAsks(true)}
           >
             Undo
-          </Button>
+          </Deed>
         )}
       </div>
       <p className="text-muted mb-0">

@@ -1,6 +1,7 @@
 /** One thing that is under way: how far it is, what it said last, and the way to stop it. */
 import React, { useState } from "react";
-import { Badge, Button } from "react-bootstrap";
+import { Badge } from "react-bootstrap";
+import { Deed } from "../parts/Deed";
 import { operate, type SenseError, stopTask } from "../stash/calls";
 import { useDesk } from "./Desk";
 import type { Going } from "./NowCard";
@@ -35,15 +36,15 @@ export function UnderWay({ task, job }: Pick<Going, "task" | "job">) {
         <NameOf name={name} ids={ids} />
         <Badge variant={runs ? "primary" : "secondary"}>{stateOf(runs, stopping)}</Badge>
         <SceneLinks ids={ids} />
-        <Button
+        <Deed
           size="sm"
           variant="secondary"
-          disabled={stopping}
+          busy={stopping}
           aria-label={`Cancel ${name}`}
-          onClick={stop}
+          does={stop}
         >
           Cancel
-        </Button>
+        </Deed>
       </div>
       {runs && <Progress share={job?.progress ?? task?.progress ?? null} label={name} />}
       <p className={`sense-dash-job-line ${tone(line?.level)}`}>
