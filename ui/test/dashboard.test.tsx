@@ -266,7 +266,12 @@ describe("beginning work", () => {
       ]),
     );
     expect(await screen.findByText("It waits for its turn in Stash's queue.")).toBeVisible();
-    expect(screen.getByRole("button", { name: /Tag all with TagMe/ })).toBeDisabled();
+    const button = screen.getByRole("button", { name: /Tag all with TagMe/ });
+    expect(button).toHaveAttribute("aria-disabled", "true");
+    expect(button).toHaveFocus();
+    expect(button).toBeEnabled();
+    await userEvent.keyboard("{Enter}");
+    expect(stash.tasks).toHaveLength(1);
   });
 
   test("the whole library is tagged after a question that says how many scenes", async () => {
@@ -291,7 +296,7 @@ describe("beginning work", () => {
     dashboard({ overview: () => NO_SCENES });
     expect(await screen.findByText(/Stash has no scenes yet/)).toBeInTheDocument();
     for (const name of [/Tag all with TagMe/, "Tag the whole library", "Decide again"]) {
-      expect(screen.getByRole("button", { name })).toBeDisabled();
+      expect(screen.getByRole("button", { name })).toHaveAttribute("aria-disabled", "true");
     }
     expect(screen.getByText(/measured while scenes are looked at/)).toBeInTheDocument();
   });
@@ -311,6 +316,30 @@ describe("Library and Speed", () => {
     expect(within(speed).getByText(/fewer frames for text would help\./)).toBeInTheDocument();
     const parts = within(speed).getAllByRole("listitem");
     expect(parts[0]).toHaveTextContent("Text on screen on cpu80%, 3 min for 1,200 pictures");
+  });
+
+  test("models are called as on the page of a scene", async () => {
+    const coverage = ["nudenet-320n@1", "yolov8n@2"].map((made) => ({
+      detector: "objects",
+      model: made,
+      scenes: 1,
+    }));
+    const chosen = model({ name: "clip-vit-b32", chosen: "the preset fast", here: true });
+    dashboard({
+      overview: () => overview({ coverage }),
+      models: () => ({ preset: "fast", why: "chosen", models: [chosen] }),
+    });
+    const library = await card("Library");
+    expect(within(library).getByRole("cell", { name: "NudeNet" })).toHaveAttribute(
+      "title",
+      "nudenet-320n@1",
+    );
+    expect(within(library).getByRole("cell", { name: "YOLOv8n" })).toBeInTheDocument();
+    const models = await card("Models");
+    expect(within(models).getByText(/; chosen: CLIP ViT-B\/32$/)).toBeVisible();
+    const item = within(models).getByRole("listitem");
+    // What the settings and the tasks call it stays beside.
+    expect(item).toHaveTextContent(/^CLIP ViT-B\/32clip-vit-b32chosen/);
   });
 
   test("settings that cannot be used come first", async () => {
@@ -341,6 +370,29 @@ describe("Errors", () => {
     expect(await within(errors).findByText("No scene failed.")).toBeInTheDocument();
     expect(screen.getByRole("status")).toHaveTextContent("scene 5.mp4: 1 scene tagged.");
     expect(await within(await card("Now")).findByText("1 scene tagged.")).toBeInTheDocument();
+  });
+
+  test("the focus stays on what is tried again, and goes on to what came of it", async () => {
+    let tried = false;
+    let ended = false;
+    dashboard({
+      errors: () => ({ errors: tried ? [] : [failed("5")], next: null }),
+      tag_scene: () => ({ job_id: "j" }),
+      job: () => {
+        tried = ended;
+        const output = { tagged: 1, failed: 0, written: {} };
+        return ended ? job({ id: "j", output }) : job({ id: "j", status: "running" });
+      },
+    });
+    const again = await screen.findByRole("button", { name: "Try scene 5.mp4 again" });
+    again.focus();
+    await userEvent.keyboard("{Enter}");
+    await waitFor(() => expect(again).toHaveTextContent("Trying"));
+    expect(again).toHaveFocus();
+    expect(again).toBeEnabled();
+    ended = true;
+    expect(await screen.findByText("No scene failed.")).toBeInTheDocument();
+    expect(screen.getByText("scene 5.mp4, tried again: 1 scene tagged.")).toHaveFocus();
   });
 
   test("one that fails again keeps its row with the reason", async () => {
@@ -386,7 +438,10 @@ describe("Errors", () => {
     await userEvent.click(within(errors).getByRole("button", { name: "Older" }));
     expect(await within(errors).findByText("scene 2.mp4")).toBeInTheDocument();
     expect(within(errors).getByText("Page 2")).toBeInTheDocument();
-    expect(within(errors).getByRole("button", { name: "Older" })).toBeDisabled();
+    const older = within(errors).getByRole("button", { name: "Older" });
+    expect(older).toHaveAttribute("aria-disabled", "true");
+    expect(older).toHaveFocus();
+    expect(older).toBeEnabled();
     await userEvent.click(within(errors).getByRole("button", { name: "Newer" }));
     expect(await within(errors).findByText("scene 1.mp4")).toBeInTheDocument();
   });
@@ -609,11 +664,16 @@ describe("Runs", () => {
       }),
     ];
     undone = true;
+    const button = within(runs).getByRole("button", { name: /^Undo Tag scenes of/ });
+    await waitFor(() => expect(button).toHaveFocus());
+    expect(button).toHaveAttribute("aria-disabled", "true");
+    expect(button).toBeEnabled();
     act(() => stash.tell("REMOVE", { id: "1", status: "FINISHED" }));
     const told = /11 tags and 1 marker taken back; 1 left because you changed it since\./;
     expect(await within(runs).findByText(told)).toBeInTheDocument();
     expect(await within(runs).findByText("undone")).toBeInTheDocument();
     expect(within(runs).queryByRole("button", { name: /^Undo/ })).toBeNull();
+    expect(within(runs).getByText(told)).toHaveFocus();
   });
 
   test("a task that is over before it is waited for is told all the same", async () => {

@@ -1,7 +1,10 @@
 /** One model: what is to be known of it before it is chosen, fetched or removed. */
-import React, { useState } from "react";
-import { Badge, Button } from "react-bootstrap";
+import React, { useRef, useState } from "react";
+import { Badge } from "react-bootstrap";
 import { Confirm } from "../parts/Confirm";
+import { Deed } from "../parts/Deed";
+import { useFocusKept } from "../parts/focus";
+import { modelName } from "../parts/why";
 import type { SenseError, Shapes } from "../stash/calls";
 import { LicenceDialog } from "./LicenceDialog";
 import { Progress } from "./Progress";
@@ -20,6 +23,9 @@ export function ModelItem({ model }: { model: Model }) {
   const removal = useTask("remove_models", `Remove ${model.name}`);
   const [dialog, setDialog] = useState<Dialog>();
   const [failed, setFailed] = useState<SenseError>();
+  const place = useRef<HTMLLIElement>(null);
+  // Where it comes, Download goes; where it leaves, Remove.
+  useFocusKept(place, () => place.current?.querySelector("button"));
   const names = { names: [model.name] };
   const download = async () => {
     setFailed(undefined);
@@ -33,33 +39,36 @@ export function ModelItem({ model }: { model: Model }) {
   const busy = pull.under_way || removal.under_way;
   const close = () => setDialog(undefined);
   return (
-    <li className="sense-dash-model">
+    <li className="sense-dash-model" ref={place}>
       <div className="sense-dash-model-head">
-        <span className="sense-dash-model-name">{model.name}</span>
+        <Name name={model.name} />
         <Marks model={model} />
-        {model.here
-          ? model.chosen !== ALWAYS && (
-              <Button
-                size="sm"
-                variant="secondary"
-                disabled={busy}
-                aria-label={`Remove ${model.name}`}
-                onClick={() => setDialog("remove")}
-              >
-                Remove
-              </Button>
-            )
-          : !pull.under_way && (
-              <Button
-                size="sm"
-                variant="secondary"
-                disabled={busy}
-                aria-label={`Download ${model.name}`}
-                onClick={() => (mustAccept ? setDialog("licence") : void download())}
-              >
-                {model.disk_megabytes > 0 ? "Go on" : "Download"}
-              </Button>
-            )}
+        {model.here ? (
+          model.chosen !== ALWAYS && (
+            <Deed
+              // Never the button of Download: Enter that is held must not press this one.
+              key="remove"
+              size="sm"
+              variant="secondary"
+              busy={busy}
+              aria-label={`Remove ${model.name}`}
+              does={() => setDialog("remove")}
+            >
+              Remove
+            </Deed>
+          )
+        ) : (
+          <Deed
+            key="download"
+            size="sm"
+            variant="secondary"
+            busy={busy}
+            aria-label={`Download ${model.name}`}
+            does={() => (mustAccept ? setDialog("licence") : void download())}
+          >
+            {model.disk_megabytes > 0 ? "Go on" : "Download"}
+          </Deed>
+        )}
       </div>
       <p className="sense-dash-break">
         {sentence(model.about)}{" "}
@@ -112,6 +121,17 @@ export function ModelItem({ model }: { model: Model }) {
         </Confirm>
       )}
     </li>
+  );
+}
+
+/** As its makers write it, with what the settings call it. */
+function Name({ name }: { name: string }) {
+  const made = modelName(name);
+  return (
+    <>
+      <span className="sense-dash-model-name">{made}</span>
+      {made !== name && <span className="text-muted sense-dash-break">{name}</span>}
+    </>
   );
 }
 

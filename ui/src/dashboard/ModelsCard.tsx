@@ -1,6 +1,8 @@
 /** The models that can look: what each is for, whether it is here, and how it comes and goes. */
-import React, { useState } from "react";
+import React, { useRef, useState } from "react";
 import { Button } from "react-bootstrap";
+import { useFocusKept } from "../parts/focus";
+import { modelName } from "../parts/why";
 import type { SenseError, Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useTold } from "./Desk";
@@ -64,9 +66,11 @@ function Missing({ models }: { models: readonly Model[] }) {
     task.begin().catch((why: SenseError) => setRefused(why));
   };
   const size = sizeOf(models);
+  const place = useRef<HTMLDivElement>(null);
+  useFocusKept(place, () => place.current);
   if (models.length === 0 && !task.under_way && !task.result) return null;
   return (
-    <div className="sense-dash-missing">
+    <div className="sense-dash-missing" ref={place} tabIndex={-1}>
       {models.length > 0 && (
         <p>
           {listed(models.map((model) => model.name))}{" "}
@@ -111,7 +115,7 @@ function sizeOf(models: readonly Model[]): string {
 
 function Group({ title, models }: { title: string; models: readonly Model[] }) {
   const here = models.filter((model) => model.here).length;
-  const chosen = models.filter((model) => model.chosen).map((model) => model.name);
+  const chosen = models.filter((model) => model.chosen).map(({ name }) => modelName(name));
   return (
     <details className="sense-dash-fold">
       <summary>

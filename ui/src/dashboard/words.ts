@@ -167,8 +167,3 @@ const DETECTORS: Record<string, string> = {
 export function detectorName(detector: string): string {
   return DETECTORS[detector] ?? capital(detector);
 }
-
-/** `clip-vit-b32` of `clip-vit-b32@b0921d05`. */
-export function modelName(model: string): string {
-  return model.split("@")[0] || model;
-}
