@@ -133,6 +133,70 @@ test("all above the slider are shown, accepted and undone", async ({ page, libra
   await expect.poll(async () => (await library.tags(id)).sort()).toEqual(before.sort());
 });
 
+test("what is done by keys leaves the keys where they go on", async ({ page, library }) => {
+  const { id, tab } = await open(page, library, FIVE);
+  const before = await library.tags(id);
+  await tab.getByRole("slider", { name: "Least confidence to accept" }).fill("0");
+  await tab.getByRole("button", { name: /^Accept all above 0%/ }).focus();
+  await page.keyboard.press("Enter");
+  await said(tab, "Accepted");
+  await expect(tab.locator("[data-sense-row]:focus")).toHaveCount(1);
+  await page.keyboard.press("u");
+  await said(tab, "Undone:");
+  await expect.poll(async () => (await library.tags(id)).sort()).toEqual(before.sort());
+
+  const rows = tab.locator("[data-sense-row]");
+  await rows.first().focus();
+  for (let left = await rows.count(); left > 0; left = await rows.count()) {
+    await page.keyboard.press("r");
+    await expect.poll(() => rows.count()).toBeLessThan(left);
+  }
+  const folded = tab.getByText(/^Refused \(\d+\)$/);
+  await expect(folded).toBeFocused();
+  await page.keyboard.press("u");
+  await said(tab, "Undone:");
+  await expect(tab.locator("[data-sense-row]:focus")).toHaveCount(1);
+});
+
+test("the button that tags a scene keeps the focus, and has it back from Cancel", async ({
+  page,
+  library,
+}) => {
+  await library.configure(MORE_FRAMES);
+  try {
+    const { tab } = await open(page, library, LONG);
+    const button = tab.getByRole("button", { name: "Tag this scene" });
+    await button.focus();
+    await page.keyboard.press("Enter");
+    const cancel = tab.getByRole("button", { name: "Cancel", exact: true });
+    await expect(cancel).toBeEnabled();
+    await expect(button).toBeFocused();
+    await cancel.focus();
+    await page.keyboard.press("Enter");
+    await expect(tab.getByText("It was cancelled.")).toBeVisible({ timeout: 30_000 });
+    await expect(button).toBeFocused();
+  } finally {
+    await library.reset();
+  }
+});
+
+test("a range is hit by a finger beside what is seen of it", async ({ page, library }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  const { tab } = await open(page, library, LONG);
+  const track = tab.locator(".sense-timeline-track").first();
+  await track.scrollIntoViewIfNeeded();
+  const hits = await track.evaluate((each) => {
+    const button = each.querySelector(".sense-timeline-range") as HTMLElement;
+    // As the shortest are drawn, in the middle of its scene.
+    Object.assign(button.style, { left: "50%", width: "0" });
+    const { left, top, width, height } = button.getBoundingClientRect();
+    const [x, y] = [left + width / 2, top + height / 2];
+    const at = (dx: number, dy: number) => document.elementFromPoint(x + dx, y + dy) === button;
+    return [width, at(10, 0), at(-10, 0), at(0, 11), at(0, -11), at(20, 0)];
+  });
+  expect(hits).toEqual([3, true, true, true, true, false]);
+});
+
 /** Wait until it is done, and told. */
 async function said(tab: Locator, words: string): Promise<void> {
   await expect(tab.getByRole("status").filter({ hasText: words })).toBeVisible();
