@@ -1,5 +1,8 @@
 /** Numbers, times and the names of our jobs, as people read them. */
+import { capital } from "../parts/words";
 import type { Shapes } from "../stash/calls";
+
+export { capital };
 
 const NUMBERS = new Intl.NumberFormat("en");
 const DATES = new Intl.DateTimeFormat(undefined, {
@@ -62,10 +65,6 @@ export function clock(sinceEpochS: number): string {
 export function sentence(text: string): string {
   const told = text.trim();
   return told === "" || /[.!?]$/.test(told) ? told : `${told}.`;
-}
-
-export function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** The name of a file without the folders that it lies in. */
