@@ -10,7 +10,7 @@ interface Place {
   within: string;
   before?(page: Page): Promise<void>;
   /** Shows all of it. */
-  open?(page: Page): Promise<void>;
+  open?(page: Page, library: Library): Promise<void>;
 }
 
 interface Item {
@@ -30,8 +30,35 @@ async function waiting(library: Library): Promise<Item[]> {
     .map(({ scene_id, kind, name }) => ({ scene_id, kind, name }));
 }
 
-/** What was said so that there are runs. */
+/** Drawn so that the picture's own facts tell all five of these, and when. */
+const FIVE = "astronaut-vertical-grey-dark-boxed-still.mp4";
+
+/** What was said so that there is something to show; it is taken back at the end. */
 const said: Item[] = [];
+
+async function refuse(library: Library): Promise<Item> {
+  const [item] = await waiting(library);
+  if (item === undefined) throw new Error("No tag is suggested that its scene has not");
+  await library.operate("refuse", { items: [item] });
+  said.push(item);
+  return item;
+}
+
+/** What was said of one thing twice is taken back twice. */
+async function takeBack(library: Library): Promise<void> {
+  for (const { scene_id, kind, name } of said.splice(0)) {
+    const saidOf = async () => {
+      const { suggestions } = await library.operate<{
+        suggestions: (Item & { said: string | null })[];
+      }>("scene", { scene_id });
+      return suggestions.find((each) => each.kind === kind && each.name === name)?.said ?? null;
+    };
+    for (let left = 2; left > 0 && (await saidOf()) !== null; left--) {
+      await library.operate("unsay", { items: [{ scene_id, kind, name }] });
+    }
+    expect(await saidOf(), `${name} of scene ${scene_id}`).toBeNull();
+  }
+}
 
 const unfold = async (page: Page) => {
   const folded = page.locator(".sense-settings-heading button[aria-expanded=false]");
@@ -69,10 +96,12 @@ const PLACES: readonly Place[] = [
   {
     name: "Dashboard with runs, errors and all models",
     path: async (library) => {
-      const [item] = await waiting(library);
+      const [item, another] = await waiting(library);
+      if (item === undefined || another === undefined) throw new Error("Too little is suggested");
       // Of each kind one run, of which something is left.
-      await library.operate("accept", { items: [item] });
+      await library.operate("accept", { items: [item, another] });
       await library.operate("refuse", { items: [item] });
+      said.push(item, another);
       return "/plugins/stash-sense/dashboard";
     },
     within: ".sense-pages",
@@ -108,6 +137,38 @@ const PLACES: readonly Place[] = [
     within: ".sense-scene-pane",
     open: openTab,
   },
+  {
+    name: "what was refused, in Review",
+    path: async (library) => {
+      await refuse(library);
+      return "/plugins/stash-sense?by=refused";
+    },
+    within: ".sense-pages",
+    open: async (page) => {
+      await page
+        .getByRole("button", { name: /^Take back that/ })
+        .first()
+        .waitFor();
+    },
+  },
+  {
+    name: "a scene's tab with markers, what is refused, and Undo",
+    path: async (library) => `/scenes/${(await library.scene(FIVE)).id}`,
+    within: ".sense-scene-pane",
+    open: async (page, library) => {
+      await openTab(page);
+      const tab = page.locator(".sense-scene-pane");
+      const markers = tab.getByRole("button", { name: /^Markers of Dark/ });
+      if ((await markers.getAttribute("aria-expanded")) === "false") await markers.click();
+      await expect(markers).toHaveAttribute("aria-expanded", "true");
+      const { id } = await library.scene(FIVE);
+      said.push({ scene_id: id, kind: "tag", name: "Vertical" });
+      await tab.getByRole("button", { name: "Refuse Vertical", exact: true }).click();
+      await expect(tab.getByRole("button", { name: "Undo", exact: true })).toBeVisible();
+      await openFolds(page);
+      await expect(tab.getByRole("button", { name: "Undo refused Vertical" })).toBeVisible();
+    },
+  },
 ];
 
 test.beforeAll(async ({ library }) => {
@@ -125,7 +186,7 @@ test.beforeAll(async ({ library }) => {
 });
 
 test.afterAll(async ({ library }) => {
-  if (said.length > 0) await library.operate("unsay", { items: said });
+  await takeBack(library);
   await library.reset();
 });
 
@@ -136,7 +197,7 @@ for (const place of PLACES) {
     await page.goto(await place.path(library));
     await page.locator(place.within).first().waitFor({ state: "attached" });
     await page.waitForLoadState("networkidle");
-    await place.open?.(page);
+    await place.open?.(page, library);
     await expectNoFaultsInBoth(page, place.within);
   });
 }
