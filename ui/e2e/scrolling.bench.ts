@@ -5,6 +5,8 @@ import { start } from "./stash";
 const ROWS = 10_000;
 const SCENES = 40;
 const LIMIT_MS = 50;
+/** The machine is quiet where the page's own thread had the processor for all but this of its time. */
+const QUIET = 0.1;
 /** Five rows a frame, three hundred a second: faster than anyone reads. */
 const STEP_PX = 600;
 const KEYS = ["j", "a", "k", "r", "u", "a"];
@@ -92,11 +94,12 @@ interface Traced {
 }
 
 interface Tasks {
-  /** By the clock, as the Long Tasks API has it: other work of the machine is in it. */
-  clock_ms: number;
+  /** The long tasks as the browser itself tells them, by the clock: a busy machine is in them. */
+  long_ms: readonly number[];
   /** What the processor did for the page in its longest task. */
   processor_ms: number;
-  long: number;
+  /** The share of all tasks' time in which the processor did something else: 0..1. */
+  kept_waiting: number;
 }
 
 /** Do something, and tell how long the page's own thread was busy at a stretch meanwhile. */
@@ -113,11 +116,11 @@ async function traced(page: Page, act: () => Promise<void>): Promise<Tasks> {
   await ended;
   const { pid, tid } = busiest(events);
   const tasks = events.filter((each) => isTask(each) && each.pid === pid && each.tid === tid);
-  const clock = await longTasks(page);
+  const sum = (of: "dur" | "tdur") => tasks.reduce((all, each) => all + (each[of] ?? 0), 0);
   return {
-    clock_ms: Math.max(0, ...clock),
+    long_ms: await longTasks(page),
     processor_ms: tasks.reduce((most, { tdur = 0 }) => Math.max(most, tdur / 1000), 0),
-    long: clock.length,
+    kept_waiting: 1 - sum("tdur") / sum("dur"),
   };
 }
 
@@ -168,12 +171,25 @@ async function fling(step: number): Promise<{ depth: number; most: number }> {
 const longTasks = (page: Page) =>
   page.evaluate(() => (window as unknown as { longTasks: number[] }).longTasks.splice(0));
 
-function say(what: string, { clock_ms, processor_ms, long }: Tasks, rows: number) {
-  const clock = long > 0 ? `${Math.round(clock_ms)} ms, ${long} such` : "none";
+function say(what: string, { long_ms, processor_ms, kept_waiting }: Tasks, rows: number) {
+  const clock = long_ms.length > 0 ? long_ms.map(Math.round).join(", ") : "none";
+  const asserted =
+    kept_waiting <= QUIET ? "and none may be" : "and not asserted, as the machine is busy";
   console.log(
-    `${what}: longest task ${processor_ms.toFixed(0)} ms of the processor;` +
-      ` over ${LIMIT_MS} ms by the clock: ${clock}; ${rows} rows in the page`,
+    `${what}: longest task ${processor_ms.toFixed(0)} ms of the processor, of ${LIMIT_MS} allowed;` +
+      ` the browser's own long tasks, in ms by the clock: ${clock}, ${asserted}` +
+      ` (the page was kept waiting ${(kept_waiting * 100).toFixed(0)}% of its time);` +
+      ` ${rows} rows in the page`,
   );
+}
+
+/**
+ * No task of over 50 ms: by the processor always; by the clock, as the browser has it, where the
+ * machine left the page its processor. On a busy one the clock measures the others.
+ */
+function expectNoLongTask(what: string, { long_ms, processor_ms, kept_waiting }: Tasks) {
+  expect(processor_ms, what).toBeLessThanOrEqual(LIMIT_MS);
+  if (kept_waiting <= QUIET) expect(long_ms, what).toEqual([]);
 }
 
 test("scrolling and answering in ten thousand rows", async ({ page }) => {
@@ -200,9 +216,8 @@ test("scrolling and answering in ten thousand rows", async ({ page }) => {
     say("200 keys", answering, await rows.count());
 
     expect(flung.most).toBeLessThan(60);
-    // The clock is the machine's, which may do other things; see what is printed.
-    expect(scrolling.processor_ms).toBeLessThanOrEqual(LIMIT_MS);
-    expect(answering.processor_ms).toBeLessThanOrEqual(LIMIT_MS);
+    expectNoLongTask("scrolling", scrolling);
+    expectNoLongTask("answering", answering);
   } finally {
     await started?.end();
   }
