@@ -5,18 +5,11 @@ import { Begin } from "./Begin";
 import { Card } from "./Card";
 import { useDesk } from "./Desk";
 import { EndedJob } from "./EndedJob";
+import { together } from "./going";
 import { isUnderWay, type Job } from "./polling";
 import { UnderWay } from "./UnderWay";
-import { modeOfTask, ourTask } from "./words";
 
 const RECENT = 6;
-
-/** A task of Stash's queue and the worker's job that does it: either may be alone. */
-export interface Going {
-  key: string;
-  task: StashJob | undefined;
-  job: Job | undefined;
-}
 
 export function NowCard() {
   const { jobs, tasks } = useDesk();
@@ -53,21 +46,4 @@ function Jobs({ jobs, tasks }: { jobs: readonly Job[]; tasks: readonly StashJob[
       )}
     </>
   );
-}
-
-/** Join each task that runs to the job that does it: the two are one thing to the user. */
-export function together(jobs: readonly Job[], tasks: readonly StashJob[]): Going[] {
-  const free = jobs.filter(isUnderWay);
-  const take = (task: StashJob) => {
-    if (task.status === "READY") return undefined;
-    const mode = modeOfTask(ourTask(task.description) ?? "");
-    const place = free.findIndex((job) =>
-      mode === undefined ? job.mode !== "tag_scene" : job.mode === mode,
-    );
-    return place < 0 ? undefined : free.splice(place, 1)[0];
-  };
-  const ofTasks = tasks.map((task) => ({ key: `task ${task.id}`, task, job: take(task) }));
-  const alone = free.map((job) => ({ key: `job ${job.id}`, task: undefined, job }));
-  const runs = ({ task, job }: Going) => job?.status === "running" || task?.status === "RUNNING";
-  return [...alone, ...ofTasks].sort((one, other) => Number(runs(other)) - Number(runs(one)));
 }

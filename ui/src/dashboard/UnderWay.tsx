@@ -4,7 +4,7 @@ import { Badge } from "react-bootstrap";
 import { Deed } from "../parts/Deed";
 import { operate, type SenseError, stopTask } from "../stash/calls";
 import { useDesk } from "./Desk";
-import type { Going } from "./NowCard";
+import type { Going } from "./going";
 import { Progress } from "./Progress";
 import { NameOf, SceneLinks } from "./SceneLinks";
 import { clock, counted, jobName, ourTask } from "./words";
