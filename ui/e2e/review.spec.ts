@@ -121,6 +121,43 @@ test("all above a confidence are counted and asked about before", async ({ page,
   expect(await listed(library, "ask")).toHaveLength(before.length);
 });
 
+test("by keys alone all above are accepted, and undone; the focus stays where keys work", async ({
+  page,
+  library,
+  complaints,
+}) => {
+  test.setTimeout(300_000);
+  const before = await listed(library, "ask");
+  await page.goto(ROUTE);
+  await page.getByRole("link", { name: /^Begin with/ }).click();
+  await expect(page.locator(`${ROWS}:focus`)).toHaveCount(1);
+  await page.getByRole("slider", { name: "Least confidence to accept" }).fill("0");
+  await page.getByRole("button", { name: /^Accept all above 0%/ }).press("Enter");
+  const accept = page.getByRole("dialog").getByRole("button", { name: /^Accept \d/ });
+  await expect(accept).toBeEnabled();
+  await accept.press("Enter");
+  await expect(page.getByRole("status").filter({ hasText: /^Accepted/ })).toBeVisible({
+    timeout: 120_000,
+  });
+  await expect(page.getByRole("link", { name: /^Next: / })).toBeFocused();
+  expect((await listed(library, "ask")).length).toBeLessThan(before.length);
+  await page.keyboard.press("u");
+  await expect(page.locator(`${ROWS}:focus`)).toHaveCount(1);
+  await expect(page.getByText(/^Saving/)).toHaveCount(0, { timeout: 120_000 });
+  await expect.poll(async () => (await listed(library, "ask")).length).toBe(before.length);
+  await page.keyboard.press("r");
+  await page.keyboard.press("r");
+  const undo = page.getByRole("button", { name: "Undo", exact: true });
+  await undo.click();
+  await expect(page.locator(`${ROWS}:focus`)).toHaveCount(1);
+  await page.keyboard.press("u");
+  await expect(undo).toBeDisabled();
+  await expect(page.locator(`${ROWS}:focus`)).toHaveCount(1);
+  await expect(page.getByText(/^Saving/)).toHaveCount(0, { timeout: 30_000 });
+  expect(await listed(library, "ask")).toHaveLength(before.length);
+  expect(complaints).toEqual([]);
+});
+
 test("a name is text, whatever is in it", async ({ page, complaints }) => {
   await page.goto(`${ROUTE}?${new URLSearchParams({ by: "tag", tag: HOSTILE_TAG })}`);
   await expect(page.getByRole("heading", { name: HOSTILE_TAG, exact: true })).toBeVisible();
