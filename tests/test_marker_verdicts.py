@@ -530,7 +530,10 @@ def test_of_a_tag_and_its_markers_each_refusal_is_unsaid_in_any_order(
     for kind in (first, "tag" if first == "marker" else "marker"):
         room.say("refuse", scene, "Dog", kind=kind)
     assert room.tags(scene) == {"Mine"}
-    room.say("unsay", scene, "Dog", kind=back)
+    told = room.say("unsay", scene, "Dog", kind=back)
+    if (first, back) == ("tag", "tag"):
+        refused = "its markers are not written again: they are refused, or their tag is"
+        assert [left["message"] for left in told["left"]] == [refused]
     assert markers(room, scene) == []
     assert ("Dog" in room.tags(scene)) is (back == "tag")
     room.say("unsay", scene, "Dog", kind="tag" if back == "marker" else "marker")

@@ -322,17 +322,20 @@ class Accepting(Carrying):
             accepted, _ = said.get(scene.id, (NOBODY, NOBODY))
             tag = together.get((scene.id, row.key))
             tag_id = tag.target_id if tag else self._tag_there(row, scene, accepted)
-            [part] = SuggestionList(self._engine.store).shown([row])
             if tag is None and row.decision is Decision.HIDE:
                 self._fail(item, "its tag is refused", "accept the tag: its markers come with it")
             elif tag_id is None:
                 come = "accept the tag: its markers come with it"
                 self._fail(item, "its tag is not on the scene", come)
-            elif not part.get("ranges"):
+            elif not self._has_ranges(row):
                 self._fail(item, "nothing says when it is in the scene", "see the tag itself")
             else:
                 found.append(_Wanted(item, row, scene, tag_id))
         return found
+
+    def _has_ranges(self, row: Suggested) -> bool:
+        [part] = SuggestionList(self._engine.store).shown([row])
+        return bool(part.get("ranges"))
 
     def _tag_there(self, row: Suggested, scene: Scene, accepted: Words) -> str | None:
         """The id of the tag, where the scene has it or it is accepted and not refused."""

@@ -697,7 +697,7 @@ def _outline(output: Output, longest: int, whole: int | None = None) -> dict[str
     Where all that is left is longer than `whole`, the longest of it go too.
     """
     lengths = {name: len(json.dumps({name: part})) for name, part in output.items()}
-    fit = [name for name, part in output.items() if len(json.dumps(part)) <= longest]
+    fit = [name for name, length in lengths.items() if length <= longest]
     left = sum(lengths[name] for name in fit)
     for name in sorted(fit, key=lengths.__getitem__, reverse=True):
         if whole is None or left <= whole:
