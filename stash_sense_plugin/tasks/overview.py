@@ -32,8 +32,9 @@ SHOWN_AS = {
     "tagger": "Tags, by a trained network",
     "text": "Text on screen",
     "picture": "Facts of the picture",
-    "quality": "Quality of the picture",
+    "quality": "Picture quality",
     "similarity": "Likeness",
+    READING: "Fetching, decoding and writing",
 }
 """What the pages call the detectors (`ui/src/parts/why.ts`)."""
 

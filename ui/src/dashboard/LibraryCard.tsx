@@ -2,12 +2,12 @@
 import React from "react";
 import { Link } from "react-router-dom";
 import { ROUTE } from "../pages/route";
-import { modelName } from "../parts/why";
+import { detectorName, modelName } from "../parts/why";
 import type { Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useDesk } from "./Desk";
 import { ShareLine } from "./Share";
-import { counted, detectorName, number, ofAll } from "./words";
+import { counted, number, ofAll } from "./words";
 
 export function LibraryCard() {
   const { overview } = useDesk();

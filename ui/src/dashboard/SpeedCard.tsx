@@ -1,9 +1,10 @@
 /** Where the time goes, and what limits. */
 import React from "react";
+import { detectorName } from "../parts/why";
 import type { Shapes } from "../stash/calls";
 import { Card } from "./Card";
 import { useDesk } from "./Desk";
-import { counted, detectorName, duration, number, percent, sentence } from "./words";
+import { counted, duration, number, percent, sentence } from "./words";
 
 /** After so many the colours begin again. */
 const COLOURS = 6;

@@ -150,19 +150,3 @@ const OF: Record<string, string> = {
   remove_models: "Remove ",
   undo: "Undo ",
 };
-
-/** What a detector looks for, by its name. */
-const DETECTORS: Record<string, string> = {
-  clip: "Places, acts and clothes",
-  objects: "Objects",
-  picture: "Facts of the picture",
-  quality: "Picture quality",
-  similarity: "Likeness",
-  tagger: "Acts and clothing",
-  text: "Text on screen",
-  reading: "Fetching, decoding and writing",
-};
-
-export function detectorName(detector: string): string {
-  return DETECTORS[detector] ?? capital(detector);
-}

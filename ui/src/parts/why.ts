@@ -31,8 +31,9 @@ const DETECTORS: Readonly<Record<string, string>> = {
   tagger: "Tags, by a trained network",
   text: "Text on screen",
   picture: "Facts of the picture",
-  quality: "Quality of the picture",
+  quality: "Picture quality",
   similarity: "Likeness",
+  reading: "Fetching, decoding and writing",
 };
 
 /** A model's name without its version. */
