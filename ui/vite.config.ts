@@ -34,6 +34,7 @@ export default defineConfig(({ command }) => ({
     environment: "jsdom",
     include: ["test/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
+    testTimeout: 60_000,
     restoreMocks: true,
   },
 }));

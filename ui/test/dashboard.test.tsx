@@ -656,6 +656,10 @@ describe("Runs", () => {
     await waitFor(() =>
       expect(stash.tasks[0]).toMatchObject({ mode: "undo", args: { what: "run", run: "r1" } }),
     );
+    const button = within(runs).getByRole("button", { name: /^Undo Tag scenes of/ });
+    await waitFor(() => expect(button).toHaveFocus());
+    expect(button).toHaveAttribute("aria-disabled", "true");
+    expect(button).toBeEnabled();
     jobs = [
       job({
         id: "u",
@@ -664,16 +668,33 @@ describe("Runs", () => {
       }),
     ];
     undone = true;
-    const button = within(runs).getByRole("button", { name: /^Undo Tag scenes of/ });
-    await waitFor(() => expect(button).toHaveFocus());
-    expect(button).toHaveAttribute("aria-disabled", "true");
-    expect(button).toBeEnabled();
     act(() => stash.tell("REMOVE", { id: "1", status: "FINISHED" }));
     const told = /11 tags and 1 marker taken back; 1 left because you changed it since\./;
     expect(await within(runs).findByText(told)).toBeInTheDocument();
     expect(await within(runs).findByText("undone")).toBeInTheDocument();
     expect(within(runs).queryByRole("button", { name: /^Undo/ })).toBeNull();
     expect(within(runs).getByText(told)).toHaveFocus();
+  });
+
+  test("where the row goes before it is told what came of it, the focus goes on to that", async () => {
+    let jobs: Shapes["JobTold"][] = [];
+    let undone = false;
+    const stash = dashboard({
+      jobs: () => ({ jobs }),
+      runs: () => ({ runs: [run({ run_id: "r1", tags: 1, undone })], next: null }),
+    });
+    const runs = await card("Runs");
+    await userEvent.click(within(runs).getByRole("button", { name: /^Undo/ }));
+    const dialog = await screen.findByRole("dialog");
+    await userEvent.click(within(dialog).getByRole("button", { name: "Undo" }));
+    await waitFor(() => expect(within(runs).getByRole("button", { name: /^Undo/ })).toHaveFocus());
+    jobs = [job({ id: "u", mode: "undo", output: { taken_back: { tags: 1 } } })];
+    undone = true;
+    // The worker's own list of jobs is asked for again, before Stash says that the task is over.
+    expect(await within(runs).findByText("undone")).toBeInTheDocument();
+    expect(within(runs).getByRole("heading", { name: "Runs" })).toHaveFocus();
+    act(() => stash.tell("REMOVE", { id: "1", status: "FINISHED" }));
+    expect(await within(runs).findByText(/1 tag taken back\./)).toHaveFocus();
   });
 
   test("a task that is over before it is waited for is told all the same", async () => {

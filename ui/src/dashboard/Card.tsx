@@ -22,9 +22,14 @@ export function Card<T>({ title, name, asking, wide, lines = 4, actions, childre
   const { told, error, loading, reload } = asking;
   const heading = `sense-dash-card-${name}`;
   const place = useRef<HTMLElement>(null);
-  // What is done in a card may take its own row out of it: what came of it is read next.
+  // What is done in a card may take its own row out of it: what came of it is read next, and it may
+  // be told only after the row is gone.
   const find = (selector: string) => place.current?.querySelector<HTMLElement>(selector);
-  useFocusKept(place, () => find("[data-sense-came]") ?? find("h2"));
+  useFocusKept(
+    place,
+    () => find("h2"),
+    () => find("[data-sense-came]"),
+  );
   return (
     <section
       className={`card sense-dash-card sense-dash-card-${name}${wide ? " sense-dash-card-wide" : ""}`}
