@@ -41,13 +41,13 @@ e2e: .venv/ready $(UI)
 test-extras: .venv/ready .venv-extras/ready
 	STASH_SENSE_EXTRAS_PYTHON=$(CURDIR)/$(EXTRAS)/python $(BIN)/python -m pytest -m extras
 
-# Every kill and the long search for broken laws; what was covered is printed.
+# Every kill, the long search for broken laws and new examples; what was covered is printed.
 torture: .venv/ready
-	STASH_SENSE_TORTURE=$(TORTURE) $(BIN)/python -m pytest -m torture -n 4 --dist worksteal
+	STASH_SENSE_TORTURE=$(TORTURE) $(BIN)/python -m pytest -m "torture or hypothesis" -n 4 --dist worksteal
 
 # All of these but the kills at named states.
 torture-life: .venv/ready
-	STASH_SENSE_TORTURE=$(TORTURE) $(BIN)/python -m pytest -m torture --ignore tests/test_kills.py -n 4 --dist worksteal
+	STASH_SENSE_TORTURE=$(TORTURE) $(BIN)/python -m pytest -m "torture or hypothesis" --ignore tests/test_kills.py -n 4 --dist worksteal
 
 check: .venv/ready
 	$(BIN)/ruff check .

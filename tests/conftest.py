@@ -7,19 +7,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from stash_sense_plugin.start import private
 
 private.keep()
-# Nothing is timed here: a machine with other things to do proves nothing.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 
 TORTURE = "STASH_SENSE_TORTURE"
 """Set to N, tests marked `torture` go N times their long number of rounds."""
+
+# Nothing is timed here, for a machine with other things to do proves nothing; and a suite says the
+# same of the same code each time: new examples are sought under `make torture`.
+settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize=TORTURE not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("ours")
 
 COUNTED = "counted: "
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demo.stash import Fault, StandIn
@@ -415,9 +415,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20)
 @given(steps=st.lists(STEPS, min_size=2, max_size=9))
 @example(steps=[("refuse", "Beach"), ("rename", "Beach"), ("decide", "Strand")])
 @example(steps=[("decide", "Beach"), ("remove", "Beach"), ("make anew", "Beach")])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from stash_sense_plugin.errors import CatalogueError
@@ -229,9 +229,7 @@ ROWS = some.fixed_dictionaries(
 LETTERS = some.text("models: {}[]&*!|>-?'\"\\\n\tab<0:2\x00\x85\ufeff", max_size=60)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(
     text=some.builds(yaml.safe_dump, some.fixed_dictionaries({"models": TREES}) | TREES)
     | some.builds(lambda row: yaml.safe_dump({"models": {"mine": row}}), ROWS)

@@ -63,7 +63,7 @@ def place_of(models: Models, role: str) -> Path:
 
 def gone(pid: int) -> bool:
     """Wait for the end of a process that is none of ours; a zombie has ended."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -486,7 +486,7 @@ def test_a_child_dies_with_its_parent(tmp_path: Path, work: str) -> None:
     begun = f"import os, pathlib; pathlib.Path({str(mark)!r}).write_text(str(os.getpid()));"
     code = CHILD.format(work=f"{begun} \n    {work}")
     parent = subprocess.Popen([sys.executable, "-c", PARENT, code])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
         time.sleep(0.02)
     parent.send_signal(signal.SIGKILL)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -86,7 +86,6 @@ def test_each_way_to_scale_is_pils(fit: str, how: str) -> None:
     np.testing.assert_array_equal(squared(picture, card(fit=fit, filter=how), 32), expected)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 1200), st.integers(1, 9), st.booleans(), st.sampled_from([*"csp"]))
 def test_a_picture_of_any_shape_becomes_a_square(
     long: int, short: int, upright: bool, fit: str

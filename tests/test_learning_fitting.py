@@ -79,7 +79,7 @@ def test_steps_by_hand() -> None:
     assert told.probabilities == pytest.approx((1 / 4, 2 / 5, 2 / 5, 3 / 4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40),
     st.lists(st.floats(0, 1), min_size=2, max_size=10),

@@ -254,7 +254,7 @@ entries = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(wanted=st.lists(entries, max_size=5))
 def test_any_entry_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, wanted: list[LedgerEntry]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demo.stash import Fault, StandIn
@@ -838,9 +838,7 @@ def test_what_is_accepted_stays_whatever_the_user_calls_the_tag(
 # --- The law ------------------------------------------------------------------------------------
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8)
 @given(
     said=st.lists(WORDS, min_size=2, max_size=6),
     on=st.booleans(),

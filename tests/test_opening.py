@@ -13,7 +13,7 @@ from stash_sense_plugin.library import health
 from stash_sense_plugin.library.opening import opened
 from stash_sense_plugin.library.store import Store
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import redecide
@@ -213,9 +213,7 @@ def test_what_was_looked_at_is_decided_again_as_it_was(store: Store, parts: Part
 
 
 @given(order=st.permutations(range(7)), block=st.integers(1, 7))
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20)
 def test_neither_order_nor_neighbours_change_a_decision(
     store: Store, parts: Parts, order: list[int], block: int
 ) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demo.stash import StandIn
@@ -154,11 +154,7 @@ EVENTS = st.one_of(
 WHAT = st.sampled_from([(True, False), (False, True), (True, True)])
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=60)
 @example(  # The tag of the edit gets the id that Tagged had.
     what=(True, False), made=False, before=[], late=False, events=[("put_back",), ("edit",)]
 )

@@ -492,7 +492,7 @@ def storable(seen: Observation) -> Observation:
     return replace(seen, label=printable(seen.label), text=text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seen=observations(), times=st.lists(numbers, max_size=9), duration=st.none() | numbers)
 def test_an_analysis_comes_back_as_it_was(
     seen: list[Observation], times: list[float], duration: float | None

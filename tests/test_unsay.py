@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demo.stash import Fault, StandIn
@@ -744,9 +744,7 @@ DOINGS = (
 )
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15)
 @given(
     said=st.lists(WORDS, min_size=1, max_size=7),
     order=st.permutations(NAMES),

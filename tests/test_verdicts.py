@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stash_sense_plugin.library.ledger import StoreLedger
@@ -214,9 +214,7 @@ SAYINGS = st.tuples(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(said=st.lists(SAYINGS, max_size=8), merged=st.booleans())
 def test_what_was_refused_stays_refused_until_just_that_is_accepted(
     tmp_path_factory: pytest.TempPathFactory,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stash_sense_plugin.errors import VocabularyError
@@ -227,13 +227,11 @@ def loaded(ours: Path, *files: Any) -> Any:
     return found.labels, found.groups, found.hidden, len(found.idle)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(file=FILES, seed=st.integers(0, 9))
 def test_the_order_of_keys_changes_nothing(ours: Path, file: Any, seed: int) -> None:
     assert loaded(ours, shuffled(file, seed)) == loaded(ours, file)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(file=FILES)
 def test_a_file_laid_over_twice_is_as_once(ours: Path, file: Any) -> None:
     assert loaded(ours, file, file) == loaded(ours, file)

@@ -24,7 +24,7 @@ from stash_sense_plugin.library.store import Store
 from stash_sense_plugin.records import Failure
 from stash_sense_plugin.worker.jobs import DELAYS_S, Job, Jobs, Telling, Work
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 FIRST_S = DELAYS_S[StashUnreachable.kind][0]
 
 

@@ -626,8 +626,6 @@ def test_the_laws_of_writing_hold_whatever_happens(
         settings=settings(
             max_examples=rounds(15, 1000),
             stateful_step_count=40 if TORTURE in os.environ else 20,
-            deadline=None,
-            derandomize=TORTURE not in os.environ,
             suppress_health_check=list(HealthCheck),
         ),
     )

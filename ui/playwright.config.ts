@@ -33,8 +33,8 @@ export default defineConfig({
   forbidOnly: true,
   reporter: [["list"]],
   // Nothing here is timed: who waits in vain says so a little later.
-  timeout: 120_000,
-  expect: { timeout: 20_000 },
+  timeout: 300_000,
+  expect: { timeout: 120_000 },
   use: {
     browserName: "chromium",
     viewport: { width: 1280, height: 800 },

@@ -192,7 +192,6 @@ test.afterAll(async ({ library }) => {
 
 for (const place of PLACES) {
   test(place.name, async ({ page, library }) => {
-    test.setTimeout(120_000);
     await place.before?.(page);
     await page.goto(await place.path(library));
     await page.locator(place.within).first().waitFor({ state: "attached" });
@@ -272,7 +271,6 @@ const DIALOGS: readonly Asks[] = [
 
 for (const { name, path, open } of DIALOGS) {
   test(`a dialog: ${name}`, async ({ page, library }) => {
-    test.setTimeout(120_000);
     await page.goto(path);
     await open(page, library);
     await expect(page.getByRole("dialog")).toBeVisible();

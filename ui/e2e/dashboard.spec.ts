@@ -85,9 +85,7 @@ test("a scene that failed is tried again, and says why it fails still", async ({
   await open(page);
   const errors = card(page, "Errors");
   await errors.getByRole("button", { name: "Try damaged.mp4 again" }).click();
-  await expect(errors.getByText(/^damaged.mp4, tried again: .*failed/)).toBeVisible({
-    timeout: 30_000,
-  });
+  await expect(errors.getByText(/^damaged.mp4, tried again: .*failed/)).toBeVisible();
   await expect(errors.getByRole("link", { name: "damaged.mp4" })).toHaveAttribute(
     "href",
     /\/scenes\/\d+$/,
@@ -110,7 +108,7 @@ test("the library is counted, the speed measured, the models listed, the doctor 
   await expect(card(page, "Speed")).toContainText("a scene, measured at the last");
   await card(page, "Models").getByText("Things with their places in the picture").click();
   await expect(card(page, "Models").getByText("nudenet-320n", { exact: true })).toBeVisible();
-  await expect(card(page, "Doctor").getByText(/in order$/)).toBeVisible({ timeout: 30_000 });
+  await expect(card(page, "Doctor").getByText(/in order$/)).toBeVisible();
 });
 
 test("an evaluation is begun and its end is told", async ({ page }) => {
@@ -122,7 +120,7 @@ test("an evaluation is begun and its end is told", async ({ page }) => {
       .getByText(/^Evaluate$/)
       .first(),
   ).toBeVisible();
-  await expect(accuracy.getByText(/judged on/)).toBeVisible({ timeout: 30_000 });
+  await expect(accuracy.getByText(/judged on/)).toBeVisible();
 });
 
 test("everything is reached by the keyboard, and a dialog gives the focus back", async ({
@@ -143,7 +141,7 @@ test("everything is reached by the keyboard, and a dialog gives the focus back",
 test("nothing is wider than a phone", async ({ page }) => {
   await page.setViewportSize({ width: 390, height: 844 });
   await open(page);
-  await expect(card(page, "Doctor").getByText(/in order$/)).toBeVisible({ timeout: 30_000 });
+  await expect(card(page, "Doctor").getByText(/in order$/)).toBeVisible();
   const over = await page.evaluate(
     () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
   );

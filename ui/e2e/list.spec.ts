@@ -55,5 +55,5 @@ test("the selected scenes are tagged, and a message says so", async ({ page, lib
     );
     return found && { status: found.status, ids: [...found.scene_ids].sort() };
   };
-  await expect.poll(last, { timeout: 60_000 }).toEqual({ status: "done", ids: [...ids].sort() });
+  await expect.poll(last).toEqual({ status: "done", ids: [...ids].sort() });
 });

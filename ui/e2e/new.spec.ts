@@ -102,7 +102,7 @@ test("a download shows how far it is, is stopped at the half, and goes on from t
   await expect(row).toContainText("in part here");
   await expect(row).toContainText(/\d MB of 12 MB are here/);
   await row.getByRole("button", { name: "Download yolox-s" }).click();
-  await expect(row.getByText("Made ready: yolox-s.")).toBeVisible({ timeout: 30_000 });
+  await expect(row.getByText("Made ready: yolox-s.")).toBeVisible();
   await expect(row.getByText("here", { exact: true })).toBeVisible();
   await expect(models.getByText(/wanted and not here/)).toHaveCount(0);
 

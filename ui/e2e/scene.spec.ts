@@ -40,9 +40,7 @@ test.afterEach(async ({ library }) => {
 test("a scene is tagged from its page", async ({ page, library, complaints }) => {
   const { tab } = await open(page, library, ANOTHER);
   await tab.getByRole("button", { name: "Tag this scene" }).click();
-  await expect(tab.getByRole("status").filter({ hasText: /^Tagged$/ })).toBeAttached({
-    timeout: 60_000,
-  });
+  await expect(tab.getByRole("status").filter({ hasText: /^Tagged$/ })).toBeAttached();
   await expect(tab.getByRole("button", { name: "Tag this scene" })).toBeEnabled();
   await expect(tab.getByRole("button", { name: /^Vertical/ })).toBeVisible();
   expect(complaints).toEqual([]);
@@ -58,7 +56,7 @@ test("a job is found again after a reload, and cancelled", async ({ page, librar
     await page.reload();
     await page.getByRole("tab", { name: "Sense", exact: true }).click();
     await tab.getByRole("button", { name: "Cancel" }).click();
-    await expect(tab.getByText("It was cancelled.")).toBeVisible({ timeout: 30_000 });
+    await expect(tab.getByText("It was cancelled.")).toBeVisible();
     await expect(tab.getByRole("button", { name: "Tag this scene" })).toBeEnabled();
   } finally {
     await library.reset();
@@ -173,7 +171,7 @@ test("the button that tags a scene keeps the focus, and has it back from Cancel"
     await expect(button).toBeFocused();
     await cancel.focus();
     await page.keyboard.press("Enter");
-    await expect(tab.getByText("It was cancelled.")).toBeVisible({ timeout: 30_000 });
+    await expect(tab.getByText("It was cancelled.")).toBeVisible();
     await expect(button).toBeFocused();
   } finally {
     await library.reset();
@@ -301,7 +299,7 @@ test("a click on a frame plays from there", async ({ page, library }) => {
 test("the frames that show why are pictures", async ({ page, library }) => {
   const { tab } = await open(page, library, LONG);
   const drawn = tab.locator(".sense-frame-tile, .sense-frame-image img");
-  await expect(drawn.first()).toBeVisible({ timeout: 30_000 });
+  await expect(drawn.first()).toBeVisible();
 });
 
 test("hostile names are text", async ({ page, library, complaints }) => {

@@ -102,7 +102,7 @@ test("names are text, and are added and taken away by keyboard", async ({ page, 
 
 test("the page says which models run, and lets one choose another", async ({ page, library }) => {
   await open(page, OURS, "Models");
-  await expect(page.getByText("Now in use: fast.")).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText("Now in use: fast.")).toBeVisible();
   const select = field(page, "Acts and clothing");
   await select.selectOption({ label: "none: do without" });
   await expect.poll(() => stored(library)).toMatchObject({ tagger_model: "none" });

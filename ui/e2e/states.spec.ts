@@ -76,7 +76,7 @@ test("a worker and a Stash that do not answer are told apart, and come back", as
   await expect(page.getByText("Stash does not answer").first()).toBeVisible();
   fault = "";
   // Asked again by itself.
-  await expect(page.getByText("Stash does not answer")).toHaveCount(0, { timeout: 20_000 });
+  await expect(page.getByText("Stash does not answer")).toHaveCount(0);
 });
 
 /** What a worker tells of a library without a scene. */

@@ -227,7 +227,7 @@ test("of what is tagged one after the other each end is said", async () => {
   press("Scene 2");
   status = "done";
   press("Tag selected");
-  await waitFor(() => expect(stash.toasts).toHaveLength(4), { timeout: 8000 });
+  await waitFor(() => expect(stash.toasts).toHaveLength(4));
   expect(stash.toasts.slice(2).sort()).toEqual([
     "Tagged 1 scene. See the dashboard",
     "Tagged 2 scenes. See the dashboard",
