@@ -31,6 +31,8 @@ QUICK = {"preset": "fast", "frames": 12, "text_frames": 4}
 
 LEAVES_S = 5.0
 """For how long the worker may end what it has in hand, before it is killed."""
+GOES_S = 30.0
+"""How long a killed process may take to go; one that a dead mount holds takes for ever."""
 
 
 def main(library: Callable[[], tuple[Clip, ...]] = page_library) -> NoReturn:
@@ -95,16 +97,22 @@ def served(given: argparse.Namespace) -> Iterator[StandIn]:
 
 def _end_processes(folder: str) -> None:
     """End what runs in a folder: the worker, which may be starting only now."""
-    for process in (left := _processes(folder)):
-        with suppress(psutil.Error):
-            process.terminate()
-    deadline = time.monotonic() + LEAVES_S
-    while left and time.monotonic() < deadline:
+    _end_each(folder, psutil.Process.terminate, LEAVES_S)
+    _end_each(folder, psutil.Process.kill, GOES_S)
+
+
+def _end_each(folder: str, end: Callable[[psutil.Process], None], patience_s: float) -> None:
+    """End each process of a folder, also one that comes meanwhile, and wait until none is left."""
+    told: set[psutil.Process] = set()
+    deadline = time.monotonic() + patience_s
+    while left := set(_processes(folder)):
+        for process in left - told:
+            with suppress(psutil.Error):
+                end(process)
+        told |= left
+        if time.monotonic() > deadline:
+            return
         time.sleep(0.05)
-        left = _processes(folder)
-    for process in left:
-        with suppress(psutil.Error):
-            process.kill()
 
 
 def _processes(folder: str) -> list[psutil.Process]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from demo.stash.values import go_json, go_loads
 
-LAST_LINES_S = 0.5
+LAST_LINES_S = 10.0
 """How long the last lines on stderr are waited for."""
 
 LONGEST_LINE = 65_536
