@@ -549,7 +549,9 @@ describe("Models", () => {
     dashboard(models(model({ name: "clip-a", chosen: "the preset fast" })));
     const button = await screen.findByRole("button", { name: /^Download it/ });
     const client = window.PluginApi.utils.StashService.getClient();
-    const mutate = vi.spyOn(client, "mutate").mockRejectedValue(new Error("Stash is read only"));
+    const mutate = vi
+      .spyOn(client, "mutate")
+      .mockRejectedValueOnce(new Error("Stash is read only"));
     await userEvent.click(button);
     expect(await screen.findByText("Stash is read only")).toHaveAttribute("role", "alert");
     mutate.mockRestore();
@@ -718,6 +720,27 @@ describe("Runs", () => {
     expect(
       await within(runs).findByText(/^Undo Tag scenes of .*: 1 tag taken back\./),
     ).toBeInTheDocument();
+  });
+
+  test("what came of one before is not told as its own, however late that is known", async () => {
+    const old = job({ id: "old", mode: "undo", output: { taken_back: { tags: 5 } } });
+    let jobs = [old];
+    const stash = new FakeStash({
+      ...QUIET,
+      jobs: () => ({ jobs }),
+      runs: () => ({ runs: [run({ run_id: "r1", tags: 1 })], next: null }),
+    });
+    const known = stash.holds("jobs");
+    show(<DashboardPage />);
+    const runs = await card("Runs");
+    await userEvent.click(within(runs).getByRole("button", { name: /^Undo/ }));
+    const dialog = await screen.findByRole("dialog");
+    await userEvent.click(within(dialog).getByRole("button", { name: "Undo" }));
+    known();
+    await waitFor(() => expect(stash.tasks).toHaveLength(1));
+    jobs = [job({ id: "new", mode: "undo", output: { taken_back: { tags: 1 } } }), old];
+    act(() => stash.tell("REMOVE", { id: "1", status: "FINISHED" }));
+    expect(await within(runs).findByText(/: 1 tag taken back\./)).toBeInTheDocument();
   });
 
   test("what Stash refuses is said in the dialog, which stays", async () => {

@@ -14,6 +14,7 @@ import { MemoryRouter } from "react-router-dom";
 import type { JobNews, Mode, Modes, StashJob } from "../src/stash/calls";
 import type { StashPluginApi } from "../src/stash/plugin_api";
 
+type Args = Record<string, unknown>;
 type Answers = { [M in Mode]?: (asked: Modes[M]["asked"]) => Modes[M]["told"] };
 
 export class FakeStash {
@@ -38,6 +39,8 @@ export class FakeStash {
     {};
   readonly patches: Record<string, ((...args: unknown[]) => unknown)[]> = {};
   readonly routes: Record<string, React.ComponentType<never>> = {};
+  /** The calls whose replies stay on their way, and until when. */
+  private readonly held: { mode: Mode; of(args: Args): boolean; gate: Promise<void> }[] = [];
   private readonly listeners = new Set<(news: JobNews) => void>();
 
   constructor(answers: Answers = {}) {
@@ -86,6 +89,16 @@ export class FakeStash {
     if (!this.silent) for (const listener of this.listeners) listener({ type, job: whole });
   }
 
+  /** What is asked so is done, but the replies stay on their way until what is returned is called. */
+  holds(mode: Mode, of: (args: Args) => boolean = () => true): () => void {
+    let arrive = () => {};
+    const gate = new Promise<void>((done) => {
+      arrive = done;
+    });
+    this.held.push({ mode, of, gate });
+    return arrive;
+  }
+
   private answer(name: string, variables: Record<string, unknown>): Observable<FetchResult> {
     if (name === "Jobs") {
       return new Observable<FetchResult>((observer) => {
@@ -96,16 +109,23 @@ export class FakeStash {
     }
     return new Observable<FetchResult>((observer) => {
       // As over a network: never in the same turn.
-      const timer = setTimeout(() => {
-        try {
-          observer.next({ data: this.data(name, variables) });
-        } catch (error) {
-          observer.next({ errors: [new GraphQLError((error as Error).message)] });
-        }
+      const timer = setTimeout(async () => {
+        const result = this.result(name, variables);
+        const args = (variables.args ?? {}) as Args;
+        await this.held.find(({ mode, of }) => args.mode === mode && of(args))?.gate;
+        observer.next(result);
         observer.complete();
       });
       return () => clearTimeout(timer);
     });
+  }
+
+  private result(name: string, variables: Record<string, unknown>): FetchResult {
+    try {
+      return { data: this.data(name, variables) };
+    } catch (error) {
+      return { errors: [new GraphQLError((error as Error).message)] };
+    }
   }
 
   private data(name: string, variables: Record<string, unknown>): Record<string, unknown> {

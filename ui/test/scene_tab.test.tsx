@@ -6,7 +6,6 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { forgetPictures } from "../src/parts/pictures";
 import { type PageScene, SceneTab } from "../src/scene/SceneTab";
 import type { Modes, Shapes } from "../src/stash/calls";
-import { stash } from "../src/stash/plugin_api";
 import { FakeStash, show } from "./fake_stash";
 import { job, proof, type Row, row, scene } from "./scene_rows";
 
@@ -63,22 +62,6 @@ class Worker {
       ),
     };
     return done.size;
-  }
-
-  /** Let the replies of a mode stay on their way, until what is returned is called. */
-  holds(mode: string): () => void {
-    let arrive: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => {
-      arrive = resolve;
-    });
-    const client = stash().utils.StashService.getClient();
-    const mutate = client.mutate.bind(client);
-    client.mutate = (async (given: Parameters<typeof mutate>[0]) => {
-      const reply = await mutate(given);
-      if (given.variables?.args?.mode === mode) await gate;
-      return reply;
-    }) as typeof client.mutate;
-    return arrive;
   }
 
   get modes(): string[] {
@@ -755,7 +738,7 @@ describe("a list that changes under the user", () => {
     const worker = new Worker(scene([row("Beach"), row("Dog")], { job: job() }));
     let status: "running" | "done" = "running";
     worker.stash.answers.job = () => job({ status });
-    const arrives = worker.holds("refuse");
+    const arrives = worker.stash.holds("refuse");
     worker.show();
     (await found("Beach")).focus();
     await userEvent.keyboard("r");
@@ -829,7 +812,7 @@ describe("a list that changes under the user", () => {
     (await found("Beach")).focus();
     await userEvent.keyboard("r");
     expect(await screen.findByText("Refused Beach")).toBeInTheDocument();
-    const arrives = worker.holds("scene");
+    const arrives = worker.stash.holds("scene");
     worker.stash.answers.unsay = () => ({
       ...VERDICT,
       unsaid: 1,

@@ -75,8 +75,8 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
     if (was.current && !away) refresh();
     was.current = away;
   }, [away, refresh]);
-  const known = useRef<readonly Job[]>([]);
-  known.current = jobs.told ?? known.current;
+  const known = useRef(jobs);
+  known.current = jobs;
 
   settle.current = (task) => {
     const waiting = awaited.current.get(task.id);
@@ -106,7 +106,10 @@ export function DeskProvider({ children }: { children: React.ReactNode }) {
 
   const begin = useCallback<Desk["begin"]>(
     async (mode, name, args, ended = () => undefined) => {
-      const before = new Set(known.current.map((job) => job.id));
+      // Of a job that was there before nobody is told that it is this one.
+      const { loading, askNow, told } = known.current;
+      const there = (loading ? await askNow() : told) ?? [];
+      const before = new Set(there.map((job) => job.id));
       quick.current.clear();
       const description = `${OURS}${name}`;
       const id = await runTask(mode, description, args);
