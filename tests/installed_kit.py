@@ -15,7 +15,7 @@ import psutil
 from demo.stash import StandIn
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.paths import Home, read_json
-from tests.plugin_folder import wait_until
+from tests.plugin_folder import ended, wait_until
 from tests.stand_in_client import Client
 from tests.sweep_kit import ROOT, Library, write_clips
 from tools.build_zip import PLUGIN_ID, build
@@ -66,8 +66,7 @@ class Installed(Library):
         for process in psutil.Process().children():
             with suppress(psutil.Error):
                 words = process.cmdline()
-                alive = process.status() != psutil.STATUS_ZOMBIE
-                if alive and any(word.startswith(package) for word in words):
+                if any(word.startswith(package) for word in words) and not ended(process):
                     found.append(process)
         return found
 
@@ -109,6 +108,6 @@ def workers(home: Home) -> list[int]:
             words = process.cmdline()
         except psutil.Error:
             continue
-        if home.folder in words and process.status() != psutil.STATUS_ZOMBIE:
+        if home.folder in words and not ended(process):
             found.append(process.pid)
     return found

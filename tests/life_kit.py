@@ -135,7 +135,7 @@ def forbid_locks() -> None:
 # --- A Stash that reaps nobody --------------------------------------------------------------
 
 FIRST_PROCESS = """
-import ctypes, json, os, signal, subprocess, sys
+import ctypes, json, os, signal, subprocess, sys, time
 rounds, end, card, door, document = json.loads(sys.stdin.read())
 if os.getpid() != 1:
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # orphans come to us, as to the first process
@@ -152,6 +152,13 @@ def zombies():
             found.append(int(name))
     return found
 
+def on_card():
+    try:
+        with open(card) as file:
+            return json.load(file)["pid"]
+    except FileNotFoundError:
+        return None
+
 replies, pids, most = [], set(), 0
 for number in range(rounds):
     # Like Stash: it waits for the doors that it started, and for nobody else.
@@ -165,9 +172,11 @@ for number in range(rounds):
         one.stdout.close(), one.stderr.close()
         os.waitpid(one.pid, 0)
         one.returncode = 0
-    with open(card) as file:
-        pid = json.load(file)["pid"]
+    pid = on_card()
     pids.add(pid)
     os.kill(pid, getattr(signal, end))
+    # Until it has heard that it is to end, it would answer the next doors too.
+    while end == "SIGTERM" and on_card() == pid:
+        time.sleep(0.01)
 print(json.dumps([replies, sorted(pids), zombies()]))
 """

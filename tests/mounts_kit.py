@@ -59,7 +59,7 @@ class Mounts:
         """Run a Python that sees the mounts to its end."""
         command = [str(self.python), *words]
         return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
         )
 
 

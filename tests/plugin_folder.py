@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0
 
 COPIED = ("__init__.py", "__main__.py", "errors.py", "records.py", "start", "worker", "library")
 
@@ -29,6 +29,14 @@ def wait_until(what: Callable[[], object], why: str) -> None:
     while not what():
         assert time.monotonic() < deadline, why
         time.sleep(0.01)
+
+
+def ended(process: psutil.Process) -> bool:
+    """Tell whether a process is over: reaped, which may be at any moment, or still a zombie."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def lines(stderr: bytes) -> list[tuple[str, str]]:
@@ -226,12 +234,14 @@ class PluginFolder:
             for stream in (started.stdout, started.stderr):
                 if stream is not None:
                     stream.close()
-        for process in self.processes():
-            process.kill()
-        wait_until(
-            lambda: all(one.status() == psutil.STATUS_ZOMBIE for one in self.processes()),
-            "processes are left",
-        )
+        wait_until(self._all_killed, "processes are left")
+
+    def _all_killed(self) -> bool:
+        left = [process for process in self.processes() if not ended(process)]
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        return not left
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import requests
 
 from demo.stash import StandIn
 
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 
 class Client:

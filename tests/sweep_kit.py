@@ -35,6 +35,8 @@ from stash_sense_plugin.tasks.presets import Hardware
 ROOT = Path(__file__).resolve().parent.parent
 FPS = 4
 WIDE, TALL, LARGE = (160, 96), (96, 160), (480, 270)
+LENGTHS_S = {"nights.mp4": 7.5, "studio.mp4": 2.0}
+"""Of clips that are not three seconds long."""
 
 PLUGIN = "plugin"
 """The plugin's id where it runs from this repository."""
@@ -161,7 +163,14 @@ class Library:
         kept = {name: value for name, value in wanted if value is not None}
         self.stash.configure_plugin(self.plugin, **kept)
 
-    def add(self, clip: str, *tags: str, folder: Path | None = None, **more: Any) -> int:
+    def add(
+        self,
+        clip: str,
+        *tags: str,
+        folder: Path | None = None,
+        duration_s: float | None = None,
+        **more: Any,
+    ) -> int:
         """Add a scene with a file of its own; it carries TagMe unless tags are given."""
         path = (folder or self.folder) / f"{next(self._numbers)}-{clip}"
         copy(self.clips / clip, path)
@@ -169,7 +178,7 @@ class Library:
             str(path),
             oshash=oshash(path).oshash,
             size=path.stat().st_size,
-            duration_s=7.5 if "nights" in clip else 2.0 if "studio" in clip else 3.0,
+            duration_s=duration_s or LENGTHS_S.get(clip, 3.0),
         )
         tag_ids = [self.tag(name) for name in tags or ("TagMe",)]
         scene = self.stash.add_scene(clip, tags=tag_ids, file=file, **more)

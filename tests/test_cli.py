@@ -21,6 +21,7 @@ from stash_sense_plugin.cli.showing import clock
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.lines import printable
 from stash_sense_plugin.start.paths import Home
+from tests.installed_kit import workers
 from tests.plugin_folder import wait_until
 from tests.sweep_kit import PLUGIN, ROOT, Library, encode, spoil, write_clips
 
@@ -78,7 +79,7 @@ def shell(bytecode: Path) -> Iterator[Shell]:
         package = str(ROOT / "stash_sense_plugin")
         # The worker was started with the session's own run-time folder or with a test's.
         worker.hand_over(Home(str(home)), package)
-        wait_until(lambda: not (home / "worker.json").exists(), "the worker does not leave")
+        wait_until(lambda: not workers(Home(str(home))), "the worker does not leave")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`make demo-ui` told to end, while it is at whatever: it ends soon, and nothing of it is left."""
+"""`make demo-ui` told to end, while it is at whatever: it ends, and nothing of it is left."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.plugin_folder import wait_until
+from tests.plugin_folder import PATIENCE_S, ended, wait_until
 from tests.sweep_kit import ROOT
 
 SERVE = """
@@ -19,9 +19,6 @@ from demo.serve import main
 main(lambda: tuple(clip for clip in sample_library() if clip.name in {clips}))
 """
 FEW, MANY = ("slide.mp4",), ("interview.mp4", "cat_with_titles.mp4", "medley.mp4")
-ENDS_S = 20.0
-"""Longer than any end takes, on a machine with other things to do."""
-
 Serving = subprocess.Popen[bytes]
 
 
@@ -29,11 +26,16 @@ def running(folder: Path) -> list[psutil.Process]:
     """The processes that were begun with something of a folder."""
     found = []
     for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            ended = process.status() == psutil.STATUS_ZOMBIE
-            if not ended and any(str(folder) in word for word in process.cmdline()):
-                found.append(process)
+        if any(str(folder) in word for word in words(process)) and not ended(process):
+            found.append(process)
     return found
+
+
+def words(process: psutil.Process) -> list[str]:
+    """What a process was begun with; nothing where it has ended."""
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 @pytest.fixture
@@ -54,7 +56,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[[tuple[str, ...]], Serving]]:
 
     yield begin
     for process in running(tmp_path):
-        process.kill()
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def draws(folder: Path) -> bool:
@@ -63,7 +66,7 @@ def draws(folder: Path) -> bool:
 
 def begins_worker(folder: Path) -> bool:
     """Whether the worker's process is there; it answers nobody yet."""
-    return any("--home" in process.cmdline() for process in running(folder))
+    return any("--home" in words(process) for process in running(folder))
 
 
 def scans(folder: Path) -> bool:
@@ -105,6 +108,6 @@ def test_it_ends_at_any_time_and_leaves_nothing(
     with serve(clips) as serving:
         wait_until(lambda: state(tmp_path), "it does not come so far")
         end(serving)
-        assert serving.wait(ENDS_S) == 0
+        assert serving.wait(PATIENCE_S) == 0
         assert running(tmp_path) == []
         assert list(tmp_path.glob("*-*")) == []

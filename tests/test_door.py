@@ -14,7 +14,7 @@ import yaml
 
 from stash_sense_plugin.start.cold import TASKS
 from stash_sense_plugin.start.version import VERSION
-from tests.plugin_folder import ROOT, PluginFolder, plugin_folder, wait_until
+from tests.plugin_folder import PATIENCE_S, ROOT, PluginFolder, plugin_folder, wait_until
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_a_door_that_reads_no_more_hurts_nothing(warm: PluginFolder) -> None:
     assert door.stderr is not None
     door.stdout.close()
     door.stderr.close()
-    assert door.wait(30) == 0
+    assert door.wait(PATIENCE_S) == 0
     warm.output("echo")
 
 
@@ -391,7 +391,7 @@ def test_a_command_of_another_copy_that_reads_stops_no_task(plugin: PluginFolder
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     door = plugin.open(plugin.document("steps"))
@@ -460,7 +460,7 @@ def test_a_warm_door_imports_next_to_nothing(warm: PluginFolder, python: str) ->
 
 def imports(argv: list[str], stdin: bytes, plugin: PluginFolder) -> set[str]:
     told = subprocess.run(
-        argv, input=stdin, capture_output=True, check=True, env=plugin.variables, timeout=30
+        argv, input=stdin, capture_output=True, check=True, env=plugin.variables, timeout=PATIENCE_S
     )
     rows = told.stderr.decode(errors="replace").splitlines()
     return {row.rsplit("|", 1)[1].strip() for row in rows if row.startswith("import time:")}
@@ -479,7 +479,7 @@ def test_with_nothing_to_read_it_says_how_it_is_used(plugin: PluginFolder) -> No
             stdin=follower,
             capture_output=True,
             env=plugin.variables,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
         )
     finally:
@@ -499,7 +499,7 @@ def test_a_python_without_the_packages_names_one_that_has_them(plugin: PluginFol
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=plugin.variables,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert told.returncode == 1

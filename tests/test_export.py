@@ -345,18 +345,19 @@ def test_a_cancelled_export_ends_its_process_and_leaves_nothing(
 ) -> None:
     maker = Maker(tmp_path, "time.sleep(600)")
     with pytest.raises(Cancelled):
-        make(models, maker, Told(stop_at=maker.ran))
+        # What it writes second: the number before it is whole.
+        make(models, maker, Told(stop_at=maker.ordered))
     assert gone(int(maker.ran.read_text()))
     assert nothing_left(models)
 
 
 def test_what_its_process_started_ends_with_it(tmp_path: Path, models: Models) -> None:
+    child, written = tmp_path / "child.pid", tmp_path / "written"
     body = "ran = subprocess.Popen(['sleep', '600']).pid; Path(%r).write_text(str(ran))"
-    child = tmp_path / "child.pid"
-    maker = Maker(tmp_path, f"{body % str(child)}; time.sleep(600)")
+    maker = Maker(tmp_path, f"{body % str(child)}; Path({str(written)!r}).touch(); time.sleep(600)")
     with pytest.raises(Cancelled):
-        make(models, maker, Told(stop_at=child))
-    assert gone(int(child.read_text() or 0))
+        make(models, maker, Told(stop_at=written))
+    assert gone(int(child.read_text()))
 
 
 def test_a_process_that_hangs_is_ended(tmp_path: Path, models: Models) -> None:

@@ -1,5 +1,4 @@
 import json
-import threading
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,7 +12,9 @@ from stash_sense_plugin.records import Fingerprint
 from stash_sense_plugin.stash import operations
 from stash_sense_plugin.stash.client import Connection, Limits, StashClient
 from stash_sense_plugin.stash.kinds import TagKind, find_all_called, find_called
+from tests.plugin_folder import wait_until
 from tests.stash_kit import empty
+from tests.test_stand_in_faults import Clock
 
 DOCUMENTS = {
     name: text
@@ -377,25 +378,37 @@ def test_a_plugin_gets_in_by_its_cookie_and_stays_in_by_the_key(tmp_path: Path) 
 
 
 def test_a_key_is_taken_before_the_cookie_dies(tmp_path: Path) -> None:
+    clock = Clock()
     secured = StandIn(
-        tmp_path / "stash", credentials=("me", "secret"), api_key="the-key", max_session_age_s=1
+        tmp_path / "stash",
+        credentials=("me", "secret"),
+        api_key="the-key",
+        max_session_age_s=4,
+        clock=clock,
     )
     with (
         secured as stash,
         StashClient(Connection.from_plugin(stash.connection)) as client,
         operations.signed_in(client),
     ):
-        threading.Event().wait(2.1)
+        clock.now += 5
         assert operations.system(client).status == "OK"
 
 
 def test_without_a_key_the_cookie_is_kept_alive_through_a_long_silence(tmp_path: Path) -> None:
-    secured = StandIn(tmp_path / "stash", credentials=("me", "secret"), max_session_age_s=2)
+    clock = Clock()
+    secured = StandIn(
+        tmp_path / "stash", credentials=("me", "secret"), max_session_age_s=4, clock=clock
+    )
     with secured as stash, StashClient(Connection.from_plugin(stash.connection)) as client:
         with operations.signed_in(client):
-            threading.Event().wait(3.1)
+            clock.now += 3
+            before = stash.calls["systemStatus"]
+            # One may have been on its way before: the answer to the second is here with the third.
+            wait_until(lambda: stash.calls["systemStatus"] >= before + 3, "nobody keeps it alive")
+            clock.now += 3
             assert operations.system(client).status == "OK"
-        threading.Event().wait(3.1)
+        clock.now += 5
         with pytest.raises(StashUnauthorised):
             operations.system(client)
 

@@ -8,6 +8,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import psutil
 import pytest
 import requests
 
-from demo.stash import Fault, StandIn
+from demo.stash import Fault, Hold, StandIn
 from stash_sense_plugin.records import Scene
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.paths import Home
@@ -24,7 +25,7 @@ from stash_sense_plugin.tasks.roots import SILENT_IN_A_ROW, Away, Roots
 from stash_sense_plugin.tasks.sweep import WRITTEN_TOGETHER
 from tests.installed_kit import Installed, workers
 from tests.mounts_kit import Mounts, own_mounts
-from tests.plugin_folder import wait_until
+from tests.plugin_folder import PATIENCE_S, wait_until
 from tests.sweep_kit import ROOT, write_clips
 from tools.build_zip import PLUGIN_ID, build
 
@@ -63,13 +64,17 @@ class Faulty(Installed):
         assert done + tags.count({"TagMe"}) == len(scenes), tags
         return done
 
-    def hold_at_write(self) -> None:
-        """Let Stash take its time with the next change of tags."""
-        self.stash.calls.clear()
-        self.stash.fault("bulkSceneUpdate", Fault(delay_s=1))
-
-    def wait_for_write(self) -> None:
-        wait_until(lambda: self.stash.calls["bulkSceneUpdate"], "nothing is written")
+    @contextlib.contextmanager
+    def pressed_to_write(self) -> Iterator[threading.Thread]:
+        """Press the button; within, the first change of tags waits in Stash."""
+        hold = Hold()
+        self.stash.fault("bulkSceneUpdate", Fault(before=hold))
+        pressed = self.press()
+        try:
+            assert hold.wait_reached(PATIENCE_S), "nothing is written"
+            yield pressed
+        finally:
+            hold.let_go()
 
     def messages(self) -> list[str]:
         """The warnings and errors of Stash's log, which is emptied by asking."""
@@ -114,7 +119,8 @@ def library(
             stash.set_clock(0)
             worker.hand_over(installed.home, str(plugin / "stash_sense_plugin"))
             for pid in workers(installed.home):
-                psutil.Process(pid).kill()
+                with contextlib.suppress(psutil.Error):
+                    psutil.Process(pid).kill()
             wait_until(lambda: not workers(installed.home), "the worker is still there")
 
 
@@ -125,10 +131,8 @@ def test_a_drive_that_is_unplugged_in_the_middle_keeps_the_work_for_the_next_run
     library: Faulty,
 ) -> None:
     here, away = library.fill(here=3, drive=40)
-    library.hold_at_write()
-    pressed = library.press()
-    library.wait_for_write()
-    library.mounts.tell("memory", library.drive, "64k")
+    with library.pressed_to_write() as pressed:
+        library.mounts.tell("memory", library.drive, "64k")
     pressed.join()
     assert library.tagged(here) == 3
     written = library.tagged(away)
@@ -159,10 +163,8 @@ def test_a_network_mount_that_is_lost_in_the_middle_is_one_message(
         fault = LOST[turn % len(LOST)]
         library.mounts.tell("network", library.drive, library.drive)
         here, away = library.fill(here=2, drive=25)
-        library.hold_at_write()
-        pressed = library.press()
-        library.wait_for_write()
-        library.mounts.tell(*(["die"] if fault == "gone" else ["fail", fault]))
+        with library.pressed_to_write() as pressed:
+            library.mounts.tell(*(["die"] if fault == "gone" else ["fail", fault]))
         pressed.join()
         assert library.tagged(here) == 2
         # On a slow machine fewer come together before the first write.
@@ -179,10 +181,8 @@ def test_a_network_mount_that_is_lost_in_the_middle_is_one_message(
 def test_a_mount_that_hangs_keeps_nobody_from_stopping_the_task(library: Faulty) -> None:
     library.mounts.tell("network", library.drive, library.drive)
     here, away = library.fill(here=2, drive=25)
-    library.hold_at_write()
-    pressed = library.press()
-    library.wait_for_write()
-    library.mounts.tell("hang")
+    with library.pressed_to_write() as pressed:
+        library.mounts.tell("hang")
     wait_until(lambda: "TagMe" not in library.tags(away[0]), "what is in hand is not written")
     library.stash.state.jobs.stop_all()
     pressed.join()
@@ -267,7 +267,7 @@ def test_what_is_away_is_the_folder_where_its_drive_is_mounted(tmp_path: Path) -
 SERVING = """
 import sys, threading
 from pathlib import Path
-from demo.stash import Fault, StandIn
+from demo.stash import Fault, Hold, StandIn
 folder, port, python, plugins, *media = sys.argv[1:]
 with StandIn(
     Path(folder), media=[Path(one) for one in media], plugins=Path(plugins),
@@ -277,7 +277,7 @@ with StandIn(
     for line in sys.stdin:
         word, *rest = line.split()
         if word == "hold":
-            stash.fault("bulkSceneUpdate", Fault(delay_s=1))
+            stash.fault("bulkSceneUpdate", Fault(before=Hold()))
         elif word == "press":
             task = threading.Thread(target=stash.run_task, args=(rest[0], "Tag scenes"))
             task.start()
@@ -385,11 +385,9 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_message_and_the_next_resumes
     home = Path(library.home.folder)
     library.mounts.tell("memory", home, "64m")
     scenes, _ = library.fill(here=45, drive=0)
-    library.hold_at_write()
-    pressed = library.press()
-    library.wait_for_write()
     filler = library.mounts.inside(home / "filler")
-    fill_up(filler)
+    with library.pressed_to_write() as pressed:
+        fill_up(filler)
     pressed.join()
     done = [scene for scene in scenes if "TagMe" not in library.tags(scene)]
     assert len(done) < 45
@@ -424,13 +422,11 @@ ROOM_BYTES = 20 * 2**20
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on another process's memory")
 def test_short_memory_keeps_tagme_and_is_one_message(library: Faulty) -> None:
     scenes, _ = library.fill(here=30, drive=0)
-    library.hold_at_write()
-    pressed = library.press()
-    library.wait_for_write()
-    (pid,) = workers(library.home)
-    serving = psutil.Process(pid)
-    unlimited = serving.rlimit(psutil.RLIMIT_AS)
-    serving.rlimit(psutil.RLIMIT_AS, (serving.memory_info().vms + ROOM_BYTES, unlimited[1]))
+    with library.pressed_to_write() as pressed:
+        (pid,) = workers(library.home)
+        serving = psutil.Process(pid)
+        unlimited = serving.rlimit(psutil.RLIMIT_AS)
+        serving.rlimit(psutil.RLIMIT_AS, (serving.memory_info().vms + ROOM_BYTES, unlimited[1]))
     pressed.join()
     done = library.tagged(scenes)
     assert done < 30

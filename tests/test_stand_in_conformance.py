@@ -33,7 +33,7 @@ def report(stash: StandIn, media: Path, *options: str) -> tuple[int, list[str]]:
     """The kit's exit status and its lines that are not ok."""
     command = [sys.executable, str(CHECK), "--url", stash.url, *options]
     command += ["--plugins", str(stash.settings.plugins_path), "--media", str(media)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     lines = (ran.stdout + ran.stderr).splitlines()
     return ran.returncode, [line for line in lines if not line.startswith("ok ")]
 

@@ -9,10 +9,12 @@ import sys
 import sysconfig
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from stash_sense_plugin.start import environment, install, machine, packages, plan, runner
@@ -23,7 +25,8 @@ from stash_sense_plugin.start.machine import Machine
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.start.pythons import Interpreter
 from stash_sense_plugin.start.steps import Plan, Step
-from tests.plugin_folder import PluginFolder, plugin_folder, wait_until
+from tests.plugin_folder import PluginFolder, lines, plugin_folder, wait_until
+from tests.test_worker import read_until
 
 NAME = "stash_sense_all"
 
@@ -100,6 +103,15 @@ def empty(made: Path) -> Path:
     return copy
 
 
+COPY = 'while [ -e "$0" ]; do sleep 0.1; done; exec cp -a "$1" "$2"'
+"""Makes the environment of these plugins, once the way is free."""
+
+
+def gate_of(plugin: PluginFolder) -> Path:
+    """Return what keeps a set-up waiting at its first step as long as it is there."""
+    return plugin.folder / "gate"
+
+
 @pytest.fixture
 def plugin(bytecode: Path, empty: Path) -> Iterator[PluginFolder]:
     """A plugin whose set-ups copy an empty environment and check one package: that is quicker."""
@@ -107,7 +119,7 @@ def plugin(bytecode: Path, empty: Path) -> Iterator[PluginFolder]:
         one.edit(
             "start/steps.py",
             '(path, "-I", "-m", "venv", *options, folder)',
-            f'("cp", "-a", {str(empty)!r}, folder)',
+            f'("sh", "-c", {COPY!r}, {str(gate_of(one))!r}, {str(empty)!r}, folder)',
         )
         one.edit("start/packages.py", "\nIMPORTS = (\n", '\nIMPORTS = ("requests",)\nREST = (\n')
         yield prepare(one)
@@ -120,7 +132,8 @@ def ready(plugin: PluginFolder, made: Path) -> PluginFolder:
 
 
 def begin(plugin: PluginFolder) -> subprocess.Popen[bytes]:
-    """Press Set up, and return once its runner is at work."""
+    """Press Set up, and return once its runner is at work; it waits until the gate is gone."""
+    gate_of(plugin).touch()
     door = plugin.open(plugin.document("set_up"))
     log = plugin.home / "setup.log"
     wait_until(lambda: log.exists() and "venv" in log.read_text(), "the set-up does not begin")
@@ -129,11 +142,11 @@ def begin(plugin: PluginFolder) -> subprocess.Popen[bytes]:
 
 def runner_of(plugin: PluginFolder) -> int:
     """Return the process that makes the environment."""
-    boots = {
-        one.pid: one.ppid()
-        for one in plugin.processes()
-        if "start.runner" in " ".join(one.cmdline())
-    }
+    boots = {}
+    for one in plugin.processes():
+        with suppress(psutil.Error):
+            if "start.runner" in " ".join(one.cmdline()):
+                boots[one.pid] = one.ppid()
     # A child that has yet to become another program still looks like its parent.
     own = [pid for pid, parent in boots.items() if parent not in boots]
     assert len(own) == 1
@@ -169,16 +182,19 @@ def test_a_stopped_task_hurts_nothing_and_a_second_press_joins(plugin: PluginFol
     door.kill()
     door.communicate()
     again = plugin.open(plugin.document("set_up"))
+    shown = read_until(again, b"Joining the set-up that is at work\n")
+    assert ("i", "Joining the set-up that is at work") in lines(shown[: shown.rindex(b"\n")])
     assert runner_of(plugin) == first
-    reply, log = plugin.end(again)
+    gate_of(plugin).unlink()
+    reply, _ = plugin.end(again)
     assert reply["output"]["args"] == {"mode": "set_up"}
-    assert ("i", "Joining the set-up that is at work") in log
-    assert (plugin.home / "setup.log").read_text().count("$ cp -a") == 1
+    assert (plugin.home / "setup.log").read_text().count("exec cp -a") == 1
 
 
 def test_a_set_up_that_died_is_said_and_the_next_begins_anew(plugin: PluginFolder) -> None:
     door = begin(plugin)
     os.killpg(runner_of(plugin), signal.SIGKILL)
+    gate_of(plugin).unlink()
     reply, _ = plugin.end(door)
     assert "stopped before its end" in reply["error"]
     (plugin.home / "env.part-dead").mkdir(exist_ok=True)

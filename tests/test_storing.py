@@ -47,6 +47,7 @@ from stash_sense_plugin.records import (
 from stash_sense_plugin.start import worker
 from stash_sense_plugin.start.paths import Home
 from stash_sense_plugin.tasks import MODES, Call
+from tests.installed_kit import workers
 from tests.plugin_folder import wait_until
 from tests.stash_kit import empty
 from tests.sweep_kit import ROOT, Room, Told, open_engine, write_clips
@@ -493,7 +494,7 @@ def shell(bytecode: Path) -> Iterator[Callable[..., "subprocess.CompletedProcess
             fill(store)
         yield run
         worker.hand_over(Home(home), str(ROOT / "stash_sense_plugin"))
-        wait_until(lambda: not Path(home, "worker.json").exists(), "the worker does not leave")
+        wait_until(lambda: not workers(Home(home)), "the worker does not leave")
 
 
 def test_the_command_measures_exports_and_imports(

@@ -6,15 +6,20 @@ import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from demo.stash import Fault, StandIn
+from demo.clips import pan, picture
+from demo.stash import Fault, Hold
+from stash_sense_plugin.tasks.sweep import WRITTEN_TOGETHER
 from tests.installed_kit import Installed, installed, workers
-from tests.plugin_folder import wait_until
+from tests.kill_kit import rows_of
+from tests.plugin_folder import PATIENCE_S, wait_until
+from tests.sweep_kit import WIDE, encode
 from tools.build_zip import PLUGIN_ID
 
 
@@ -28,24 +33,33 @@ def library(tmp_path: Path, bytecode: Path, monkeypatch: pytest.MonkeyPatch) -> 
             library.leave()
 
 
-def hold_up(stash: StandIn) -> None:
-    """Let Stash take its time with the second change of tags from now on."""
-    stash.calls.clear()
-    stash.fault("bulkSceneUpdate", Fault(delay_s=1, skip=1))
+def hold_up(library: Installed, skip: int = 1) -> Hold:
+    """Let the second change of tags from now on wait in Stash, or another one."""
+    hold = Hold()
+    library.stash.fault("bulkSceneUpdate", Fault(before=hold, skip=skip))
+    return hold
+
+
+def kill_worker(library: Installed) -> None:
+    pid = library.pid()
+    assert pid is not None
+    psutil.Process(pid).kill()
+    wait_until(lambda: pid not in workers(library.home), "it does not die")
 
 
 def test_a_sweep_survives_the_deaths_of_its_workers(library: Installed) -> None:
     library.configure(markers=True)
     grey = [library.add("grey.mp4", "TagMe", "Mine") for _ in range(2)]
     tall = [library.add("tall.mp4", "TagMe", "Mine") for _ in range(2)]
-    hold_up(library.stash)
+    held = hold_up(library)
     pressed = library.press()
     for _ in range(2):
-        wait_until(lambda: library.stash.calls["bulkSceneUpdate"] >= 2, "nothing is written")
-        pid = library.pid()
-        assert pid is not None
-        hold_up(library.stash)
-        psutil.Process(pid).kill()
+        assert held.wait_reached(PATIENCE_S), "nothing is written"
+        # It is for the next worker, which may begin as soon as this one is dead.
+        last, held = held, hold_up(library)
+        kill_worker(library)
+        last.let_go()
+    held.let_go()
     pressed.join()
     again = [line for line in library.said("Warning") if "ended in the middle" in line]
     assert len(again) == 2
@@ -62,12 +76,18 @@ def test_a_sweep_survives_the_deaths_of_its_workers(library: Installed) -> None:
 
 def test_the_same_task_is_joined_and_one_scene_is_asked_for_beside_it(library: Installed) -> None:
     swept, asked = library.add("tall.mp4"), library.add("grey.mp4", "Mine")
-    library.stash.fault("findStudios", Fault(delay_s=1))
-    with ThreadPoolExecutor(2) as presses:
-        first = presses.submit(library.operate, "tag_scenes")
-        wait_until(lambda: library.stash.calls["findStudios"], "it does not begin")
-        second = presses.submit(library.operate, "tag_scenes")
-        assert first.result()["run_id"] == second.result()["run_id"]
+    hold = Hold()
+    library.stash.fault("findStudios", Fault(before=hold))
+    with ThreadPoolExecutor(3) as presses:
+        before = presses.submit(library.operate, "tag_scenes", dry_run=True)
+        assert hold.wait_reached(PATIENCE_S), "it does not begin"
+        both = [presses.submit(library.operate, "tag_scenes") for _ in range(2)]
+        # The first to come hears what it waits for; once another has joined it, both hear it.
+        wait_until(lambda: len(waits(library)) >= 3, "nobody joins")
+        hold.let_go()
+        assert before.result()["tagged"] == 1
+        first, second = (one.result() for one in both)
+        assert first["run_id"] == second["run_id"]
     assert library.tags(swept) == {"Tagged", "Vertical"}
 
     job_id = library.operate("tag_scene", scene_id=str(asked))["job_id"]
@@ -81,6 +101,10 @@ def test_the_same_task_is_joined_and_one_scene_is_asked_for_beside_it(library: I
     assert told["status"] == "done", told
     assert told["output"]["result"] == library.operate("result", scene_id=asked)["result"]
     assert library.tags(asked) == {"Tagged", "Mine", "Black and White"}
+
+
+def waits(library: Installed) -> list[str]:
+    return [line for line in library.said("Info") if "Waits for tag_scenes" in line]
 
 
 def crash_at(library: Installed, scene: int, stage: str) -> str:
@@ -110,14 +134,17 @@ def crash_at(library: Installed, scene: int, stage: str) -> str:
 def test_law_5_a_scene_at_which_the_worker_crashes_twice_is_errored_and_says_at_what(
     library: Installed,
 ) -> None:
-    # Small pictures are looked at in no time: a network that is in a package takes some.
-    library.configure(skip_objects=None, object_model="nudenet-320n")
-    kills = library.add("nights.mp4")
+    # Small pictures are looked at in no time: a network that is in a package takes some, and much
+    # for so many that no crash comes too late.
+    library.configure(skip_objects=None, object_model="nudenet-320n", frames=2000)
+    encode(library.clips / "long.mp4", pan(picture("coffee.png"), WIDE, seconds=300), 300, WIDE)
+    kills = library.add("long.mp4", duration_s=300.0)
     other = library.add("tall.mp4")
     pressed = library.press()
     first = crash_at(library, kills, "objects (nudenet")
-    # The next worker has read what the last one did before it begins anything.
-    wait_until(lambda: library.stage() == ("", ""), "no other worker begins")
+    # The next worker reads what the last one did, then closes its job, and then begins anything.
+    interrupted = "SELECT 1 FROM jobs WHERE status = 'interrupted'"
+    wait_until(lambda: rows_of(library, interrupted), "no other worker begins")
     second = crash_at(library, kills, "objects (nudenet")
     # The third goes on without it, by itself.
     pressed.join()
@@ -149,33 +176,62 @@ def update(library: Installed) -> None:
     (package / "start" / "version.py").write_text('VERSION = "9.9.9"\n')
 
 
-def begin_long_sweep(library: Installed) -> list[int]:
-    """Press the button, and return when the second of some scenes that take a while is begun."""
-    library.configure(skip_objects=None, object_model="nudenet-320n")
-    scenes = [library.add("nights.mp4") for _ in range(6)]
-    pressed = library.press()
-    wait_until(lambda: library.stage()[0] == str(scenes[1]), "no second scene begins")
+SWEPT = WRITTEN_TOGETHER + 4
+
+
+def add_many(library: Installed) -> list[int]:
+    """Add scenes that take a while, and that are not all written together."""
+    library.configure(skip_objects=None, object_model="nudenet-320n", frames=6)
+    return [library.add("tall.mp4") for _ in range(SWEPT)]
+
+
+@contextmanager
+def updating(library: Installed, scenes: list[int]) -> Iterator[None]:
+    """Update the plugin under the sweep that is begun within, when one scene is done at least.
+
+    However slow the others are, it does not end before: its first write waits in Stash.
+    """
+    written = hold_up(library, skip=0)
+    later = [str(scene) for scene in scenes[1:]]
+    yield
+    wait_until(
+        lambda: library.stage()[0] in later or written.wait_reached(0), "no second scene begins"
+    )
     update(library)
-    # Whoever calls the new version: here a page of the plugin's.
-    assert library.operate("errors")["errors"] == []
+    with ThreadPoolExecutor(1) as calls:
+        # Whoever calls the new version: here a page of the plugin's.
+        page = calls.submit(library.operate, "errors")
+        log = Path(library.home.worker_log)
+        wait_until(lambda: "another version takes over" in log.read_text(), "nobody takes over")
+        written.let_go()
+        assert page.result()["errors"] == []
+
+
+def sweep_under_update(library: Installed) -> list[int]:
+    """Press the button, update the plugin meanwhile, and return when the door has ended."""
+    scenes = add_many(library)
+    with updating(library, scenes):
+        pressed = library.press()
     pressed.join()
     return scenes
 
 
 def test_a_sweep_goes_on_by_itself_when_the_plugin_is_updated(library: Installed) -> None:
-    scenes = begin_long_sweep(library)
-    assert library.stash.state.jobs.wait_until_idle(90)
+    scenes = sweep_under_update(library)
+    assert library.stash.state.jobs.wait_until_idle(PATIENCE_S)
     assert library.said("Error") == library.said("Warning") == []
     (told,) = [line for line in library.said("Info") if "was updated" in line]
-    words = re.search(r"Stash Sense was updated: (\d) of 6 scenes done, goes on by itself$", told)
+    words = re.search(r"updated: (\d+) of (\d+) scenes done, goes on by itself$", told)
     assert words is not None
-    assert 1 <= int(words[1]) <= 5
+    assert 1 <= int(words[1]) < int(words[2]) == SWEPT
     assert all("Tagged" in library.tags(scene) for scene in scenes)
     assert all("TagMe" not in library.tags(scene) for scene in scenes)
-    assert any("6 of 6 scenes tagged, 0 failed" in line for line in library.said("Info"))
+    assert any(
+        f"{SWEPT} of {SWEPT} scenes tagged, 0 failed" in line for line in library.said("Info")
+    )
     last, first = [job for job in library.operate("jobs")["jobs"] if job["mode"] == "tag_scenes"]
     assert (first["status"], first["output"]["goes_on"]) == ("done", True)
-    assert (last["status"], last["output"]["tagged"]) == ("done", 6)
+    assert (last["status"], last["output"]["tagged"]) == ("done", SWEPT)
     assert first["output"]["run_id"] == last["output"]["run_id"]
     # Each was looked at once, and only the one in hand begun anew.
     log = Path(library.home.worker_log).read_text()
@@ -187,7 +243,7 @@ def test_a_sweep_that_cannot_wait_in_the_queue_says_so_when_the_plugin_is_update
     library: Installed,
 ) -> None:
     library.stash.fault("runPluginTask", Fault(error="no", times=9))
-    scenes = begin_long_sweep(library)
+    scenes = sweep_under_update(library)
     (warned,) = library.said("Warning")
     assert "The rest cannot wait in Stash's queue" in warned
     (error,) = library.said("Error")
@@ -200,14 +256,11 @@ def test_a_sweep_that_cannot_wait_in_the_queue_says_so_when_the_plugin_is_update
 def test_a_sweep_that_was_asked_for_beside_the_queue_is_told_of_an_update(
     library: Installed,
 ) -> None:
-    library.configure(skip_objects=None, object_model="nudenet-320n")
-    scenes = [library.add("nights.mp4") for _ in range(6)]
+    scenes = add_many(library)
     with ThreadPoolExecutor(1) as asking:
-        asked = asking.submit(library.operate, "tag_scenes")
-        wait_until(lambda: library.stage()[0] == str(scenes[1]), "no second scene begins")
-        update(library)
-        assert library.operate("errors")["errors"] == []
+        with updating(library, scenes):
+            asked = asking.submit(library.operate, "tag_scenes")
         with pytest.raises(AssertionError, match="is ending, for another version: run it again"):
             asked.result()
-    assert library.stash.state.jobs.wait_until_idle(10)
+    assert library.stash.state.jobs.wait_until_idle(PATIENCE_S)
     assert {"TagMe"} in [library.tags(scene) for scene in scenes]
