@@ -40,8 +40,8 @@ MANY = 50_000
 WHOLE = 500
 """Of so many scenes the store knows the frames; the rest are rows alone."""
 PIECE_BYTES = 1 << 16
-PIECE_S = 1.0
-"""Between two pieces behind the half: six megabytes take a minute and a half."""
+PIECE_S = 5.0
+"""Between two pieces behind the half: six megabytes take eight minutes."""
 
 HOSTILE_WORDS = {
     "black and white": '<img src=x onerror="window.hacked=1">',

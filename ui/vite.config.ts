@@ -34,7 +34,7 @@ export default defineConfig(({ command }) => ({
     environment: "jsdom",
     include: ["test/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
-    testTimeout: 60_000,
+    testTimeout: 300_000,
     restoreMocks: true,
   },
 }));

@@ -1,7 +1,7 @@
 /** No serious fault of accessibility in what is ours, on each page, dark and light, wide and narrow. */
 import type { Page } from "@playwright/test";
 import { expectNoFaultsInBoth, seriousFaults } from "./faults";
-import { expect, type Library, test, wearLight } from "./fixtures";
+import { expect, keepMessages, type Library, test, wearLight } from "./fixtures";
 
 interface Place {
   name: string;
@@ -281,13 +281,7 @@ for (const { name, path, open } of DIALOGS) {
 }
 
 test("what Tag selected says", async ({ page, library }) => {
-  // Stash's messages go after three seconds, and what looks at them may take longer.
-  await page.addInitScript(() => {
-    const begin = window.setTimeout.bind(window);
-    const later = (act: TimerHandler, ms = 0, ...rest: unknown[]) =>
-      begin(act, ms === 3000 ? 60_000 : ms, ...rest);
-    Object.assign(window, { setTimeout: later });
-  });
+  await keepMessages(page);
   const { id } = await library.scene("coffee-vertical-grey-dark-boxed-still.mp4");
   await page.goto("/scenes?q=coffee-vertical-grey-dark-boxed-still");
   await page

@@ -76,6 +76,16 @@ export function inState(state: State) {
   });
 }
 
+/** Stash's messages go after three seconds, and what looks at them may take longer. */
+export async function keepMessages(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const begin = window.setTimeout.bind(window);
+    const later = (act: TimerHandler, ms = 0, ...rest: unknown[]) =>
+      begin(act, ms === 3000 ? 300_000 : ms, ...rest);
+    Object.assign(window, { setTimeout: later });
+  });
+}
+
 /** How many pixels the page is wider than the window. */
 export function overhang(page: Page): Promise<number> {
   return page.evaluate(

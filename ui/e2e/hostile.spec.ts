@@ -143,6 +143,7 @@ test("names, titles and files are text in Review, wherever they are shown", asyn
   await expect(page.locator(`${ROWS}:focus`)).toHaveCount(1);
   await page.keyboard.press("t");
   await expect(page.getByText("Nothing is refused")).toBeVisible();
+  await expect(page.getByText(/^Saving/)).toHaveCount(0);
   await expect(page.locator(MADE)).toHaveCount(0);
   expect(complaints).toEqual([]);
 });

@@ -39,6 +39,7 @@ async function takeBack(library: Library, rows: readonly Row[]): Promise<void> {
 }
 
 test("two hundred are reviewed by keys alone", async ({ page, library, complaints }) => {
+  test.slow();
   const before = await listed(library, "ask");
   expect(before.length).toBeGreaterThanOrEqual(200);
   const once = (await listed(library, "refused")).length;

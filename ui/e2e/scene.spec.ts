@@ -111,7 +111,7 @@ test("the keyboard says all of it, and Stash's own keys stay quiet", async ({ pa
   await expect(tab.getByRole("status").filter({ hasText: `Undone: ${second}` })).toBeVisible();
   await page.keyboard.press("u");
   await expect(tab.getByRole("status").filter({ hasText: `Undone: ${first}` })).toBeVisible();
-  expect(await library.tags(id)).not.toContain(first);
+  await expect.poll(() => library.tags(id)).not.toContain(first);
   // `a` and `k` are Stash's keys for other tabs.
   await expect(page.getByRole("tab", { name: "Sense", exact: true })).toHaveAttribute(
     "aria-selected",
@@ -145,15 +145,19 @@ test("what is done by keys leaves the keys where they go on", async ({ page, lib
 
   const rows = tab.locator("[data-sense-row]");
   await rows.first().focus();
-  for (let left = await rows.count(); left > 0; left = await rows.count()) {
+  const all = await rows.count();
+  const last = (await rows.last().locator(".badge").textContent()) ?? "";
+  for (let left = all; left > 0; left--) {
     await page.keyboard.press("r");
-    await expect.poll(() => rows.count()).toBeLessThan(left);
+    await expect(rows).toHaveCount(left - 1);
   }
   const folded = tab.getByText(/^Refused \(\d+\)$/);
   await expect(folded).toBeFocused();
+  await expect.poll(() => refusedOf(library, id)).toBe(all);
   await page.keyboard.press("u");
-  await said(tab, "Undone:");
+  await said(tab, `Undone: ${last}`);
   await expect(tab.locator("[data-sense-row]:focus")).toHaveCount(1);
+  await expect.poll(() => refusedOf(library, id)).toBe(all - 1);
 });
 
 test("the button that tags a scene keeps the focus, and has it back from Cancel", async ({
@@ -198,6 +202,11 @@ test("a range is hit by a finger beside what is seen of it", async ({ page, libr
 /** Wait until it is done, and told. */
 async function said(tab: Locator, words: string): Promise<void> {
   await expect(tab.getByRole("status").filter({ hasText: words })).toBeVisible();
+}
+
+async function refusedOf(library: Library, scene_id: string): Promise<number> {
+  const { suggestions } = await library.operate<Told>("scene", { scene_id });
+  return suggestions.filter(({ said }) => said === "refused").length;
 }
 
 /** The times of a scene's markers of one tag. */

@@ -27,6 +27,16 @@ const refused = (route: Route, message: string) =>
 const told = (route: Route, output: unknown) =>
   route.fulfill({ json: { data: { runPluginOperation: output } } });
 
+const SETTING_UP = {
+  __typename: "Job",
+  id: "4711",
+  status: "RUNNING",
+  description: "Stash Sense: Set up",
+  progress: null,
+  error: null,
+  subTasks: null,
+};
+
 test("where nothing is set up one button does it, on each page", async ({ page }) => {
   const tasks: string[] = [];
   await answerInstead(page, (mode, route) => {
@@ -35,6 +45,12 @@ test("where nothing is set up one button does it, on each page", async ({ page }
     }
     tasks.push(mode);
     return route.fulfill({ json: { data: { runPluginTask: "4711" } } });
+  });
+  // Stash's queue is asked as well: what is not in it has ended.
+  await page.route("**/graphql", (route) => {
+    const asked = route.request().postDataJSON() as Asked | null;
+    if (asked?.operationName !== "Queue") return route.fallback();
+    return route.fulfill({ json: { data: { jobQueue: tasks.map(() => SETTING_UP) } } });
   });
   for (const path of PAGES.slice(0, 2)) {
     await page.goto(path);

@@ -1,5 +1,5 @@
 /** A tag bears the name that the user gave it, and is spoken of by ours. */
-import { act, configure, fireEvent, screen, waitFor } from "@testing-library/react";
+import { act, fireEvent, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import React from "react";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -11,7 +11,6 @@ import { row, scene } from "./scene_rows";
 
 let restore: () => void;
 beforeAll(() => {
-  configure({ asyncUtilTimeout: 10_000 });
   restore = layOut();
 });
 afterAll(() => restore());

@@ -87,7 +87,9 @@ describe("the strip", () => {
     new FakeStash({ pictures });
     const played: number[] = [];
     const seek = (seconds: number) => played.push(seconds);
-    show(<Strip sceneId="7" proofs={[proof(65), proof(5)]} durationS={100} seek={seek} most={8} />);
+    const { container } = show(
+      <Strip sceneId="7" proofs={[proof(65), proof(5)]} durationS={100} seek={seek} most={8} />,
+    );
     const frames = screen.getAllByRole("button");
     expect(frames.map((each) => each.getAttribute("aria-label"))).toEqual([
       "Play from 0:05",
@@ -95,6 +97,7 @@ describe("the strip", () => {
     ]);
     await userEvent.click(screen.getByRole("button", { name: "Play from 1:05" }));
     expect(played).toEqual([65]);
+    await waitFor(() => expect(container.querySelectorAll("img")).toHaveLength(2));
   });
 
   test("strips ask for their frames together, 24 to a call, and each only once", async () => {
